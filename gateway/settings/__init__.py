@@ -1,0 +1,39 @@
+"""Settings: what people write in penstock.yaml and the environment, checked as a whole before anything runs.
+
+`load` tells the story; `shape` holds the models, `document` reads YAML with the place of every value, and
+`mistakes` shows all mistakes at once without ever showing a secret.
+"""
+
+from gateway.settings.load import load, locate
+from gateway.settings.mistakes import Mistake, SettingsError
+from gateway.settings.schema import json_schema
+from gateway.settings.shape import (
+    Backend,
+    Deadlines,
+    Errors,
+    Keys,
+    ModelRoute,
+    Sampling,
+    Server,
+    Settings,
+    Target,
+    WorkersAIBackend,
+)
+
+__all__ = [
+    "Backend",
+    "Deadlines",
+    "Errors",
+    "Keys",
+    "Mistake",
+    "ModelRoute",
+    "Sampling",
+    "Server",
+    "Settings",
+    "SettingsError",
+    "Target",
+    "WorkersAIBackend",
+    "json_schema",
+    "load",
+    "locate",
+]

@@ -1,0 +1,176 @@
+"""From a file and the environment to Settings, or to all their mistakes at once."""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from gateway.settings.document import BrokenError, Document, Loc, Position, Values, parse
+from gateway.settings.environment import Origins, add_environment
+from gateway.settings.mistakes import Mistake, SettingsError, broken_excerpt, dotted, excerpt
+from gateway.settings.schema import Shape
+from gateway.settings.shape import MIB, Settings
+
+DEFAULT_FILE = Path("penstock.yaml")
+NO_BACKENDS = (
+    "no backend is set: add one under `backends`, or set CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN"
+)
+# Our words for pydantic's error types; what is not here keeps pydantic's sentence.
+WORDS = {
+    "missing": "is required",
+    "extra_forbidden": "is not a setting",
+    "int_type": "should be a whole number",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "int_parsing_size": "should be a smaller number",
+    "float_type": "should be a number",
+    "float_parsing": "should be a number",
+    "finite_number": "should be a finite number",
+    "bool_type": "should be true or false",
+    "bool_parsing": "should be true or false",
+    "string_type": "should be text",
+    "string_too_short": "should not be empty",
+    "path_type": "should be a path",
+    "dict_type": "should be a mapping of names",
+    "model_type": "should be a mapping of settings",
+    "tuple_type": "should be a list",
+    "too_short": "should hold at least one entry",
+    "string_pattern_mismatch": "has a character that does not belong there: use letters, digits, '_' and '-'",
+}
+
+
+def locate(path: Path | None) -> Path | None:
+    """The file that `load` reads: the one that is named, else penstock.yaml here if there is one."""
+    if path is not None:
+        return path
+    return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Read the settings, or raise SettingsError with every mistake."""
+    found = locate(path)
+    document = _read(found, environ) if found else Document("", "")
+    values = document.values
+    origins = add_environment(values, environ)
+    report = _Report(document, origins)
+    settings = _validate(values, report)
+    if settings is None or report.mistakes:
+        raise SettingsError(report.mistakes)
+    return settings
+
+
+def _read(path: Path, environ: Mapping[str, str]) -> Document:
+    name = str(path)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MIB + 1)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SettingsError([Mistake(name, "", f"cannot be read: {reason}")]) from None
+    if len(raw) > MIB:
+        raise SettingsError([Mistake(name, "", "is over 1 MiB: this is no configuration file")])
+    try:
+        text = raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        column = error.start - raw.rfind(b"\n", 0, error.start)
+        raise SettingsError([Mistake(name, "", "is not UTF-8 text", Position(line, column))]) from None
+    try:
+        return parse(name, text, environ)
+    except BrokenError as error:
+        flaw = error.flaw
+        shown = broken_excerpt(text, flaw.position, Shape().open_names())
+        raise SettingsError([Mistake(name, "", flaw.message, flaw.position, shown)]) from None
+
+
+def _validate(values: Values, report: "_Report") -> Settings | None:
+    for loc, name in _unknown_backends(values):
+        report.add(loc, f"there is no backend of this name{_suggestion(name, list(values['backends']))}")
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            report.add_detail(detail)
+    return None
+
+
+class _Report:
+    """Collects mistakes and gives each its place; what the file's own flaws explain is not said again."""
+
+    def __init__(self, document: Document, origins: Origins) -> None:
+        self.document = document
+        self.origins = origins
+        self.shape = Shape()
+        self.mistakes: list[Mistake] = []
+        self.flawed = {flaw.loc for flaw in document.flaws}
+        for flaw in document.flaws:
+            self._add_at(flaw.position, flaw.loc, flaw.message)
+
+    def add_detail(self, detail: ErrorDetails) -> None:
+        loc, kind = detail["loc"], detail["type"]
+        if loc == ("backends",) and kind in {"missing", "too_short"}:
+            self.add(loc, NO_BACKENDS)
+            return
+        message = WORDS.get(kind) or detail["msg"].removeprefix("Input ")
+        self.add(loc, message + self._hint(detail), at_key=kind in {"extra_forbidden", "missing"})
+
+    def add(self, loc: Loc, message: str, *, at_key: bool = False) -> None:
+        if any(loc[:length] in self.flawed for length in range(len(loc) + 1)):
+            return
+        if loc in self.origins:
+            source = f"environment: {self.origins[loc]}"
+            self.mistakes.append(Mistake(source, dotted(loc), message))
+            return
+        position = self._position(loc, at_key=at_key)
+        if position is None:
+            self.mistakes.append(Mistake(self.document.name or "environment", dotted(loc), message))
+        else:
+            self._add_at(position, loc, message)
+
+    def _hint(self, detail: ErrorDetails) -> str:
+        loc, kind = detail["loc"], detail["type"]
+        if kind == "extra_forbidden":
+            return _suggestion(str(loc[-1]), self.shape.names(loc[:-1]))
+        if kind == "literal_error":
+            choices = self.shape.choices(loc)
+            return _suggestion(str(detail["input"]), choices) if len(choices) > 1 else ""
+        return ""
+
+    def _position(self, loc: Loc, *, at_key: bool) -> Position | None:
+        """The place of the value, or of the key; for what is missing, of the nearest thing around it."""
+        keys, starts = self.document.keys, self.document.starts
+        if loc in starts:
+            return keys.get(loc, starts[loc]) if at_key else starts[loc]
+        around = loc[:-1]
+        while around and around not in starts:
+            around = around[:-1]
+        return keys.get(around, starts.get(around))
+
+    def _add_at(self, position: Position, loc: Loc, message: str) -> None:
+        shown = excerpt(self.document, position, self.shape)
+        self.mistakes.append(Mistake(self.document.name, dotted(loc), message, position, shown))
+
+
+def _suggestion(word: str, choices: list[str]) -> str:
+    close = get_close_matches(word, choices, n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def _unknown_backends(values: Values) -> Iterator[tuple[Loc, str]]:
+    """Targets that name no backend; on raw values, so that it shows beside all other mistakes."""
+    backends = _mapping(values.get("backends"))
+    if not backends:
+        return
+    for model, route in _mapping(values.get("models")).items():
+        targets = _mapping(route).get("targets")
+        for index, target in enumerate(targets if isinstance(targets, list) else []):
+            name = _mapping(target).get("backend")
+            if isinstance(name, str) and name and name not in backends:
+                yield ("models", model, "targets", index, "backend"), name
+
+
+def _mapping(value: Any) -> Values:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,203 @@
+"""What may be set: one model per section, each field with the sentence that editors show for it.
+
+Scalars arrive as their text (the `document` module says why), so the models read "8080" as a number.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
+
+MASTER_KEY_LENGTH = 16
+MIB = 1024 * 1024
+# What may stand in an HTTP header's value without quoting or folding (RFC 9110 section 5.5, less spaces).
+VISIBLE_ASCII = re.compile(r"[!-~]+")
+
+
+def _is_credential(secret: SecretStr) -> SecretStr:
+    if not VISIBLE_ASCII.fullmatch(secret.get_secret_value()):
+        raise PydanticCustomError("credential", "should be one word of visible ASCII characters")
+    return secret
+
+
+def _is_long_enough(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < MASTER_KEY_LENGTH:
+        raise PydanticCustomError(
+            "master_key",
+            "is too short: use at least {least} characters, for example from `openssl rand -hex 24`",
+            {"least": MASTER_KEY_LENGTH},
+        )
+    return secret
+
+
+def _is_http_url(text: str) -> str:
+    """Accept http(s)://host[:port][/path] and drop a trailing slash, so that paths can be appended."""
+    try:
+        parts = urlsplit(text)
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a broken IPv6 address
+        named = False
+    # urlsplit removes tabs and newlines silently, so the text itself is looked at as well.
+    if not named or parts.scheme not in {"http", "https"} or not VISIBLE_ASCII.fullmatch(text):
+        raise PydanticCustomError("url", "should be an address such as 'https://host/path'")
+    if "@" in parts.netloc or "?" in text or "#" in text:
+        raise PydanticCustomError("url", "should hold no user name, query or fragment")
+    return text.rstrip("/")
+
+
+def default_data_dir(environ: Mapping[str, str]) -> Path:
+    """Where state is kept: `$PENSTOCK_DATA_DIR`, else the XDG data folder of the user."""
+    if chosen := environ.get("PENSTOCK_DATA_DIR"):
+        return Path(chosen)
+    if data_home := environ.get("XDG_DATA_HOME"):
+        return Path(data_home) / "penstock"
+    home = environ.get("HOME")
+    return (Path(home) if home else Path.home()) / ".local" / "share" / "penstock"
+
+
+Name = Annotated[str, Field(min_length=1)]
+Seconds = Annotated[float, Field(gt=0)]
+Credential = Annotated[SecretStr, AfterValidator(_is_credential)]
+MasterKey = Annotated[Credential, AfterValidator(_is_long_enough)]
+HttpUrl = Annotated[str, AfterValidator(_is_http_url)]
+
+
+class Section(BaseModel):
+    """A mapping of the configuration: unknown keys are mistakes, and a key without a value is not set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
+
+
+class Server(Section):
+    """Where and how the gateway listens."""
+
+    host: Name = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all interfaces.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    body_limit: int = Field(default=20 * MIB, ge=1024, description="Largest request body in bytes.")
+
+
+class Keys(Section):
+    """Who may call the gateway."""
+
+    master: MasterKey | None = Field(
+        default=None,
+        description="The operator's key, for administration and inference, at least 16 characters. "
+        "Without one, `penstock serve` makes one and keeps it in data_dir.",
+    )
+
+
+class WorkersAIBackend(Section):
+    """The Workers AI of a Cloudflare account."""
+
+    kind: Literal["workers_ai"] = Field(description="What the backend is.")
+    account_id: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="Id of the Cloudflare account.")
+    api_token: Credential = Field(description="API token with the permission 'Workers AI: Read'.")
+    base_url: HttpUrl = Field(
+        default="https://api.cloudflare.com/client/v4",
+        description="Root of the Cloudflare API, or of a simulator.",
+    )
+    catalogue: Literal["open", "listed"] = Field(
+        default="open", description="'open' serves any @cf/... model id, 'listed' only what `models` lists."
+    )
+
+
+# Further kinds join here as a union that `kind` discriminates.
+Backend = WorkersAIBackend
+
+
+class Target(Section):
+    """A backend and the name that the model has there."""
+
+    backend: Name = Field(description="Name of an entry of `backends`.")
+    model: Name = Field(description="The backend's own name of the model.")
+
+
+class Sampling(Section):
+    """Sampling parameters of requests that do not set them."""
+
+    max_tokens: int | None = Field(default=None, ge=1, description="Most tokens of an answer.")
+    temperature: float | None = Field(
+        default=None, ge=0, le=5, description="Randomness; 0 is nearly deterministic."
+    )
+    top_p: float | None = Field(default=None, gt=0, le=1, description="Share of probability to sample from.")
+    top_k: int | None = Field(default=None, ge=1, description="Number of likeliest tokens to sample from.")
+    seed: int | None = Field(default=None, ge=0, description="Seed of the sampling.")
+    repetition_penalty: float | None = Field(
+        default=None, ge=0, le=2, description="Penalty on repeated tokens."
+    )
+    frequency_penalty: float | None = Field(
+        default=None, ge=-2, le=2, description="Penalty by a token's frequency."
+    )
+    presence_penalty: float | None = Field(
+        default=None, ge=-2, le=2, description="Penalty on tokens already used."
+    )
+
+
+class ModelRoute(Section):
+    """What answers when a client asks for a model of this name."""
+
+    targets: tuple[Target, ...] = Field(min_length=1, description="Where requests go, in order.")
+    defaults: Sampling = Field(
+        default=Sampling(), description="Sampling parameters where a request sets none."
+    )
+    translation: Literal["lenient", "strict"] = Field(
+        default="lenient",
+        description="What happens to a parameter that the target cannot take: "
+        "'lenient' drops and reports it, 'strict' refuses the request.",
+    )
+
+
+class Deadlines(Section):
+    """How long each step may take, in seconds."""
+
+    connect: Seconds = Field(default=5.0, description="Connecting to a backend.")
+    first_byte: Seconds = Field(
+        default=60.0, description="From sending a request to the first byte of its answer."
+    )
+    gap: Seconds = Field(default=30.0, description="Silence between two pieces of an answer.")
+    total: Seconds = Field(default=600.0, description="A whole exchange.")
+    write_stall: Seconds = Field(default=20.0, description="A client that takes nothing of its answer.")
+    header: Seconds = Field(default=5.0, description="A client sending its request's headers.")
+    body_idle: Seconds = Field(default=10.0, description="Silence of a client that is sending its body.")
+    hold_headers: Seconds = Field(
+        default=15.0,
+        description="How long the answer's headers wait for its first piece; then comments keep it alive.",
+    )
+
+
+class Errors(Section):
+    """What clients are told about failures."""
+
+    quote_backends: bool = Field(
+        default=True,
+        description="Quote a backend's sentence about a bad request, cleared of addresses and keys.",
+    )
+
+
+class Settings(Section):
+    """All settings of a gateway."""
+
+    server: Server = Field(default=Server(), description="Where and how the gateway listens.")
+    keys: Keys = Field(default=Keys(), description="Who may call the gateway.")
+    data_dir: Path = Field(
+        default_factory=lambda: default_data_dir(os.environ),
+        description="Folder for what the gateway keeps; default $PENSTOCK_DATA_DIR or the XDG data folder.",
+    )
+    backends: dict[Name, Backend] = Field(min_length=1, description="The backends, each under its name.")
+    models: dict[Name, ModelRoute] = Field(
+        default={}, description="Model names for clients, and what answers them."
+    )
+    deadlines: Deadlines = Field(default=Deadlines(), description="How long each step may take, in seconds.")
+    errors: Errors = Field(default=Errors(), description="What clients are told about failures.")
