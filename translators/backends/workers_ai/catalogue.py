@@ -1,0 +1,82 @@
+"""Facts of the Workers AI models: what a model's schema takes and what the model can.
+
+The facts stand in `catalogue.json` beside this module; the gateway reads the bytes at start and hands
+them over as a value. A model that is not listed is taken to be of the plainest kind.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+
+Family = Literal[
+    "legacy",
+    "legacy_guard",
+    "openai",
+    "openai_legacy_input",
+    "openai_or_legacy",
+    "openai+responses",
+    "unknown",
+]
+
+DEFAULT_MAX_TOKENS: Final = 4096
+
+_SEED_TEXT: Final = 131_072  # UTF-16 units; the seed schema's maxLength of prompt and content
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What is known of one model.
+
+    Attributes:
+        family: The wire family, for what a request may hold; an answer's shape is detected.
+        window: Context window in tokens, prompt and answer together; None where nobody says.
+        content: What a message's content may be: a string, text parts, text and image parts, or OpenAI's.
+        bounds: `seed`: penalties 0..2, top_p 0..2, texts of at most 131,072 UTF-16 units. `newer`:
+            penalties -2..2, top_p 0.001..1.
+        can: Capabilities: tools, vision, reasoning, lora, beta, paid, batch.
+        neurons: Neurons per million tokens by kind: input, output, cached_input.
+        efforts: Reasoning efforts that the model knows.
+        effort: The one that it takes by itself.
+    """
+
+    family: Family = "unknown"
+    window: int | None = None
+    content: Literal["string", "text_parts", "image_parts", "openai"] = "string"
+    bounds: Literal["seed", "newer"] = "newer"
+    can: frozenset[str] = frozenset()
+    neurons: Mapping[str, float] = {}
+    efforts: tuple[str, ...] = ()
+    effort: str | None = None
+
+    @property
+    def text_limit(self) -> int | None:
+        """The longest prompt or message in UTF-16 units, or None."""
+        return _SEED_TEXT if self.bounds == "seed" else None
+
+    @property
+    def default_max_tokens(self) -> int:
+        """What to ask for where nobody said: Workers AI's own default, 256, cuts answers short."""
+        return DEFAULT_MAX_TOKENS if self.window is None else min(DEFAULT_MAX_TOKENS, self.window // 4)
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    """All models by id."""
+
+    models: dict[str, Facts]
+    about: str = ""
+
+    def facts(self, model: str) -> Facts:
+        """The facts of a model, listed or not."""
+        return self.models.get(model, _UNLISTED)
+
+
+_UNLISTED: Final = Facts()
+
+
+def read_catalogue(data: bytes) -> Catalogue:
+    """The catalogue from its JSON.
+
+    Raises:
+        msgspec.ValidationError: The file has another shape.
+    """
+    return msgspec.json.decode(data, type=Catalogue)

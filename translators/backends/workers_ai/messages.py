@@ -1,0 +1,177 @@
+"""Turns, written as the legacy schema's messages: `role` and `content`, both strings.
+
+Where the model's content union takes image parts, a turn with images becomes an array of parts; where
+only the field `image` exists and the model sees, the one image goes there. `tool_calls`, `tool_call_id`
+and `name` are not in the schema but pass its validator, and the models' chat templates use them.
+"""
+
+import binascii
+from base64 import b64decode
+from typing import Any, Final
+
+from translators import chat
+from translators.backends.workers_ai.catalogue import Facts
+from translators.chat import Part, Turn
+from translators.errors import invalid
+from translators.report import Fate, Report
+from translators.tools import restore_call_id, wrap_custom
+
+Message = dict[str, Any]
+
+_SYSTEM: Final = "developer turns become system turns"
+
+
+class Messages:
+    """The messages of one request, and the image where it goes beside them."""
+
+    def __init__(self, facts: Facts, report: Report) -> None:
+        self._facts = facts
+        self._report = report
+        self._names: dict[str, str] = {}  # call id -> the name of the tool, for the tool's answer
+        self._functions = 0  # calls in the old form, which have no id
+        self.image: list[int] | None = None
+
+    def translate(self, turns: tuple[Turn, ...]) -> list[Message]:
+        """All messages in order.
+
+        Raises:
+            ApiError: 400 naming a part that the model cannot take.
+        """
+        self._report.note("messages", Fate.KEPT)
+        return [self._message(turn) for turn in turns]
+
+    def _message(self, turn: Turn) -> Message:
+        if turn.role == "tool":
+            return self._result(turn)
+        if turn.role == "developer":
+            self._report.note("messages", Fate.TRANSFORMED, _SYSTEM)
+        if turn.name is not None:
+            self._report.note("messages", Fate.TRANSFORMED, "names of speakers are not sent")
+        role = "system" if turn.role == "developer" else turn.role
+        message: Message = {"role": role, "content": self._content(turn)}
+        calls = [self._call(part) for part in turn.parts if isinstance(part, chat.Call)]
+        if calls:
+            message["tool_calls"] = calls
+        return message
+
+    def _content(self, turn: Turn) -> str | list[dict[str, Any]]:
+        texts: list[str] = []
+        images: list[dict[str, Any]] = []
+        for k, part in enumerate(turn.parts):
+            where = f"{turn.place}.content[{k}]"
+            match part:
+                case chat.Text(text) | chat.Refusal(text):
+                    texts.append(text)
+                case chat.Image():
+                    images += self._image(part, where)
+                case chat.Reasoning():
+                    note = "the thinking of earlier turns is not sent again"
+                    self._report.note("messages", Fate.TRANSFORMED, note)
+                case chat.Audio() | chat.File():
+                    raise _cannot_take(part, where)
+        if not texts and not images:
+            # Content null beside tool calls is legal in OpenAI and refused by the schema.
+            self._report.note("messages", Fate.TRANSFORMED, "missing content becomes an empty string")
+        if len(texts) > 1:
+            self._report.note("messages", Fate.TRANSFORMED, "text parts are joined to one string")
+        text = "".join(texts)
+        self._check_length(text, turn)
+        return [{"type": "text", "text": text}, *images] if images else text
+
+    def _image(self, image: chat.Image, where: str) -> list[dict[str, Any]]:
+        """An image as a part; or none, where it went into the field `image`."""
+        if self._facts.content not in ("image_parts", "openai") and "vision" not in self._facts.can:
+            raise invalid(
+                f"'{where}' is an image, and this model takes none. Choose a model with vision.",
+                where,
+                "unsupported_value",
+            )
+        data = _decode_data_url(image.url, where)
+        if self._facts.content in ("image_parts", "openai"):
+            if image.detail not in (None, "auto"):
+                self._report.note("messages", Fate.TRANSFORMED, "the detail of images is not sent")
+            return [{"type": "image_url", "image_url": {"url": image.url}}]
+        if self.image is not None:
+            raise invalid(
+                f"'{where}' is a second image, and this model takes one.", where, "unsupported_value"
+            )
+        self.image = list(data)
+        self._report.note("messages", Fate.TRANSFORMED, "the image goes into the field 'image'")
+        return []
+
+    def _check_length(self, text: str, turn: Turn) -> None:
+        limit = self._facts.text_limit
+        if limit is None or len(text) * 2 <= limit:
+            return
+        length = utf16_length(text)
+        if length > limit:
+            where = f"{turn.place}.content"
+            raise invalid(
+                f"'{where}' has {length} characters, and this model takes at most {limit} in one message. "
+                "Split the text over several messages.",
+                where,
+                "string_above_max_length",
+            )
+
+    def _call(self, call: chat.Call) -> dict[str, Any]:
+        call_id = restore_call_id(call.id) if call.id else self._function_id()
+        self._names[call.id or call_id] = call.name
+        arguments = call.arguments or "{}"
+        if call.kind == "custom":
+            arguments = wrap_custom(call.arguments)
+        return {"id": call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+    def _result(self, turn: Turn) -> Message:
+        (part,) = turn.parts
+        result = _as_result(part)
+        self._check_length(result.text, turn)
+        if result.call_id is None:
+            self._report.note("messages", Fate.TRANSFORMED, "function turns become tool turns")
+            call_id = f"call_function{self._functions - 1}" if self._functions else None
+        else:
+            call_id = restore_call_id(result.call_id)
+        name = result.name or self._names.get(result.call_id or "")
+        message: Message = {"role": "tool", "content": result.text}
+        if call_id is not None:
+            message["tool_call_id"] = call_id
+        if name is not None:
+            message["name"] = name
+        return message
+
+    def _function_id(self) -> str:
+        self._functions += 1
+        return f"call_function{self._functions - 1}"
+
+
+def utf16_length(text: str) -> int:
+    """Length in UTF-16 code units, which is what Workers AI's validator counts."""
+    return len(text) + sum(character > "\uffff" for character in text)
+
+
+def _as_result(part: Part) -> chat.Result:
+    if not isinstance(part, chat.Result):
+        raise TypeError(f"A tool's turn holds its result, not {part!r}.")
+    return part
+
+
+def _cannot_take(part: Part, where: str) -> Exception:
+    kind = "audio" if isinstance(part, chat.Audio) else "a file"
+    return invalid(f"'{where}' is {kind}, and this model takes text only.", where, "unsupported_value")
+
+
+def _decode_data_url(url: str, where: str) -> bytes:
+    """The bytes of a base64 `data:` URL; Workers AI loads no other."""
+    head, comma, data = url.partition(",")
+    if not comma or not head.startswith("data:image/") or not head.endswith(";base64"):
+        raise invalid(
+            f"'{where}.image_url.url' must be a data URL ('data:image/png;base64,...'); "
+            "Workers AI loads no image from the web.",
+            f"{where}.image_url.url",
+            "unsupported_value",
+        )
+    try:
+        return b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        raise invalid(
+            f"'{where}.image_url.url' holds no valid base64.", f"{where}.image_url.url", "invalid_value"
+        ) from None

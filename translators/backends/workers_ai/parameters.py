@@ -1,0 +1,197 @@
+"""The legacy schema's parameters: what becomes of every parameter that a request may carry.
+
+`FATES` is total over OpenAI's parameters and over the schema's own; a parameter that is in neither is
+unknown and dropped, since Workers AI would ignore it without a word. Bounds are those of the model page
+of `@cf/meta/llama-3.1-8b-instruct-fast` (seed) and of the newer legacy models.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from translators.backends.workers_ai.catalogue import Facts
+from translators.errors import invalid, wrong_type
+from translators.report import Fate, Report
+
+_MAX_SEED: Final = 9_999_999_999
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A parameter's fate, and the value to send where there is one."""
+
+    fate: Fate
+    value: Any = None
+    detail: str = ""
+
+
+Rule = Callable[[Any, str, Facts], Outcome]
+
+
+def _number(low: float, high: float) -> Rule:
+    return lambda value, name, _facts: _clamp(_as_number(value, name), low, high)
+
+
+def _integer(low: int, high: int) -> Rule:
+    return lambda value, name, _facts: _clamp(_as_integer(value, name), low, high)
+
+
+def _top_p(value: Any, name: str, facts: Facts) -> Outcome:
+    low, high = (0, 2) if facts.bounds == "seed" else (0.001, 1)
+    return _clamp(_as_number(value, name), low, high)
+
+
+def _penalty(value: Any, name: str, facts: Facts) -> Outcome:
+    return _clamp(_as_number(value, name), 0 if facts.bounds == "seed" else -2, 2)
+
+
+def _seed(value: Any, name: str, _facts: Facts) -> Outcome:
+    """OpenAI takes any 64-bit number; folded into range, different seeds mostly stay different."""
+    seed = _as_integer(value, name)
+    if 1 <= seed <= _MAX_SEED:
+        return Outcome(Fate.KEPT, seed)
+    folded = (seed - 1) % _MAX_SEED + 1
+    return Outcome(Fate.TRANSFORMED, folded, f"{seed} is outside 1..{_MAX_SEED} and became {folded}")
+
+
+def _lora(value: Any, name: str, _facts: Facts) -> Outcome:
+    if not isinstance(value, str):
+        raise wrong_type(name, "a string", value)
+    return Outcome(Fate.KEPT, value)
+
+
+def _image(value: Any, name: str, _facts: Facts) -> Outcome:
+    numbers = isinstance(value, list) and all(
+        isinstance(each, int | float) and not isinstance(each, bool) for each in value
+    )
+    if not numbers and not isinstance(value, str):
+        raise wrong_type(name, "a string or an array of numbers", value)
+    return Outcome(Fate.KEPT, value)
+
+
+def _functions(value: Any, name: str, _facts: Facts) -> Outcome:
+    """Workers AI's embedded functions, each with its code."""
+    if not isinstance(value, list):
+        raise wrong_type(name, "an array", value)
+    for k, function in enumerate(value):
+        for key in ("name", "code"):
+            if not isinstance(function, dict) or not isinstance(function.get(key), str):
+                raise invalid(
+                    f"'{name}[{k}].{key}' must be a string: an embedded function has a name and its code.",
+                    f"{name}[{k}].{key}",
+                    "invalid_type",
+                )
+    return Outcome(Fate.KEPT, value)
+
+
+def _raw(value: Any, name: str, _facts: Facts) -> Outcome:
+    if not isinstance(value, bool):
+        raise wrong_type(name, "a boolean", value)
+    return Outcome(Fate.KEPT, value)
+
+
+def _drop(reason: str, *harmless: Any) -> Rule:
+    """Not sent; values that ask for what happens anyway count as kept."""
+
+    def rule(value: Any, _name: str, _facts: Facts) -> Outcome:
+        kept = any(value == each and type(value) is type(each) for each in harmless)
+        return Outcome(Fate.KEPT) if kept else Outcome(Fate.DROPPED, detail=reason)
+
+    return rule
+
+
+def _refuse_audio(value: Any, name: str, _facts: Facts) -> Outcome:
+    if name == "modalities" and "audio" not in value:
+        return Outcome(Fate.KEPT)
+    raise invalid(
+        f"'{name}' asks for spoken output, which this model does not have.", name, "unsupported_value"
+    )
+
+
+_NO_LOGPROBS: Final = "the model reports no log probabilities"
+_NO_CACHE: Final = "Workers AI has no prompt cache to steer"
+_NO_STORE: Final = "answers are not stored"
+
+FATES: Final[Mapping[str, Rule]] = {
+    # The schema's own
+    "temperature": _number(0, 5),
+    "top_p": _top_p,
+    "top_k": _integer(1, 50),
+    "seed": _seed,
+    "repetition_penalty": _number(0, 2),
+    "frequency_penalty": _penalty,
+    "presence_penalty": _penalty,
+    "image": _image,
+    "lora": _lora,
+    "raw": _raw,
+    "functions": _functions,
+    # OpenAI's that the schema has no place for
+    "audio": _refuse_audio,
+    "modalities": _refuse_audio,
+    "logit_bias": _drop("the model takes no token biases", {}),
+    "logprobs": _drop(_NO_LOGPROBS, False, 0),
+    "top_logprobs": _drop(_NO_LOGPROBS, 0),
+    "metadata": _drop(_NO_STORE, {}),
+    "moderation": _drop("the model moderates nothing"),
+    "prediction": _drop("the model cannot use a predicted output; it would only be faster"),
+    "prompt_cache_key": _drop(_NO_CACHE),
+    "prompt_cache_options": _drop(_NO_CACHE),
+    "prompt_cache_retention": _drop(_NO_CACHE),
+    "reasoning_effort": _drop("the model does not reason in steps that can be set", "none"),
+    "safety_identifier": _drop("Workers AI takes no end-user id"),
+    "service_tier": _drop("Workers AI has one tier", "auto", "default"),
+    "store": _drop(_NO_STORE, False),
+    "user": _drop("Workers AI takes no end-user id"),
+    "verbosity": _drop("the model has no such setting", "medium"),
+    "web_search_options": _drop("the model cannot search the web"),
+    "prompt": _drop("messages are sent beside it; a prompt goes to /v1/completions"),
+    # The completions endpoint's
+    "best_of": _drop("the model cannot rank its answers"),
+}
+
+_ONLY_WITH_PROMPT: Final = frozenset({"raw"})
+_ONLY_WITH_MESSAGES: Final = frozenset({"functions"})
+
+
+def translate_parameters(
+    given: Mapping[str, Any], facts: Facts, report: Report, *, prompt: bool
+) -> dict[str, Any]:
+    """The schema's parameters of a request; every given one has its fate afterwards.
+
+    Raises:
+        ApiError: 400 naming a parameter that the model cannot meet or that has the wrong type.
+    """
+    fields: dict[str, Any] = {}
+    for name, value in given.items():
+        rule = FATES.get(name)
+        if rule is None:
+            outcome = Outcome(Fate.DROPPED, detail="the model's schema does not know it")
+        elif name in (_ONLY_WITH_MESSAGES if prompt else _ONLY_WITH_PROMPT):
+            other = "messages" if prompt else "a prompt (/v1/completions)"
+            outcome = Outcome(Fate.DROPPED, detail=f"it goes with {other} only")
+        else:
+            outcome = rule(value, name, facts)
+        report.note(name, outcome.fate, outcome.detail)
+        if outcome.value is not None:
+            fields[name] = outcome.value
+    return fields
+
+
+def _clamp(value: float, low: float, high: float) -> Outcome:
+    clamped = min(max(value, low), high)
+    if clamped == value:
+        return Outcome(Fate.KEPT, value)
+    return Outcome(Fate.CLAMPED, clamped, f"{value:g} is outside {low}..{high} and became {clamped:g}")
+
+
+def _as_number(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise wrong_type(name, "a number", value)
+    return value
+
+
+def _as_integer(value: Any, name: str) -> int:
+    number = _as_number(value, name)
+    if number != int(number):
+        raise wrong_type(name, "a whole number", value)
+    return int(number)

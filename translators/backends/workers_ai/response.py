@@ -1,0 +1,124 @@
+"""Workers AI's answer to `/ai/run`, whole or streamed, read into deltas.
+
+The answer's own headers decide how it is read, never the model: JSON may come to a request for a stream.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from translators.backends.workers_ai.errors import read_error, shape_error
+from translators.backends.workers_ai.legacy import LegacyAnswer, Payload
+from translators.call import Stamp
+from translators.deltas import Delta, Failed, Usage
+from translators.errors import ApiError, bad_answer
+from translators.sse import Event, EventDecoder, EventTooLongError
+
+WHOLE_LIMIT: Final = 32 * 1024 * 1024  # bytes of a whole answer
+
+_payload = msgspec.json.Decoder(Payload)
+
+
+class _Envelope(msgspec.Struct):
+    """What REST wraps around a whole answer."""
+
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    success: Any = None
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+
+
+class Reader:
+    """Reads one answer (an `AnswerReader`); the arguments are those of `LegacyAnswer`."""
+
+    def __init__(self, stamp: Stamp, choice: int, max_tokens: int, prompt_estimate: int) -> None:
+        self._answer = LegacyAnswer(stamp, choice, max_tokens, prompt_estimate)
+        self._now = stamp.created
+        self._status = 0
+        self._events: EventDecoder | None = None
+        self._body: list[bytes] = []
+        self._size = 0
+        self._done = False  # the stream's own end was seen
+        self._failed = False
+
+    def start(self, status: int, headers: Mapping[str, str]) -> None:
+        """Take the status and the headers of the answer."""
+        self._status = status
+        if _succeeded(status) and headers.get("content-type", "").startswith("text/event-stream"):
+            self._events = EventDecoder()
+
+    def feed(self, data: bytes) -> list[Delta]:
+        """Take the next bytes of the body."""
+        if self._failed or self._done:
+            return []
+        if self._events is None:
+            return self._hold(data)
+        try:
+            events = self._events.feed(data)
+        except EventTooLongError:
+            return self._fail(bad_answer("Workers AI sent an event that is too long to be read."))
+        return self._take(events)
+
+    def close(self) -> list[Delta]:
+        """Take the regular end of the body."""
+        if self._failed:
+            return []
+        if self._events is None:
+            return self._whole(b"".join(self._body))
+        out = self._take([] if self._done else self._events.close())
+        if out and isinstance(out[-1], Failed):
+            return out
+        if not (self._done or self._answer.ended):
+            return [*out, *self._fail(bad_answer("Workers AI ended its answer before it was whole."))]
+        return [*out, *self._answer.end()]
+
+    def usage(self) -> Usage:
+        """What the backend reported, or else our own count of what came so far."""
+        return self._answer.usage()
+
+    def _hold(self, data: bytes) -> list[Delta]:
+        self._size += len(data)
+        if self._size > WHOLE_LIMIT:
+            return self._fail(bad_answer("Workers AI sent an answer that is too long to be read."))
+        self._body.append(data)
+        return []
+
+    def _whole(self, body: bytes) -> list[Delta]:
+        if not _succeeded(self._status):
+            return self._fail(read_error(self._status, body, self._now))
+        try:
+            envelope = _envelope.decode(body)
+            if envelope.success is False:
+                return self._fail(read_error(self._status, body, self._now))
+            payload = _payload.decode(envelope.result) if envelope.result is not msgspec.UNSET else Payload()
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._fail(shape_error(body))
+        if payload.says_nothing:
+            return self._fail(shape_error(body))
+        return [*self._answer.take(payload), *self._answer.end()]
+
+    def _take(self, events: list[Event]) -> list[Delta]:
+        out: list[Delta] = []
+        for event in events:
+            if event.data == b"[DONE]":
+                self._done = True
+                break
+            try:
+                payload = _payload.decode(event.data)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                return [*out, *self._fail(bad_answer("Workers AI sent an event that is no JSON object."))]
+            if payload.errors or payload.error:
+                return [*out, *self._fail(read_error(502, event.data, self._now))]
+            out += self._answer.take(payload)
+        return out
+
+    def _fail(self, error: ApiError) -> list[Delta]:
+        self._failed = True
+        self._body.clear()
+        return [Failed(error)]
+
+
+def _succeeded(status: int) -> bool:
+    return 200 <= status < 300

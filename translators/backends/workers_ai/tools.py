@@ -1,0 +1,219 @@
+"""Tools, written so that the legacy schema takes them.
+
+The schema asks more than OpenAI's: a tool needs a description and parameters; parameters need `type`
+'object' and `properties`; every property needs a `type` that is one string, and a description (model page
+of `@cf/meta/llama-3.1-8b-instruct-fast`, `tools`). References are replaced by what they name, since the
+validator resolves none.
+
+The schema has no `tool_choice`. It is passed on all the same: the validator lets unknown fields through,
+and the named form is enforced by the server where a model knows it.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Any, Final
+
+from translators.chat import ChatRequest, Tool
+from translators.report import Fate, Report
+from translators.schemas import inline
+from translators.tools import CUSTOM_INPUT
+
+_LISTS: Final = ("allOf", "anyOf", "oneOf")
+
+
+def translate_tools(chat: ChatRequest, report: Report) -> dict[str, Any]:
+    """The fields `tools` and `tool_choice`, where they are to be sent.
+
+    Raises:
+        ApiError: 400 naming a tool whose schema is out of bounds.
+    """
+    report.note("tools", Fate.KEPT)
+    report.note("parallel_tool_calls", *_parallel_fate(chat))
+    choice, tools = chat.tool_choice, chat.tools
+    report.note("tool_choice", Fate.KEPT)
+    if choice.mode == "none":
+        report.note("tool_choice", Fate.EMULATED, "the tools are withheld from the model")
+        return {}
+    if choice.allowed is not None:
+        report.note("tool_choice", Fate.TRANSFORMED, "only the allowed tools are offered")
+        tools = tuple(tool for tool in tools if tool.name in choice.allowed)
+    if choice.mode == "named":
+        report.note("tool_choice", Fate.TRANSFORMED, "only the named tool is offered")
+        tools = tuple(tool for tool in tools if tool.name == choice.named)
+    if not tools:
+        return {}
+    fields: dict[str, Any] = {"tools": [_tool(tool, report) for tool in tools]}
+    if choice.mode in ("required", "named"):
+        fields["tool_choice"] = _forced(tools, report)
+    return fields
+
+
+def _parallel_fate(chat: ChatRequest) -> tuple[Fate, str]:
+    if chat.parallel_calls:
+        return Fate.KEPT, ""
+    return Fate.EMULATED, "calls after the first are left out of the answer"
+
+
+def _forced(tools: tuple[Tool, ...], report: Report) -> Any:
+    """The named form where there is one tool: 'required' alone is only advice to several models."""
+    if len(tools) > 1:
+        return "required"
+    report.note("tool_choice", Fate.TRANSFORMED, "the one tool is asked for by name")
+    return {"type": "function", "function": {"name": tools[0].name}}
+
+
+def _tool(tool: Tool, report: Report) -> dict[str, Any]:
+    if tool.kind == "custom":
+        report.note("tools", Fate.EMULATED, "custom tools are offered as functions with one string")
+        function = _custom(tool)
+    else:
+        function = _function(tool)
+        if (tool.description, tool.parameters) != (function["description"], function["parameters"]):
+            report.note("tools", Fate.TRANSFORMED, "schemas are completed to what the model's schema asks")
+    return {"type": "function", "function": function}
+
+
+def _function(tool: Tool) -> dict[str, Any]:
+    return {
+        "name": tool.name,
+        "description": tool.description or _in_words(tool.name),
+        "parameters": _parameters(tool.parameters or {}, f"{tool.place}.parameters"),
+    }
+
+
+def _custom(tool: Tool) -> dict[str, Any]:
+    hint = f" Its format: {tool.format}" if tool.format else ""
+    text = {"type": "string", "description": f"The whole input of the tool, as plain text.{hint}"}
+    return {
+        "name": tool.name,
+        "description": tool.description or _in_words(tool.name),
+        "parameters": {"type": "object", "properties": {CUSTOM_INPUT: text}, "required": [CUSTOM_INPUT]},
+    }
+
+
+def _parameters(schema: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """An object schema with described and typed properties."""
+    merged = _merge_lists(inline(schema, place))
+    properties = merged.get("properties")
+    required = merged.get("required")
+    parameters: dict[str, Any] = {
+        **merged,
+        "type": "object",
+        "properties": {
+            name: _property(value, name)
+            for name, value in (properties.items() if isinstance(properties, dict) else ())
+        },
+    }
+    parameters.pop("$schema", None)
+    if isinstance(required, list):
+        parameters["required"] = [name for name in required if isinstance(name, str)]
+    else:
+        parameters.pop("required", None)
+    return parameters
+
+
+def _merge_lists(schema: dict[str, Any]) -> dict[str, Any]:
+    """One object schema of a root that is spelled as allOf, anyOf or oneOf.
+
+    All properties are offered; required is what every alternative of anyOf and oneOf requires.
+    """
+    if not any(key in schema for key in _LISTS):
+        return schema
+    merged = {key: value for key, value in schema.items() if key not in _LISTS}
+    properties: dict[str, Any] = dict(_object(merged.get("properties")))
+    required: list[Any] = list(_list(merged.get("required")))
+    for key in _LISTS:
+        members = [_merge_lists(each) for each in _list(schema.get(key)) if isinstance(each, dict)]
+        for member in members:
+            properties = {**_object(member.get("properties")), **properties}
+        asked = [_list(member.get("required")) for member in members]
+        always = list(chain.from_iterable(asked)) if key == "allOf" else _common(asked)
+        required += [name for name in always if name not in required]
+    return {**merged, "properties": properties, "required": required}
+
+
+def _common(lists: list[list[Any]]) -> list[Any]:
+    return [name for name in lists[0] if all(name in each for each in lists)] if lists else []
+
+
+def _property(value: Any, name: str) -> dict[str, Any]:
+    schema = dict(_object(value))
+    schema, nullable = _without_null(schema)
+    schema["type"] = _type(schema)
+    description = schema.get("description")
+    text = description if isinstance(description, str) and description else _in_words(name)
+    schema["description"] = f"{text} (may be null)" if nullable else text
+    return schema
+
+
+def _without_null(schema: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """The schema with null taken out of its alternatives, and whether it was there."""
+    kinds = schema.get("type")
+    if isinstance(kinds, list):
+        others = [kind for kind in kinds if kind != "null"]
+        rest = {key: value for key, value in schema.items() if key != "type"}
+        if len(others) == 1:
+            rest["type"] = others[0]
+        elif others:
+            rest["anyOf"] = [{"type": kind} for kind in others]
+        return rest, "null" in kinds
+    for key in ("anyOf", "oneOf"):
+        alternatives = _list(schema.get(key))
+        others = [each for each in alternatives if _object(each).get("type") != "null"]
+        rest = {name: value for name, value in schema.items() if name != key}
+        if len(others) == 1 and alternatives:
+            return {**_object(others[0]), **rest}, len(others) < len(alternatives)
+        if len(others) < len(alternatives):
+            return {**rest, key: others}, True
+    return schema, False
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    """The one type of a property: declared, or read off its other keywords."""
+    declared = schema.get("type")
+    if isinstance(declared, str):
+        return declared
+    if isinstance(schema.get("properties"), dict):
+        return "object"
+    if "items" in schema:
+        return "array"
+    values = [*_list(schema.get("enum")), *([schema["const"]] if "const" in schema else [])]
+    if values:
+        return _type_of_value(values[0])
+    alternatives = [each for key in _LISTS for each in _list(schema.get(key)) if isinstance(each, dict)]
+    return _type(alternatives[0]) if alternatives else "string"
+
+
+def _type_of_value(value: Any) -> str:
+    match value:
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case list():
+            return "array"
+        case dict():
+            return "object"
+        case _:
+            return "string"
+
+
+def _in_words(name: str) -> str:
+    """A name as a description: `search_papers` -> 'search papers'."""
+    words = "".join(f" {c.lower()}" if c.isupper() else c for c in name)
+    return " ".join(words.replace("_", " ").replace("-", " ").split()) or name
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def offered_custom_names(tools: Iterable[Tool]) -> frozenset[str]:
+    """The names of custom tools, whose calls are turned back."""
+    return frozenset(tool.name for tool in tools if tool.kind == "custom")

@@ -1,0 +1,55 @@
+"""One HTTP call to a backend, as a value, and what reads its answer.
+
+A backend dialect makes calls and readers; the gateway sends the one and feeds the other. Nothing here
+does I/O: `segments` is the path below the backend's base URL, unquoted, and credentials are added where
+the call is sent.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from translators.deltas import Delta, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The clock, the ids and the randomness of one exchange, taken once by the gateway.
+
+    Attributes:
+        created: Seconds since 1970.
+        token: At least 16 random characters of [0-9A-Za-z], the seed of every id.
+    """
+
+    created: int
+    token: str
+
+
+class AnswerReader(Protocol):
+    """Turns a backend's answer into deltas. One reader lives as long as one answer.
+
+    However the bytes are cut, the deltas are the same (law 3). Nothing is raised for what a backend
+    sends: what is no answer ends in `Failed`.
+    """
+
+    def start(self, status: int, headers: Mapping[str, str]) -> None:
+        """Take the status and the headers (names in lower case) of the answer."""
+
+    def feed(self, data: bytes) -> list[Delta]:
+        """Take the next bytes of the body."""
+
+    def close(self) -> list[Delta]:
+        """Take the regular end of the body; the last delta is `Usage` or `Failed`."""
+
+    def usage(self) -> Usage:
+        """What the backend reported, or else our own count of what came so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendCall:
+    """A POST to send: path segments below the base URL, a JSON body, and who reads the answer."""
+
+    segments: tuple[str, ...]
+    body: bytes
+    reader: Callable[[], AnswerReader]
+    headers: Mapping[str, str] = field(default_factory=dict)

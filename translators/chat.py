@@ -1,0 +1,174 @@
+"""The common request: OpenAI's chat parameters over turns.
+
+Every client dialect reads its body into a `ChatRequest`, every backend dialect writes its body from one;
+so N client dialects and M backend dialects cost N + M modules. A turn keeps the order of its parts,
+because Anthropic's blocks and the Responses API's items have one.
+
+Values are checked for their type by the client dialect; their range is the backend's affair, since
+backends differ there. Parameters that no dialect here knows stay in `extra` as they were decoded.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from translators.report import Entry
+
+CallKind = Literal["function", "custom"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Plain text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image by URL (`data:` or http) with OpenAI's `detail`."""
+
+    url: str
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Input audio, base64."""
+
+    data: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An attached file: inline data or an id."""
+
+    filename: str | None = None
+    data: str | None = None
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """The model's thinking, replayed; the signature belongs to the backend that made it."""
+
+    text: str
+    signature: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The model's refusal to answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call of the assistant. `arguments` is JSON text, or free text where `kind` is custom."""
+
+    id: str
+    name: str
+    arguments: str
+    kind: CallKind = "function"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a tool answered. `call_id` is None only in OpenAI's old function role, which has a name."""
+
+    text: str
+    call_id: str | None = None
+    name: str | None = None
+
+
+Part = Text | Image | Audio | File | Reasoning | Refusal | Call | Result
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message. `place` says where it stood in the client's body, for errors: `messages[3]`."""
+
+    role: Role
+    parts: tuple[Part, ...]
+    name: str | None = None
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool that the client offers; `parameters` is its JSON Schema (None: takes nothing)."""
+
+    name: str
+    description: str | None = None
+    parameters: Mapping[str, Any] | None = None
+    kind: CallKind = "function"
+    format: Mapping[str, Any] | None = None
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """Which tools the model may or must call.
+
+    `allowed` narrows the offered tools to these names; `named` forces one of them.
+    """
+
+    mode: Literal["auto", "none", "required", "named"] = "auto"
+    named: str | None = None
+    allowed: frozenset[str] | None = None
+
+
+AUTO = ToolChoice()
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseFormat:
+    """Structured output: any JSON object, or JSON after a schema."""
+
+    type: Literal["json_object", "json_schema"]
+    schema: Mapping[str, Any] | None = None
+    name: str | None = None
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """One question to a model, free of any dialect.
+
+    Attributes:
+        model: What the client asked for; a route or a model id.
+        turns: The dialogue; empty where `prompts` is given.
+        prompts: Texts to complete, from the completions endpoint.
+        max_tokens: The most tokens that an answer may have; None: the client did not say.
+        choices: How many answers (OpenAI's `n`).
+        stop: Strings at which an answer ends; they are not part of it.
+        stream: Whether the client wants a stream.
+        include_usage: Whether a stream is to end with the usage.
+        echo: Whether a completion is to begin with its prompt.
+        parameters: Further OpenAI parameters that the client sent, by their common name: checked scalars,
+            and objects that no gateway needs to understand.
+        extra: Fields that OpenAI has no name for, as decoded.
+        sent: The client's name of each parameter whose fate the backend decides -> its common name.
+        settled: The fates that the client dialect decided itself, by the client's name.
+    """
+
+    model: str
+    turns: tuple[Turn, ...] = ()
+    prompts: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = AUTO
+    parallel_calls: bool = True
+    response_format: ResponseFormat | None = None
+    max_tokens: int | None = None
+    choices: int = 1
+    stop: tuple[str, ...] = ()
+    stream: bool = False
+    include_usage: bool = False
+    echo: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    sent: Mapping[str, str] = field(default_factory=dict)
+    settled: Mapping[str, Entry] = field(default_factory=dict)

@@ -1,0 +1,123 @@
+"""A client's JSON body: decoded once, its fields read with an error that names the parameter.
+
+Ranges are the backends' affair; types are checked here, so that whatever comes after may trust them.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from translators.errors import invalid, wrong_type
+
+Object = dict[str, Any]
+
+
+def decode(body: bytes) -> Object:
+    """The JSON object of a body. Of a doubled key the last value counts.
+
+    Raises:
+        ApiError: 400 `invalid_json` where the body is no JSON, 400 where it is no object.
+    """
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise invalid(f"The request body is not valid JSON: {error}.", None, "invalid_json") from None
+    except RecursionError:
+        raise invalid("The request body is nested too deeply.", None, "invalid_json") from None
+    if not isinstance(value, dict):
+        raise wrong_type("body", "a JSON object", value)
+    return value
+
+
+def text(value: Any, place: str) -> str:
+    """A string."""
+    if not isinstance(value, str):
+        raise wrong_type(place, "a string", value)
+    return value
+
+
+def filled(value: Any, place: str) -> str:
+    """A string with at least one character."""
+    if not text(value, place):
+        raise invalid(f"'{place}' must not be empty.", place, "empty_string")
+    return str(value)
+
+
+def boolean(value: Any, place: str) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise wrong_type(place, "a boolean", value)
+    return value
+
+
+def number(value: Any, place: str) -> float:
+    """A number; integers stay integers."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise wrong_type(place, "a number", value)
+    return value
+
+
+def integer(value: Any, place: str) -> int:
+    """A whole number; 3.0 counts as one."""
+    if isinstance(number(value, place), float):
+        if not value.is_integer():
+            raise wrong_type(place, "a whole number", value)
+        return int(value)
+    return int(value)
+
+
+def integer_in(low: int, high: int) -> Callable[[Any, str], int]:
+    """A reader of whole numbers from `low` to `high`."""
+
+    def read(value: Any, place: str) -> int:
+        whole = integer(value, place)
+        if not low <= whole <= high:
+            raise invalid(
+                f"'{place}' must be from {low} to {high}, but it is {whole}.", place, "invalid_value"
+            )
+        return whole
+
+    return read
+
+
+def obj(value: Any, place: str) -> Object:
+    """A JSON object."""
+    if not isinstance(value, dict):
+        raise wrong_type(place, "an object", value)
+    return value
+
+
+def array(value: Any, place: str) -> list[Any]:
+    """A JSON array."""
+    if not isinstance(value, list):
+        raise wrong_type(place, "an array", value)
+    return value
+
+
+def one_of(*words: str) -> Callable[[Any, str], str]:
+    """A reader of one of some words."""
+
+    def read(value: Any, place: str) -> str:
+        if text(value, place) not in words:
+            choices = ", ".join(f"'{word}'" for word in words)
+            raise invalid(f"'{place}' must be one of {choices}.", place, "invalid_value")
+        return str(value)
+
+    return read
+
+
+def required(fields: Mapping[str, Any], name: str, place: str = "") -> Any:
+    """A field that must be there and not null."""
+    value = fields.get(name)
+    if value is None:
+        where = f"{place}.{name}" if place else name
+        raise invalid(f"'{where}' is required.", where, "missing_required_parameter")
+    return value
+
+
+def stops(value: Any, place: str) -> tuple[str, ...]:
+    """OpenAI's `stop`: a string or an array of strings. More than OpenAI's four do no harm here."""
+    if isinstance(value, str):
+        return (filled(value, place),)
+    return tuple(filled(each, f"{place}[{k}]") for k, each in enumerate(array(value, place)))

@@ -1,0 +1,174 @@
+"""OpenAI's chat request, read into the common request."""
+
+from typing import Any, Final
+
+from translators.chat import AUTO, ChatRequest, ResponseFormat, Tool, ToolChoice
+from translators.clients import body
+from translators.clients.body import Object
+from translators.clients.openai_chat.messages import read_messages
+from translators.clients.openai_chat.parameters import COMMON_NAMES, PLAIN, STRUCTURAL
+from translators.clients.openai_chat.tools import (
+    check_choice,
+    read_choice,
+    read_function_call,
+    read_functions,
+    read_tools,
+)
+from translators.errors import invalid
+from translators.report import Entry, Fate
+
+_CHOICES: Final = body.integer_in(1, 128)  # OpenAI's bounds of `n`
+
+
+def read(raw: bytes) -> ChatRequest:
+    """The common request of a body.
+
+    Raises:
+        ApiError: 400 naming the parameter at fault.
+    """
+    return read_fields(body.decode(raw))
+
+
+def read_fields(fields: Object) -> ChatRequest:
+    """The common request of a decoded body."""
+    model = body.filled(body.required(fields, "model"), "model")
+    given = {name: value for name, value in fields.items() if value is not None}
+    tools, embedded = _tools(given)
+    choice = _tool_choice(given)
+    check_choice(choice, tools, "tool_choice" if "tool_choice" in given else "function_call")
+    settled = _settled(fields, embedded=embedded is not None)
+    extra = {n: value for n, value in given.items() if n not in PLAIN and n not in STRUCTURAL}
+    if embedded is not None:
+        extra["functions"] = embedded
+    return ChatRequest(
+        model=model,
+        turns=read_messages(body.required(given, "messages")),
+        tools=tools,
+        tool_choice=choice,
+        parallel_calls=_parallel_calls(given, tools),
+        response_format=_response_format(given.get("response_format")),
+        max_tokens=_max_tokens(given),
+        choices=_CHOICES(given.get("n", 1), "n"),
+        stop=body.stops(given.get("stop", []), "stop"),
+        stream=body.boolean(given.get("stream", False), "stream"),
+        include_usage=include_usage(given),
+        parameters={name: PLAIN[name](value, name) for name, value in given.items() if name in PLAIN},
+        extra=extra,
+        sent=_sent(given, settled, embedded=embedded is not None),
+        settled=settled,
+    )
+
+
+def wants_functions(request: ChatRequest) -> bool:
+    """Whether the client speaks the deprecated `functions`, and so expects `function_call` back."""
+    return request.sent.get("functions") == "tools"
+
+
+def _sent(given: Object, settled: Object, *, embedded: bool) -> dict[str, str]:
+    """The client's name -> the common name of each parameter whose fate the backend decides."""
+    names = {name: COMMON_NAMES.get(name, name) for name in given if name not in settled}
+    if embedded and "functions" in names:
+        names["functions"] = "functions"
+    return names
+
+
+def _settled(fields: Object, *, embedded: bool) -> dict[str, Entry]:
+    """Fates that need no backend: what is null, what another name outranks, what the gateway does itself."""
+    entries = {name: Entry(name, Fate.KEPT) for name, value in fields.items() if value is None}
+    for old, new in _OUTRANKED.items():
+        if (
+            fields.get(old) is not None
+            and fields.get(new) is not None
+            and not (old == "functions" and embedded)
+        ):
+            entries[old] = Entry(old, Fate.DROPPED, f"'{new}' is sent beside it and counts")
+    for name in ("model", "stream", "stream_options"):
+        if name in fields:
+            entries[name] = Entry(name, Fate.KEPT)
+    response_format = fields.get("response_format")
+    if isinstance(response_format, dict) and response_format.get("type") == "text":
+        entries["response_format"] = Entry("response_format", Fate.KEPT)
+    return entries
+
+
+# Deprecated name -> today's, which counts where both are sent.
+_OUTRANKED: Final = {
+    "max_tokens": "max_completion_tokens",
+    "functions": "tools",
+    "function_call": "tool_choice",
+}
+
+
+def _tools(given: Object) -> tuple[tuple[Tool, ...], list[Any] | None]:
+    """The tools, and Workers AI's own `functions` with embedded code where they are meant."""
+    functions = given.get("functions")
+    embedded = None
+    if isinstance(functions, list) and any(isinstance(each, dict) and "code" in each for each in functions):
+        functions, embedded = None, functions
+    if given.get("tools") is not None:
+        return read_tools(given["tools"]), embedded
+    return (read_functions(functions) if functions is not None else ()), embedded
+
+
+def _tool_choice(given: Object) -> ToolChoice:
+    if "tool_choice" in given:
+        return read_choice(given["tool_choice"])
+    if "function_call" in given:
+        return read_function_call(given["function_call"])
+    return AUTO
+
+
+def _parallel_calls(given: Object, tools: tuple[Tool, ...]) -> bool:
+    """The deprecated `function_call` of an answer has room for one call only."""
+    if "tools" not in given and tools:
+        return False
+    return body.boolean(given.get("parallel_tool_calls", True), "parallel_tool_calls")
+
+
+def _max_tokens(given: Object) -> int | None:
+    for name in ("max_completion_tokens", "max_tokens"):
+        if name in given:
+            limit = body.integer(given[name], name)
+            if limit < 1:
+                raise invalid(f"'{name}' must be at least 1, but it is {limit}.", name, "invalid_value")
+            return limit
+    return None
+
+
+def include_usage(given: Object) -> bool:
+    """Whether `stream_options` ask for the usage at the end of a stream."""
+    if "stream_options" not in given:
+        return False
+    place = "stream_options"
+    options = body.obj(given[place], place)
+    if given.get("stream") is not True:
+        raise invalid(f"'{place}' is only allowed when 'stream' is true.", place, "invalid_value")
+    flags = {
+        name: body.boolean(options[name], f"{place}.{name}")
+        for name in ("include_usage", "include_obfuscation")
+        if options.get(name) is not None
+    }
+    return flags.get("include_usage", False)
+
+
+def _response_format(value: Any) -> ResponseFormat | None:
+    if value is None:
+        return None
+    place = "response_format"
+    form = body.obj(value, place)
+    kind = body.one_of("text", "json_object", "json_schema")(
+        body.required(form, "type", place), f"{place}.type"
+    )
+    if kind == "text":
+        return None
+    if kind == "json_object":
+        return ResponseFormat("json_object")
+    where = f"{place}.json_schema"
+    envelope = body.obj(body.required(form, "json_schema", place), where)
+    schema = envelope.get("schema")
+    return ResponseFormat(
+        "json_schema",
+        schema=None if schema is None else body.obj(schema, f"{where}.schema"),
+        name=body.filled(body.required(envelope, "name", where), f"{where}.name"),
+        strict=bool(envelope.get("strict")),
+    )

@@ -1,0 +1,113 @@
+"""OpenAI's tools and tool choices, today's and the deprecated `functions`, read into the common form."""
+
+from typing import Any, Final
+
+from translators.chat import AUTO, Tool, ToolChoice
+from translators.clients import body
+from translators.clients.body import Object
+from translators.errors import invalid
+
+_MODES: Final = ("none", "auto", "required")
+
+
+def read_tools(value: Any) -> tuple[Tool, ...]:
+    """`tools`: functions and custom tools; also the flat form that the Responses API uses.
+
+    Raises:
+        ApiError: 400 naming the tool at fault.
+    """
+    return tuple(_read_tool(each, f"tools[{k}]") for k, each in enumerate(body.array(value, "tools")))
+
+
+def read_functions(value: Any) -> tuple[Tool, ...]:
+    """The deprecated `functions`."""
+    functions = body.array(value, "functions")
+    return tuple(_read_function(each, f"functions[{k}]") for k, each in enumerate(functions))
+
+
+def read_choice(value: Any) -> ToolChoice:
+    """`tool_choice` in all its forms."""
+    place = "tool_choice"
+    if isinstance(value, str):
+        return ToolChoice(mode=body.one_of(*_MODES)(value, place))  # type: ignore[arg-type]  # checked
+    choice = body.obj(value, place)
+    kind = body.one_of("function", "custom", "allowed_tools")(
+        body.required(choice, "type", place), f"{place}.type"
+    )
+    where = f"{place}.{kind}"
+    if kind == "allowed_tools":
+        return _read_allowed(body.obj(body.required(choice, kind, place), where), where)
+    # The Responses API has the name beside the type; some clients send that form to chat as well.
+    named = choice if "name" in choice else body.obj(body.required(choice, kind, place), where)
+    return ToolChoice("named", body.filled(body.required(named, "name", where), f"{where}.name"))
+
+
+def read_function_call(value: Any) -> ToolChoice:
+    """The deprecated `function_call`."""
+    if isinstance(value, str):
+        return ToolChoice(mode=body.one_of("none", "auto")(value, "function_call"))  # type: ignore[arg-type]  # checked
+    call = body.obj(value, "function_call")
+    name = body.filled(body.required(call, "name", "function_call"), "function_call.name")
+    return ToolChoice("named", name)
+
+
+def check_choice(choice: ToolChoice, tools: tuple[Tool, ...], place: str) -> None:
+    """Refuse a choice that cannot be met by the tools at hand, as OpenAI does."""
+    if choice == AUTO or choice.mode == "none":
+        return
+    if not tools:
+        raise invalid(f"'{place}' is only allowed when 'tools' are given.", place, "invalid_value")
+    names = {tool.name for tool in tools}
+    asked = ({choice.named} if choice.named else set()) | (choice.allowed or frozenset())
+    for name in sorted(asked - names):
+        raise invalid(f"'{place}' names the tool '{name}', which is not in 'tools'.", place, "invalid_value")
+
+
+def _read_tool(value: Any, place: str) -> Tool:
+    tool = body.obj(value, place)
+    kind = tool.get("type", "function")
+    if kind == "custom":
+        return _read_custom(body.obj(body.required(tool, "custom", place), f"{place}.custom"), place)
+    if kind != "function":
+        raise invalid(f"'{place}.type' must be 'function' or 'custom'.", f"{place}.type", "invalid_value")
+    flat = "function" not in tool and "name" in tool
+    where = place if flat else f"{place}.function"
+    return _read_function(tool if flat else body.required(tool, "function", place), where)
+
+
+def _read_function(value: Any, place: str) -> Tool:
+    function = body.obj(value, place)
+    parameters = function.get("parameters")
+    return Tool(
+        name=body.filled(body.required(function, "name", place), f"{place}.name"),
+        description=_description(function, place),
+        parameters=None if parameters is None else body.obj(parameters, f"{place}.parameters"),
+        place=place,
+    )
+
+
+def _read_custom(custom: Object, place: str) -> Tool:
+    form = custom.get("format")
+    return Tool(
+        name=body.filled(body.required(custom, "name", f"{place}.custom"), f"{place}.custom.name"),
+        description=_description(custom, f"{place}.custom"),
+        kind="custom",
+        format=None if form is None else body.obj(form, f"{place}.custom.format"),
+        place=place,
+    )
+
+
+def _description(fields: Object, place: str) -> str | None:
+    description = fields.get("description")
+    return None if description is None else body.text(description, f"{place}.description")
+
+
+def _read_allowed(allowed: Object, place: str) -> ToolChoice:
+    mode = body.one_of("auto", "required")(body.required(allowed, "mode", place), f"{place}.mode")
+    names = []
+    for k, value in enumerate(body.array(body.required(allowed, "tools", place), f"{place}.tools")):
+        where = f"{place}.tools[{k}]"
+        tool = body.obj(value, where)
+        inner = tool.get("function") or tool.get("custom") or tool
+        names.append(body.filled(body.required(body.obj(inner, where), "name", where), f"{where}.name"))
+    return ToolChoice(mode=mode, allowed=frozenset(names))  # type: ignore[arg-type]  # checked by `one_of`

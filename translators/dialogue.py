@@ -1,0 +1,136 @@
+"""Answers that take several calls.
+
+A backend dialect's `request` gives a `Dialogue`. The gateway sends the calls of `first()` at once, hands
+over their deltas as they come with `take`, and gives the client what `take` returns; when all have ended,
+`next()` names further calls or none. Where a filter is satisfied before the backend has ended, the gateway
+closes it and hands over its count of the usage as the last delta. So what the client sees is decided
+here, without I/O, while a plain answer still streams through with nothing held.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from translators.call import BackendCall
+from translators.deltas import Delta, Failed, Usage
+from translators.filters import Filter, run
+
+_Number = TypeVar("_Number", int, float)
+
+
+class Dialogue(Protocol):
+    """The calls of one answer."""
+
+    @property
+    def satisfied(self) -> bool:
+        """Whether nothing that may still come can matter, so that the backends can be closed."""
+
+    def first(self) -> tuple[BackendCall, ...]:
+        """The calls to begin with."""
+
+    def take(self, call: int, deltas: Iterable[Delta]) -> list[Delta]:
+        """Take deltas of the call with this number and give those that the client is to see now."""
+
+    def next(self) -> tuple[BackendCall, ...]:
+        """After all calls have ended: further calls, or none."""
+
+
+class OneRound:
+    """One round of calls, each of which answers one choice.
+
+    Args:
+        calls: One per choice; choice k is answered by call k.
+        filters: What every delta goes through.
+        choices_per_prompt: How many consecutive choices share a prompt; it is counted once.
+    """
+
+    def __init__(
+        self, calls: Sequence[BackendCall], filters: Sequence[Filter] = (), choices_per_prompt: int = 1
+    ) -> None:
+        self._calls = tuple(calls)
+        self._filters = tuple(filters)
+        self._fan_out = FanOut(len(calls), choices_per_prompt) if len(calls) > 1 else None
+
+    @property
+    def satisfied(self) -> bool:
+        """Whether a filter needs nothing more."""
+        return any(each.satisfied for each in self._filters)
+
+    def first(self) -> tuple[BackendCall, ...]:
+        """All calls."""
+        return self._calls
+
+    def take(self, call: int, deltas: Iterable[Delta]) -> list[Delta]:
+        """Number the choices, keep their order, and filter."""
+        if self._fan_out is not None:
+            deltas = self._fan_out.take(call, deltas)
+        return run(self._filters, deltas)
+
+    def next(self) -> tuple[BackendCall, ...]:
+        """None: one round is all."""
+        return ()
+
+
+class FanOut:
+    """Makes the answers of several calls the choices of one.
+
+    Clients need choice k to begin after choice k-1 (openai-python's `.stream()` fails otherwise), so a
+    choice is held until the one before it has begun. Usage comes once, when every call's is known: each
+    prompt counted once, and all completions.
+    """
+
+    def __init__(self, calls: int, choices_per_prompt: int) -> None:
+        self._begun = 0  # choices below this one have begun
+        self._held: list[list[Delta]] = [[] for _ in range(calls)]
+        self._usages: dict[int, Usage] = {}
+        self._choices_per_prompt = choices_per_prompt
+
+    def take(self, call: int, deltas: Iterable[Delta]) -> list[Delta]:
+        """Take deltas of one call; give out what may go."""
+        out: list[Delta] = []
+        for delta in deltas:
+            match delta:
+                case Usage():
+                    self._usages[call] = delta
+                    if len(self._usages) == len(self._held):
+                        out.append(self._merged())
+                case Failed():
+                    out.append(delta)
+                case _:
+                    self._held[call].append(msgspec.structs.replace(delta, choice=call))
+                    out += self._release()
+        return out
+
+    def _release(self) -> list[Delta]:
+        out: list[Delta] = []
+        for choice, held in enumerate(self._held[: self._begun + 1]):
+            if held:
+                self._begun = max(self._begun, choice + 1)
+                out += held
+                held.clear()
+        return out + self._release() if any(self._held[: self._begun + 1]) else out
+
+    def _merged(self) -> Usage:
+        usages = [self._usages[call] for call in range(len(self._held))]
+        step = self._choices_per_prompt
+        prompts = [usages[first : first + step] for first in range(0, len(usages), step)]
+        return Usage(
+            prompt=sum(max(each.prompt for each in same) for same in prompts),
+            completion=sum(each.completion for each in usages),
+            cached=_sum_known(_max_known(each.cached for each in same) for same in prompts),
+            reasoning=_sum_known(each.reasoning for each in usages),
+            neurons=_sum_known(each.neurons for each in usages),
+            estimated=any(each.estimated for each in usages),
+        )
+
+
+def _sum_known(values: Iterable[_Number | None]) -> _Number | None:
+    """The sum of what is known, or None where nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known[1:], start=known[0]) if known else None
+
+
+def _max_known(values: Iterable[int | None]) -> int | None:
+    """The greatest of what is known, or None where nothing is."""
+    return max((value for value in values if value is not None), default=None)

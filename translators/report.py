@@ -1,0 +1,113 @@
+"""The fate of every parameter: what became of it on its way to the backend (law 2).
+
+A client sees the report in the header `x-penstock-translation` (all but the kept), in the answer of
+`POST /v1/translate` and of `penstock translate`. Reasons are written for the person who sent the request.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from typing import Final
+
+import msgspec
+
+from translators.errors import ApiError, invalid
+
+HEADER_LIMIT: Final = 1024  # bytes; proxies commonly cap a whole header block at 8 KB
+
+
+class Fate(IntEnum):
+    """What became of a parameter. Where several things happened to one, the greatest is its fate."""
+
+    KEPT = 0
+    RENAMED = 1
+    DEFAULTED = 2
+    TRANSFORMED = 3
+    CLAMPED = 4
+    EMULATED = 5
+    DROPPED = 6
+    REFUSED = 7
+
+    @property
+    def word(self) -> str:
+        """The fate as users read it."""
+        return self.name.lower()
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One parameter's fate and, for all but the kept, why."""
+
+    parameter: str
+    fate: Fate
+    detail: str = ""
+
+
+class Report:
+    """Collects fates. One report lives as long as one translation."""
+
+    def __init__(self) -> None:
+        self._fates: dict[str, Fate] = {}
+        self._details: dict[str, list[str]] = {}
+
+    def note(self, parameter: str, fate: Fate, detail: str = "") -> None:
+        """Record what happened to a parameter; notes on one parameter add up."""
+        self._fates[parameter] = max(fate, self._fates.get(parameter, Fate.KEPT))
+        if detail:
+            details = self._details.setdefault(parameter, [])
+            if detail not in details:
+                details.append(detail)
+
+    def entries(self, sent: Mapping[str, str], settled: Mapping[str, Entry]) -> tuple[Entry, ...]:
+        """One entry for each parameter that the client sent, then what was added to the request.
+
+        Args:
+            sent: The client's name -> the common name under which its fate was noted.
+            settled: Entries by the client's name that were decided before.
+        """
+        own = tuple(self._entry(common, name) for name, common in sent.items())
+        common_names = set(sent.values())
+        added = {
+            name: self._entry(name, name)
+            for name, fate in self._fates.items()
+            if fate is not Fate.KEPT and name not in common_names
+        }
+        before = tuple(entry for name, entry in settled.items() if name not in added)
+        return (*before, *own, *added.values())
+
+    def _entry(self, common: str, name: str) -> Entry:
+        return Entry(name, self._fates[common], "; ".join(self._details.get(common, ())))
+
+
+def header(entries: Iterable[Entry]) -> str:
+    """All but the kept as `name=fate` pairs, at most 1 KB of ASCII; the rest is counted: `more=N`."""
+    pairs = [
+        f"{_token(entry.parameter)}={entry.fate.word}" for entry in entries if entry.fate is not Fate.KEPT
+    ]
+    whole = ", ".join(pairs)
+    if len(whole) <= HEADER_LIMIT:
+        return whole
+    room = HEADER_LIMIT - len(f", more={len(pairs)}")
+    shown: list[str] = []
+    for pair in pairs:
+        room -= len(pair) + len(", ")
+        if room < 0:
+            break
+        shown.append(pair)
+    return ", ".join([*shown, f"more={len(pairs) - len(shown)}"])
+
+
+def refuse_dropped(entries: Iterable[Entry]) -> ApiError | None:
+    """What a strict route answers: a 400 naming the first parameter that would be dropped, or None."""
+    for entry in entries:
+        if entry.fate is Fate.DROPPED:
+            return invalid(
+                f"'{entry.parameter}' would be dropped: {entry.detail}. This route translates strictly; "
+                "leave the parameter out, or use a route with 'translation: lenient'.",
+                entry.parameter,
+                "unsupported_parameter",
+            )
+    return None
+
+
+def _token(name: str) -> str:
+    """A parameter's name as header text: a client chooses the names of its extra fields."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "._-[]") else "_" for c in name[:64])

@@ -1,0 +1,96 @@
+"""Server-sent events, read from bytes.
+
+A line ends at CR, LF or CRLF and nowhere else (WHATWG HTML, section 9.2.6): U+2028 and U+0085 may stand
+unescaped inside a JSON string, so the text is never split as `str`. Comments, `id` and `retry` are passed
+over. A last event that lacks its blank line is given out at `close`, since Workers AI does not always
+send one.
+"""
+
+from typing import Final, NamedTuple
+
+EVENT_LIMIT: Final = 8 * 1024 * 1024  # bytes; whole tool calls and images arrive as one event
+
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+class Event(NamedTuple):
+    """One event: its data lines joined by a newline, and its name where it has one."""
+
+    data: bytes
+    name: bytes = b""
+
+
+class EventTooLongError(ValueError):
+    """An event is longer than the limit."""
+
+
+class EventDecoder:
+    """Cuts a byte stream into events; however the bytes arrive, the events are the same."""
+
+    def __init__(self, limit: int = EVENT_LIMIT) -> None:
+        self._limit = limit
+        self._line: list[bytes] = []  # pieces of the line that has not ended yet
+        self._data: list[bytes] = []
+        self._name = b""
+        self._size = 0  # bytes held of the event that has not ended yet
+        self._after_cr = False
+        self._first_line = True
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Take the next bytes and give the events that they complete.
+
+        Raises:
+            EventTooLongError: One event exceeds the limit.
+        """
+        if self._after_cr and chunk:
+            self._after_cr = False
+            chunk = chunk.removeprefix(b"\n")
+        if not chunk:
+            return []
+        events: list[Event] = []
+        # bytes.splitlines knows CR, LF and CRLF only, unlike its twin of str.
+        lines = chunk.splitlines(keepends=True)
+        rest = b"" if lines[-1].endswith((b"\n", b"\r")) else lines.pop()
+        for line in lines:
+            self._take_line(line.rstrip(b"\r\n"), events)
+        if rest:
+            self._hold(rest)
+        self._after_cr = chunk.endswith(b"\r")
+        return events
+
+    def close(self) -> list[Event]:
+        """Give the last event, where the stream ended without a blank line."""
+        events: list[Event] = []
+        if self._line:
+            self._take_line(b"", events)
+        self._take_line(b"", events)
+        return events
+
+    def _take_line(self, ending: bytes, events: list[Event]) -> None:
+        self._hold(ending)
+        line = b"".join(self._line)
+        self._line.clear()
+        if self._first_line:
+            self._first_line = False
+            line = line.removeprefix(_BOM)
+        if line.startswith(b"data:"):
+            self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+        elif not line:
+            self._dispatch(events)
+        elif line.startswith(b"event:"):
+            self._name = line[6:].removeprefix(b" ")
+        elif line == b"data":
+            self._data.append(b"")
+
+    def _hold(self, piece: bytes) -> None:
+        self._size += len(piece)
+        if self._size > self._limit:
+            raise EventTooLongError(f"An event is longer than {self._limit} bytes.")
+        self._line.append(piece)
+
+    def _dispatch(self, events: list[Event]) -> None:
+        if self._data:
+            events.append(Event(b"\n".join(self._data), self._name))
+            self._data.clear()
+        self._name = b""
+        self._size = 0
