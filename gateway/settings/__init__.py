@@ -4,7 +4,7 @@
 `mistakes` shows all mistakes at once without ever showing a secret.
 """
 
-from gateway.settings.load import load, locate
+from gateway.settings.load import load, load_environment, locate
 from gateway.settings.mistakes import Mistake, SettingsError
 from gateway.settings.schema import json_schema
 from gateway.settings.shape import (
@@ -35,5 +35,6 @@ __all__ = [
     "WorkersAIBackend",
     "json_schema",
     "load",
+    "load_environment",
     "locate",
 ]

@@ -52,7 +52,15 @@ def locate(path: Path | None) -> Path | None:
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """Read the settings, or raise SettingsError with every mistake."""
     found = locate(path)
-    document = _read(found, environ) if found else Document("", "")
+    return _load(_read(found, environ), environ) if found else load_environment(environ)
+
+
+def load_environment(environ: Mapping[str, str]) -> Settings:
+    """Read the settings from the environment alone, whatever files there are."""
+    return _load(Document("", ""), environ)
+
+
+def _load(document: Document, environ: Mapping[str, str]) -> Settings:
     values = document.values
     origins = add_environment(values, environ)
     report = _Report(document, origins)

@@ -1,0 +1,77 @@
+"""What all tests share: property-test profiles, the soak mark, loopback ports and served apps."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import hypothesis
+import pytest
+import uvicorn
+
+App = Callable[..., Awaitable[None]]
+
+START_SECONDS = 10
+
+# The default is the same at every run, so that a red build is red for its change.
+hypothesis.settings.register_profile("small", max_examples=50, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("full", max_examples=2000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "small"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "soak: runs for minutes; only with ./tests/run --all")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("PENSTOCK_TESTS") == "all":
+        return
+    for item in items:
+        if item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.skip(reason="soak tests run with ./tests/run --all"))
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Gives a loopback port that nothing listened on a moment ago."""
+
+    def find() -> int:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port: int = listener.getsockname()[1]
+            return port
+
+    return find
+
+
+@pytest.fixture
+def serve_app() -> Iterator[Callable[[App], str]]:
+    """Serves an ASGI app on a loopback port in a thread until the test ends; gives its base URL."""
+    with ExitStack() as stack:
+        yield lambda app: stack.enter_context(_served(app))
+
+
+@contextmanager
+def _served(app: App) -> Iterator[str]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        _await_start(server, thread)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=START_SECONDS)
+        listener.close()
+    assert not thread.is_alive(), "the served app did not stop"
+
+
+def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
+    end = time.monotonic() + START_SECONDS
+    while not server.started:
+        assert thread.is_alive(), "the served app did not start"
+        assert time.monotonic() < end, f"the served app did not start within {START_SECONDS} s"
+        thread.join(timeout=0.005)
