@@ -1,0 +1,27 @@
+"""Chat and text completions, and the translation explained."""
+
+from functools import partial
+
+import msgspec
+
+from gateway.api.raw import Answer, Client, Request, while_connected
+from gateway.pipeline import Gateway, converse
+from gateway.translation import explain
+from translators.clients import Dialect
+
+
+async def _converse(dialect: Dialect, gateway: Gateway, request: Request, client: Client) -> None:
+    body = await request.body()
+    answer = converse(gateway, request.exchange, dialect, body, client)
+    await while_connected(answer, request, client)
+
+
+def conversation(dialect: Dialect) -> Answer:
+    """What answers in a dialect."""
+    return partial(_converse, dialect)
+
+
+async def translate(gateway: Gateway, request: Request, client: Client) -> None:
+    """`POST /v1/translate`: the backend's body and the report, nothing sent."""
+    explained = explain(gateway.routes, await request.body())
+    await client.send_json(200, msgspec.json.encode(explained))

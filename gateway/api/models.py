@@ -1,0 +1,35 @@
+"""The list of models."""
+
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import unquote
+
+from gateway.api.raw import Client, Request
+from gateway.errors import unknown_model
+from gateway.pipeline import Gateway
+from gateway.routing import Routes
+from translators.backends.workers_ai.catalogue import Facts
+from translators.clients.models import Model, write_list, write_model
+
+_CREATED: Final = 1_727_740_800  # when a model was made is not published for all; clients want a number
+
+
+def list_models(routes: Routes) -> Iterator[Model]:
+    """All models that a client can ask for by a name known beforehand."""
+    return (_model(name, facts) for name, facts in routes.models())
+
+
+async def models(gateway: Gateway, request: Request, client: Client) -> None:
+    """`GET /v1/models` and `GET /v1/models/{id}`, the id raw or percent-encoded."""
+    name = unquote(request.exchange.path.partition("/models")[2].strip("/"))
+    if not name:
+        await client.send_json(200, write_list(list_models(gateway.routes)))
+        return
+    if any(not character.isprintable() for character in name):
+        raise unknown_model("")
+    await client.send_json(200, write_model(_model(name, gateway.routes.facts(name))))
+
+
+def _model(name: str, facts: Facts) -> Model:
+    owner = name.split("/")[1] if name.startswith("@") else "penstock"
+    return Model(name, _CREATED, owner, facts.window, tuple(sorted(facts.can)))

@@ -1,0 +1,26 @@
+"""What operators' tools ask: is the process alive, can it serve, and its figures."""
+
+import asyncio
+from typing import Final
+
+from gateway.api.raw import JSON, Client, Request
+from gateway.metrics import CONTENT_TYPE
+from gateway.pipeline import Gateway
+
+_OK: Final = b'{"status":"ok"}'
+
+
+async def health(_gateway: Gateway, _request: Request, client: Client) -> None:
+    """`GET /healthz`: the process answers."""
+    await client.send_whole(200, JSON, _OK)
+
+
+async def ready(_gateway: Gateway, _request: Request, client: Client) -> None:
+    """`GET /readyz`: settings are loaded and nothing drains. Never 'the backends are up'."""
+    await client.send_whole(200, JSON, _OK)
+
+
+async def metrics(gateway: Gateway, _request: Request, client: Client) -> None:
+    """`GET /metrics`, rendered beside the event loop."""
+    text = await asyncio.to_thread(gateway.metrics.render)
+    await client.send_whole(200, CONTENT_TYPE.encode(), text)

@@ -1,0 +1,118 @@
+"""Builds the application: one composition root, one table of endpoints."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from litestar import Litestar, asgi
+from litestar.exceptions import HTTPException
+from litestar.handlers import ASGIRouteHandler
+
+from gateway.api import operations
+from gateway.api.conversations import conversation, translate
+from gateway.api.models import models
+from gateway.api.nowhere import Nowhere
+from gateway.api.raw import Answer, Endpoint
+from gateway.deadlines import Ticker
+from gateway.dispatch import Dispatch
+from gateway.keys import Keys
+from gateway.metrics import Metrics
+from gateway.pipeline import Gateway
+from gateway.routing import Routes
+from gateway.settings import Settings, WorkersAIBackend
+from gateway.settings.shape import Deadlines
+from gateway.upstream import Upstream
+from translators.backends import workers_ai
+from translators.backends.workers_ai.catalogue import Catalogue, read_catalogue
+from translators.clients import OPENAI_CHAT, OPENAI_COMPLETIONS
+
+# Clients are given a base_url with /v1, without it, and with a second one that they append themselves.
+_PREFIXES: Final = ("/v1", "", "/v1/v1")
+
+
+def create_app(settings: Settings, master_key: str) -> Litestar:
+    """The gateway as an ASGI application."""
+    gateway = build(settings, master_key)
+    return Litestar(
+        route_handlers=list(_handlers(gateway)),
+        lifespan=[lambda _app: _running(gateway)],
+        exception_handlers={HTTPException: lambda _request, _error: Nowhere(gateway)},
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )
+
+
+def routes_of(settings: Settings) -> Routes:
+    """The routes alone, for commands that send nothing."""
+    return Routes(settings, load_catalogue())
+
+
+def load_catalogue() -> Catalogue:
+    """The facts of the Workers AI models, as shipped."""
+    path = Path(workers_ai.__file__).with_name("catalogue.json")
+    return read_catalogue(path.read_bytes())
+
+
+def build(settings: Settings, master_key: str) -> Gateway:
+    """All rooms of one process, joined."""
+    routes = routes_of(settings)
+    metrics = Metrics(name for name, _facts in routes.models())
+    upstreams = {name: _upstream(backend, settings.deadlines) for name, backend in settings.backends.items()}
+    return Gateway(
+        settings=settings,
+        keys=Keys(master_key),
+        routes=routes,
+        dispatch=Dispatch(upstreams, metrics),
+        metrics=metrics,
+        ticker=Ticker(settings.deadlines),
+    )
+
+
+def _upstream(backend: WorkersAIBackend, deadlines: Deadlines) -> Upstream:
+    token = backend.api_token.get_secret_value()
+    prefix = ("accounts", backend.account_id)
+    return Upstream(backend.base_url, prefix, {"authorization": f"Bearer {token}"}, deadlines)
+
+
+def _handlers(gateway: Gateway) -> list[ASGIRouteHandler]:
+    def endpoint(operation: str, methods: Mapping[str, Answer], *, keyed: bool = True) -> Endpoint:
+        return Endpoint(gateway, operation, methods, keyed=keyed)
+
+    under_v1 = {
+        "/chat/completions": endpoint("chat", {"POST": conversation(OPENAI_CHAT)}),
+        "/completions": endpoint("text_completion", {"POST": conversation(OPENAI_COMPLETIONS)}),
+        "/translate": endpoint("translate", {"POST": translate}),
+    }
+    listed = endpoint("models", {"GET": models})
+    at_root = {
+        "/healthz": endpoint("health", {"GET": operations.health}, keyed=False),
+        "/readyz": endpoint("health", {"GET": operations.ready}, keyed=False),
+        "/metrics": endpoint("metrics", {"GET": operations.metrics}, keyed=False),
+    }
+    return [
+        *(_handler([prefix + path for prefix in _PREFIXES], each) for path, each in under_v1.items()),
+        # A mount takes ids with slashes, raw and encoded.
+        *(_handler([f"{prefix}/models"], listed, is_mount=True) for prefix in _PREFIXES),
+        *(_handler([path], each) for path, each in at_root.items()),
+    ]
+
+
+def _handler(paths: list[str], each: Endpoint, *, is_mount: bool = False) -> ASGIRouteHandler:
+    return asgi(paths, is_mount=is_mount)(each.__call__)
+
+
+@asynccontextmanager
+async def _running(gateway: Gateway) -> AsyncIterator[None]:
+    """The connections and the ticker live as long as the application."""
+    for upstream in gateway.dispatch.upstreams.values():
+        await upstream.start()
+    ticking = asyncio.create_task(gateway.ticker.run())
+    try:
+        yield
+    finally:
+        ticking.cancel()
+        for upstream in gateway.dispatch.upstreams.values():
+            await upstream.stop()

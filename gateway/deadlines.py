@@ -1,0 +1,95 @@
+"""Deadlines of exchanges: one ticker a worker walks all of them, so no chunk needs a timer of its own.
+
+An exchange says what it is waiting for by `Watch.wait_for`; where that takes too long, the ticker notes
+the phase in `Watch.expired` and cancels the task, which tells the two apart by it. Precision is the
+ticker's 250 ms.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Final, Literal
+
+from gateway.settings import Deadlines
+
+TICK: Final = 0.25  # seconds
+
+Phase = Literal["connect", "first_byte", "gap", "total", "write_stall", "body_idle"]
+
+
+@dataclass(slots=True, eq=False)
+class Watch:
+    """What one exchange waits for."""
+
+    task: asyncio.Task[None]
+    deadlines: Deadlines
+    total_at: float
+    phase: Phase = "body_idle"
+    at: float = 0.0
+    expired: Phase | None = None
+    quiet_at: float = 0.0
+    quiet: Callable[[], Coroutine[Any, Any, None]] | None = None
+
+    def wait_for(self, phase: Phase) -> None:
+        """Begin to wait for something; the clock starts anew."""
+        self.phase = phase
+        self.at = monotonic() + getattr(self.deadlines, phase)
+
+    def hold_headers(self, quiet: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Call `quiet` where the answer's headers have been held back for long, and again and again."""
+        self.quiet, self.quiet_at = quiet, monotonic() + self.deadlines.hold_headers
+
+    def release_headers(self) -> None:
+        """The answer has begun."""
+        self.quiet = None
+
+    def take_expired(self) -> Phase | None:
+        """After a CancelledError: the phase that ran out, with the cancellation undone; else None."""
+        if self.expired is None:
+            return None
+        self.task.uncancel()
+        return self.expired
+
+
+@dataclass(slots=True)
+class Ticker:
+    """Walks the live exchanges four times a second."""
+
+    deadlines: Deadlines
+    clock: Callable[[], float] = monotonic
+    _live: set[Watch] = field(default_factory=set)
+    _quiet: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def watch(self) -> Watch:
+        """Watch the current task until `release`."""
+        task = asyncio.current_task()
+        if task is None:  # pragma: no cover - an ASGI application always runs in a task
+            raise RuntimeError("A watch needs a task.")
+        watch = Watch(task, self.deadlines, self.clock() + self.deadlines.total)
+        watch.wait_for("body_idle")
+        self._live.add(watch)
+        return watch
+
+    def release(self, watch: Watch) -> None:
+        """Watch no longer."""
+        self._live.discard(watch)
+
+    async def run(self) -> None:
+        """Tick for ever."""
+        while True:
+            await asyncio.sleep(TICK)
+            self.tick()
+
+    def tick(self) -> None:
+        """Cancel what is overdue and give a sign of life where an answer is slow to begin."""
+        now = self.clock()
+        for watch in [each for each in self._live if each.expired is None]:
+            if now >= watch.at or now >= watch.total_at:
+                watch.expired = watch.phase if now >= watch.at else "total"
+                watch.task.cancel()
+            elif watch.quiet is not None and now >= watch.quiet_at:
+                watch.quiet_at = now + watch.deadlines.hold_headers
+                sign = asyncio.create_task(watch.quiet())
+                self._quiet.add(sign)
+                sign.add_done_callback(self._quiet.discard)

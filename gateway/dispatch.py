@@ -1,0 +1,207 @@
+"""Drives a request to an answer: targets in order, and the calls of each target's dialogue.
+
+What comes out are batches of deltas, each as large as one read of the backend produced. Until the first
+batch everything may fail over to the next target; after it nothing is raised: what breaks then is a
+`Failed` delta, for the client has part of the answer already. A retry is the same target again, a
+failover the next one; here is only the failover.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.deadlines import Phase, Watch
+from gateway.errors import broken_off, too_late, unreachable
+from gateway.exchange import Exchange
+from gateway.metrics import Metrics
+from gateway.routing import Plan, Target
+from gateway.translation import translate_for
+from gateway.upstream import Upstream, UpstreamError
+from translators.call import AnswerReader, BackendCall
+from translators.chat import ChatRequest
+from translators.deltas import Delta, Failed, Usage
+from translators.dialogue import Dialogue
+from translators.errors import ApiError
+from translators.report import header
+
+Batch = list[Delta]
+Batches = AsyncGenerator[Batch, None]
+
+# Statuses that another target may not have: those of a backend in trouble, not of a request at fault.
+_FAILS_OVER: Final = frozenset({429, 502, 503, 504})
+
+_AHEAD: Final = 16  # batches of a fan-out that may wait for a slow client
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Everything that answering needs."""
+
+    upstreams: Mapping[str, Upstream]
+    metrics: Metrics
+
+    async def answer(self, exchange: Exchange, watch: Watch, plan: Plan, request: ChatRequest) -> Batches:
+        """The answer's deltas in batches; the first one is the commit point.
+
+        Raises:
+            ApiError: The request cannot be translated. Before the first batch only.
+        """
+        last = plan.targets[-1]
+        for target in plan.targets:
+            dialogue, entries = translate_for(plan, target, request, exchange.stamp)
+            exchange.backend = target.backend
+            exchange.translation = header(entries)
+            committed = False
+            async with aclosing(_Round(self, exchange, watch, target, dialogue).run()) as batches:
+                async for batch in batches:
+                    if not committed and target is not last and _may_fail_over(batch):
+                        break
+                    committed = True
+                    yield batch
+                else:
+                    return
+
+
+def _may_fail_over(batch: Batch) -> bool:
+    first = batch[0]
+    return isinstance(first, Failed) and first.error.status in _FAILS_OVER
+
+
+@dataclass(slots=True)
+class _Round:
+    """The calls of one dialogue at one target."""
+
+    dispatch: Dispatch
+    exchange: Exchange
+    watch: Watch
+    target: Target
+    dialogue: Dialogue
+
+    async def run(self) -> Batches:
+        calls = self.dialogue.first()
+        while calls:
+            run = self._one(calls[0]) if len(calls) == 1 else self._many(calls)
+            async with aclosing(run) as batches:
+                async for batch in batches:
+                    if batch:
+                        yield batch
+                    if batch and isinstance(batch[-1], Failed):
+                        return
+            calls = self.dialogue.next()
+
+    async def _one(self, call: BackendCall) -> Batches:
+        reader = call.reader()
+        async with aclosing(self._attempt(call, reader)) as batches:
+            async for batch in batches:
+                yield self.dialogue.take(0, batch)
+                if self.dialogue.satisfied:
+                    if not _is_complete(batch):
+                        yield self.dialogue.take(0, [reader.usage()])
+                    break
+
+    async def _many(self, calls: tuple[BackendCall, ...]) -> Batches:
+        """Several calls at once, each in a task, their batches in the order in which they come."""
+        queue: asyncio.Queue[tuple[int, Batch]] = asyncio.Queue(_AHEAD)
+        readers = {number: call.reader() for number, call in enumerate(calls)}
+        tasks = [asyncio.create_task(self._pump(k, calls[k], reader, queue)) for k, reader in readers.items()]
+        try:
+            while readers:
+                number, batch = await queue.get()
+                yield self.dialogue.take(number, batch)
+                if _is_complete(batch):
+                    del readers[number]
+                if self.dialogue.satisfied:
+                    for rest in list(readers):
+                        yield self.dialogue.take(rest, [readers.pop(rest).usage()])
+        except asyncio.CancelledError:
+            phase = self.watch.take_expired()
+            if phase is None:
+                raise
+            yield [self._late(phase)]
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _pump(
+        self, number: int, call: BackendCall, reader: AnswerReader, queue: asyncio.Queue[tuple[int, Batch]]
+    ) -> None:
+        async with aclosing(self._attempt(call, reader)) as batches:
+            async for batch in batches:
+                if batch:
+                    await queue.put((number, batch))
+
+    async def _attempt(self, call: BackendCall, reader: AnswerReader) -> Batches:
+        """One call to the backend; every attempt has one outcome in the metrics."""
+        self.exchange.attempts += 1
+        outcome = "cancelled"
+        try:
+            async with aclosing(self._read(call, reader)) as batches:
+                async for batch in batches:
+                    if batch and isinstance(batch[-1], Failed):
+                        outcome = _outcome(batch[-1].error)
+                    yield batch
+            outcome = "ok" if outcome == "cancelled" else outcome
+        except UpstreamError as error:
+            outcome = _transport_outcome(error)
+            if error.timed_out:
+                self.dispatch.metrics.deadline("connect")
+            yield [Failed(_transport_error(error))]
+        except asyncio.CancelledError:
+            phase = self.watch.take_expired() if self.watch.task is asyncio.current_task() else None
+            if phase is None:
+                raise
+            outcome = "timeout"
+            yield [self._late(phase)]
+        finally:
+            if outcome == "cancelled" and self.dialogue.satisfied:
+                outcome = "ok"
+            self.dispatch.metrics.attempt(self.target.backend, outcome)
+
+    async def _read(self, call: BackendCall, reader: AnswerReader) -> Batches:
+        self.watch.wait_for("first_byte")
+        async with self.dispatch.upstreams[self.target.backend].send(call) as answer:
+            reader.start(answer.status, answer.headers)
+            while data := await answer.read():
+                batch = reader.feed(data)
+                if batch:
+                    yield batch
+                self.watch.wait_for("gap")
+            yield reader.close()
+
+    def _late(self, phase: Phase) -> Failed:
+        self.dispatch.metrics.deadline(phase)
+        return Failed(too_late(phase))
+
+
+def _is_complete(batch: Batch) -> bool:
+    """Whether a backend's batch ends its answer."""
+    return bool(batch) and isinstance(batch[-1], Usage | Failed)
+
+
+def _transport_error(error: UpstreamError) -> ApiError:
+    if error.timed_out:
+        return too_late("connect")
+    return broken_off() if error.connected else unreachable()
+
+
+def _transport_outcome(error: UpstreamError) -> str:
+    if error.timed_out:
+        return "timeout"
+    return "reset" if error.connected else "connect"
+
+
+def _outcome(error: ApiError) -> str:
+    match error.status:
+        case 429:
+            return "rate_limited"
+        case 502 if error.code == "bad_backend_answer":
+            return "invalid"
+        case status if status < 500:
+            return "http_4xx"
+        case 504:
+            return "timeout"
+        case _:
+            return "http_5xx"

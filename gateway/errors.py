@@ -1,0 +1,114 @@
+"""Errors that the gateway itself answers, in words that the person reading can act on."""
+
+from typing import Final
+
+from translators.errors import SERVER_ERROR, ApiError
+
+DEADLINE_PASSED: Final = 504
+CLIENT_LEFT: Final = 499  # nginx's number for a client that closed the connection; in logs and metrics only
+
+
+def unauthorized(*, given: bool) -> ApiError:
+    """401: the key is missing or is none of ours. It never says which of the two is nearer."""
+    message = (
+        "Incorrect API key provided. Use a key that this gateway's operator issued."
+        if given
+        else "You didn't provide an API key. Send it in a header: 'Authorization: Bearer YOUR_KEY'."
+    )
+    return ApiError(401, message, code="invalid_api_key")
+
+
+def unknown_url(method: str, path: str) -> ApiError:
+    """404 for a path that is no endpoint."""
+    return ApiError(404, f"Unknown request URL: {method} {path[:200]}. Check the path and the base_url.")
+
+
+def method_not_allowed(method: str, allowed: str) -> ApiError:
+    """405 naming what is allowed."""
+    return ApiError(
+        405, f"The method {method} is not allowed here; use {allowed}.", code="method_not_allowed"
+    )
+
+
+def unknown_model(model: str) -> ApiError:
+    """404 for a model that no route serves."""
+    return ApiError(
+        404,
+        f"The model '{model[:100]}' does not exist or you do not have access to it. "
+        "GET /v1/models lists what there is.",
+        code="model_not_found",
+        param="model",
+    )
+
+
+def not_json(content_type: str) -> ApiError:
+    """415 for a body that does not call itself JSON."""
+    return ApiError(
+        415,
+        f"The content type '{content_type[:100]}' is not supported. Send 'Content-Type: application/json'.",
+        code="unsupported_media_type",
+    )
+
+
+def compressed(encoding: str) -> ApiError:
+    """415 for a compressed body."""
+    return ApiError(
+        415,
+        f"The content encoding '{encoding[:100]}' is not supported. Send the body uncompressed.",
+        code="unsupported_media_type",
+    )
+
+
+def body_too_large(limit: int) -> ApiError:
+    """413 naming the limit in bytes."""
+    return ApiError(
+        413, f"The request body is larger than {limit} bytes. Send less.", code="request_too_large"
+    )
+
+
+def slow_body() -> ApiError:
+    """408 for a client that stops in the middle of its body."""
+    return ApiError(408, "The request body did not arrive in time.", code="request_timeout")
+
+
+def unreachable() -> ApiError:
+    """502: no connection to the backend."""
+    return ApiError(
+        502, "The backend cannot be reached. Ask again.", type=SERVER_ERROR, code="backend_unreachable"
+    )
+
+
+def broken_off() -> ApiError:
+    """502: the backend's connection broke."""
+    return ApiError(
+        502,
+        "The backend broke off its answer. Ask again.",
+        type=SERVER_ERROR,
+        code="backend_broken",
+    )
+
+
+def too_late(phase: str) -> ApiError:
+    """504: a deadline of the answer has passed."""
+    words = {
+        "connect": "could not be reached in time",
+        "first_byte": "did not begin its answer in time",
+        "gap": "fell silent in the middle of its answer",
+        "total": "did not finish its answer in time",
+    }
+    return ApiError(
+        DEADLINE_PASSED,
+        f"The backend {words[phase]}. Ask again.",
+        type=SERVER_ERROR,
+        code=f"deadline_{phase}",
+    )
+
+
+def internal() -> ApiError:
+    """500: a mistake of ours; the log has it under the request id."""
+    return ApiError(
+        500,
+        "The gateway failed on this request. Tell its operator the x-request-id of this answer.",
+        type=SERVER_ERROR,
+        code="internal_error",
+    )

@@ -1,0 +1,42 @@
+"""The record of one request and its answer, filled in as the exchange goes its way.
+
+Everything that is written about an exchange afterwards (metrics, the access line, later the books) is
+written from here.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+from time import monotonic, time
+from typing import Literal
+
+from translators.call import Stamp
+from translators.deltas import Usage
+
+EndedBy = Literal["backend", "client", "gateway"]
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer. Times are of `monotonic`, in seconds."""
+
+    method: str
+    path: str
+    operation: str = ""
+    request_id: str = field(default_factory=lambda: f"req_{secrets.token_hex(16)}")
+    stamp: Stamp = field(default_factory=lambda: Stamp(int(time()), secrets.token_hex(12)))
+    started: float = field(default_factory=monotonic)
+    model: str = ""
+    backend: str = ""
+    stream: bool = False
+    translation: str = ""
+    status: int = 0
+    error: str = ""
+    attempts: int = 0
+    first_token: float | None = None
+    usage: Usage | None = None
+    ended_by: EndedBy | None = None
+
+    def saw_token(self) -> None:
+        """Note the time of the first delta."""
+        if self.first_token is None:
+            self.first_token = monotonic()

@@ -1,0 +1,91 @@
+"""Who may call: the operator's master key.
+
+Without one in the settings, one is made at the first start and kept in `data_dir`; the gateway never
+runs open. The given key is held as its digest only, and compared in constant time.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gateway.errors import unauthorized
+from gateway.settings import Settings
+
+_FILE: Final = "master.key"
+
+
+@dataclass(frozen=True, slots=True)
+class MasterKey:
+    """The operator's key. `created` says that it was made just now, and so is to be shown once."""
+
+    value: str
+    created: bool = False
+    path: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"MasterKey(created={self.created}, path={self.path})"
+
+
+def master_key(settings: Settings) -> MasterKey:
+    """The key of the settings, else the one kept in `data_dir`, else a new one that is kept there.
+
+    Raises:
+        OSError: `data_dir` cannot be read or written.
+    """
+    if settings.keys.master is not None:
+        return MasterKey(settings.keys.master.get_secret_value())
+    path = settings.data_dir / _FILE
+    try:
+        return MasterKey(path.read_text("ascii").strip(), path=path)
+    except FileNotFoundError:
+        return _make(path)
+
+
+def _make(path: Path) -> MasterKey:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    value = f"sk-ps-{secrets.token_urlsafe(32)}"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:  # another process started at the same moment and was first
+        return MasterKey(path.read_text("ascii").strip(), path=path)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(value)
+    return MasterKey(value, created=True, path=path)
+
+
+class Keys:
+    """Checks the key of a request."""
+
+    def __init__(self, master: str) -> None:
+        self._master = _digest(master)
+
+    def authenticate(self, headers: Mapping[bytes, bytes]) -> None:
+        """Let the holder of a key pass.
+
+        Args:
+            headers: Lower-case name -> value. `Authorization: Bearer`, `x-api-key` and `api-key` count.
+
+        Raises:
+            ApiError: 401.
+        """
+        given = _given_key(headers)
+        if given is None:
+            raise unauthorized(given=False)
+        if not hmac.compare_digest(hashlib.sha256(given).digest(), self._master):
+            raise unauthorized(given=True)
+
+
+def _given_key(headers: Mapping[bytes, bytes]) -> bytes | None:
+    scheme, _, credential = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() == b"bearer" and credential.strip():
+        return credential.strip()
+    return headers.get(b"x-api-key") or headers.get(b"api-key") or None
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()

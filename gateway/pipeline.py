@@ -1,0 +1,49 @@
+"""The story: the stages of one exchange, in order.
+
+Before this the adapter (`api/raw.py`) has checked the key and read the body; after it, it settles: the
+metrics and the access line, whatever happened.
+"""
+
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from gateway import relay
+from gateway.deadlines import Ticker
+from gateway.dispatch import Dispatch
+from gateway.exchange import Exchange
+from gateway.keys import Keys
+from gateway.metrics import Metrics
+from gateway.routing import Routes
+from gateway.settings import Settings
+from translators.clients import Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What all exchanges of this process share."""
+
+    settings: Settings
+    keys: Keys
+    routes: Routes
+    dispatch: Dispatch
+    metrics: Metrics
+    ticker: Ticker
+
+
+async def converse(
+    gateway: Gateway, exchange: Exchange, dialect: Dialect, body: bytes, client: relay.Client
+) -> None:
+    """Answer one request.
+
+    Raises:
+        ApiError: Nothing of an answer has been sent, and this is to be sent in its place.
+    """
+    request = dialect.read(body)
+    exchange.model, exchange.stream = request.model, request.stream
+    plan = gateway.routes.resolve(request.model)
+    writer = dialect.writer(request, exchange.stamp)
+    async with aclosing(gateway.dispatch.answer(exchange, client.watch, plan, request)) as batches:
+        if request.stream:
+            await relay.send_stream(exchange, batches, writer, client)
+        else:
+            await relay.send_whole(exchange, batches, writer, client)
