@@ -65,7 +65,7 @@ def build(settings: Settings, master_key: str) -> Gateway:
         settings=settings,
         keys=Keys(master_key),
         routes=routes,
-        dispatch=Dispatch(upstreams, metrics),
+        dispatch=Dispatch(upstreams, metrics, settings.errors.quote_backends),
         metrics=metrics,
         ticker=Ticker(settings.deadlines),
     )

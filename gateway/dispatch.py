@@ -41,6 +41,7 @@ class Dispatch:
 
     upstreams: Mapping[str, Upstream]
     metrics: Metrics
+    quote_backends: bool = True
 
     async def answer(self, exchange: Exchange, watch: Watch, plan: Plan, request: ChatRequest) -> Batches:
         """The answer's deltas in batches; the first one is the commit point.
@@ -142,6 +143,8 @@ class _Round:
                 async for batch in batches:
                     if batch and isinstance(batch[-1], Failed):
                         outcome = _outcome(batch[-1].error)
+                        if not self.dispatch.quote_backends:
+                            batch[-1] = Failed(batch[-1].error.unquoted())
                     yield batch
             outcome = "ok" if outcome == "cancelled" else outcome
         except UpstreamError as error:

@@ -36,7 +36,7 @@ class Metrics:
     """All metrics of this process."""
 
     def __init__(self, models: Iterable[str]) -> None:
-        disable_created_metrics()  # a series more for every counter, which nobody reads
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for every counter, which nobody reads
         self._models = frozenset(models)
         self._registry = CollectorRegistry()
         labels = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")

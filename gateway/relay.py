@@ -49,7 +49,6 @@ async def send_whole(
     """
     deltas: list[Delta] = []
     async for batch in batches:
-        exchange.saw_token()
         deltas += batch
     completion = fold(deltas)
     exchange.usage = completion.usage

@@ -21,6 +21,9 @@ class ApiError(Exception):
         code: OpenAI's machine-readable code, or None.
         param: The request parameter at fault, such as `messages[0].content`, or None.
         retry_after: Seconds after which asking again helps, or None.
+
+    A `quote` is a backend's sentence about the request, cleared of all that is none of the client's
+    business; it is put behind the message.
     """
 
     def __init__(  # noqa: PLR0913 - the fields of an error are what they are
@@ -32,14 +35,27 @@ class ApiError(Exception):
         code: str | None = None,
         param: str | None = None,
         retry_after: float | None = None,
+        quote: str = "",
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.message = message
+        self.message = f"{message.rstrip('.')}: {quote}." if quote else message
+        self._unquoted = message
         self.type = type
         self.code = code
         self.param = param
         self.retry_after = retry_after
+
+    def unquoted(self) -> "ApiError":
+        """The same error without the backend's own words."""
+        return ApiError(
+            self.status,
+            self._unquoted,
+            type=self.type,
+            code=self.code,
+            param=self.param,
+            retry_after=self.retry_after,
+        )
 
     def __repr__(self) -> str:
         return f"ApiError({self.status}, {self.message!r}, code={self.code!r}, param={self.param!r})"

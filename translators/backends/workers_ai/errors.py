@@ -74,7 +74,7 @@ _PLAN: Final = _Meaning(
     "The gateway's Workers AI account may not use this model: it needs a paid plan or accepted terms.",
     "permission_error",
 )
-_INPUT: Final = _Meaning(400, None, "Workers AI refused the request", quotes=True)
+_INPUT: Final = _Meaning(400, None, "Workers AI refused the request.", quotes=True)
 
 # The codes of Cloudflare's error page and of captured answers.
 _MEANINGS: Final = {
@@ -86,7 +86,7 @@ _MEANINGS: Final = {
     **dict.fromkeys((4006, 3036), _QUOTA),
     **dict.fromkeys((5007, 3042, 7001), _NO_MODEL),
     8007: _Meaning(
-        400, "context_length_exceeded", "This model's maximum context length is exceeded", quotes=True
+        400, "context_length_exceeded", "This model's maximum context length is exceeded.", quotes=True
     ),
     3006: _Meaning(413, None, "The request is too large for Workers AI. Send less."),
     **dict.fromkeys((5006, 5004, 5012, 5023, 8001, 8006, 3003), _INPUT),
@@ -128,16 +128,14 @@ def read_error(status: int, body: bytes, now: int) -> ApiError:
     """
     code, text = _code_and_text(body)
     meaning = _MEANINGS.get(code) or _STATUSES.get(status, _BROKEN)
-    message = meaning.message
-    if meaning.quotes:
-        message = _quoted(message, text)
     return ApiError(
         meaning.status,
-        message,
+        meaning.message,
         type=meaning.type,
         code=meaning.code,
         param="model" if meaning is _NO_MODEL else None,
         retry_after=meaning.wait(now) if meaning.wait else None,
+        quote=_quotable(text) if meaning.quotes else "",
     )
 
 
@@ -162,13 +160,11 @@ def _code_and_text(body: bytes) -> tuple[int, str]:
     return (code if isinstance(code, int) else 0), (text if isinstance(text, str) else "")
 
 
-def _quoted(message: str, text: str) -> str:
-    """The message with the backend's sentence, where that holds nothing but the request's own matter."""
+def _quotable(text: str) -> str:
+    """The backend's sentence, where it holds nothing but the request's own matter; else nothing."""
     sentence = _REQUEST_ID.sub("", _PREFIX.sub("", text))
     sentence = _POINTER.sub(lambda match: f"'{_field(match[1])}'", sentence)[:_QUOTE_LIMIT]
-    if not sentence or _UNQUOTABLE.search(sentence):
-        return f"{message}."
-    return f"{message}: {sentence.rstrip('.')}."
+    return "" if _UNQUOTABLE.search(sentence) else sentence.rstrip(".")
 
 
 def _field(pointer: str) -> str:
