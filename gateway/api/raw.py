@@ -108,7 +108,6 @@ class Client:
         if not self.started:
             await self._start(200, _EVENTS, [(b"x-accel-buffering", b"no")])
         if data:
-            self.watch.wait_for("write_stall")
             await self._write(data, last=False)
             self.watch.wait_for("gap")
 
@@ -139,6 +138,7 @@ class Client:
 
     async def _write(self, data: bytes, *, last: bool) -> None:
         self.ended = self.ended or last
+        self.watch.wait_for("write_stall")
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
 
