@@ -9,7 +9,9 @@ request the same way every time.
     schemas       what each family's bodies may hold; `models` lists the models with window and price
     conversation  what a request asks for, freed from its wire form
     model         from a conversation to an answer with exact counts, by
-      tools         which tools are asked for; `arguments`, `texts`, `patterns`, `clues` invent what to pass
+      tools         which tools are asked for
+      arguments     what to pass them, by `plain` (their schemas) and `clues` (the sentence), from
+                    `texts`, `quantities` and `patterns`
       speech        what is said otherwise
       vocabulary    the tokens
     legacy        the wire form of an answer, whole and streamed; `pieces` cuts streams at odd places

@@ -1,4 +1,4 @@
-"""Finds in a sentence what a tool's arguments could be: numbers, quotations, names, and what follows a word.
+"""Finds in a sentence what a tool's arguments could be: numbers, quotations, names, what follows a word.
 
 One `Clues` serves one call. What was taken for one argument is not offered to the next.
 """
@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterator
 
 from gateway.simulator.words import listed
 
-_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])")
+# Dates, times and addresses are no numbers, though they are made of some.
+_NUMBER = re.compile(r"\d+(?:[-/.:]\d+){2,}|\d+:\d+|(?<![\w.])(-?\d{1,15}(?:\.\d{1,15})?)(?![\w])(?!\.\d)")
 _NUMBER_WORDS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
     "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
 }  # fmt: skip
 _QUOTED = re.compile(r"“([^”]+)”|\"([^\"]+)\"|`([^`]+)`|(?<!\w)'([^']+)'(?!\w)")
-_NAME = r"[A-Z][\w'\u2019.-]*[\w](?:(?:,? (?:de |la |of |del |the )?)[A-Z][\w'\u2019-]*[\w])*"
+_WORD = r"[A-Z][\w'\u2019-]*"
+_NAME = rf"{_WORD}(?: (?:de |la |of |del |the )?{_WORD})*(?:, [A-Z]{{2}}(?!\w))?"
 _PROPER = re.compile(rf"(?<![\w'\u2019]){_NAME}")
+_LISTED = re.compile(rf"{_NAME}(?:, {_NAME})*,? (?:and|or) (?:in |to |for |at )?{_NAME}")
 # Capitalised words that open a sentence or stand for no name.
 _NO_NAME = listed(
     """a also an and are at by call can check convert could do does find for from get give has have hello
@@ -37,10 +40,10 @@ class Clues:
     def __init__(self, text: str) -> None:
         self.text = text.strip()
         self._taken: set[str] = set()
-        self._numbers = [float(found) if "." in found else int(found) for found in _NUMBER.findall(text)]
-        self._numbers += [
-            _NUMBER_WORDS[word] for word in re.findall(r"[a-z]+", text.lower()) if word in _NUMBER_WORDS
-        ]
+        found = [number for number in _NUMBER.findall(text) if number]
+        self._numbers = [float(number) if "." in number else int(number) for number in found]
+        words = re.findall(r"[a-z]+", text.lower())
+        self._numbers += [_NUMBER_WORDS[word] for word in words if word in _NUMBER_WORDS]
 
     def take_number(self, accept: Callable[[float], bool]) -> float | None:
         """Take the first number that is still there and acceptable."""
@@ -56,7 +59,7 @@ class Clues:
 
     def take_name(self) -> str | None:
         """Take the next proper name."""
-        return self._take_first(self.names())
+        return self._take_first(self._names())
 
     def take_after(self, words: str) -> str | None:
         """Take the name, number or word that follows one of `words`, a regular expression."""
@@ -67,24 +70,33 @@ class Clues:
         return self._take_first(found[0] for found in re.finditer(pattern, self.text, re.IGNORECASE))
 
     def mentions(self, text: str) -> bool:
-        """Whether the sentence holds `text` as a word of its own."""
+        """Whether the sentence holds `text` as words of their own."""
         spoken = re.escape(text.replace("_", " "))
         return re.search(rf"(?<!\w){spoken}(?!\w)", self.text.replace("_", " "), re.IGNORECASE) is not None
 
-    def names(self) -> Iterator[str]:
-        """List the proper names, in order; a comma parts two names only where `and` follows later."""
-        listing = re.search(rf"{_NAME},? (?:and|or) [A-Z]", self.text) is not None
+    def listed_names(self) -> list[str]:
+        """List the names that the sentence joins with `and` or `or`."""
+        found = _LISTED.search(self.text)
+        joined = re.sub(r",? (?:and|or) (?:in |to |for |at )?", ", ", found[0]) if found else ""
+        # A state's two letters belong to the city before them.
+        return re.split(r", (?![A-Z]{2}(?!\w))", joined) if joined else []
+
+    def _names(self) -> Iterator[str]:
+        """Walk the proper names; one that opens the sentence may be no name and comes last."""
+        opening: list[str] = []
         for found in _PROPER.finditer(self.text):
-            for name in found[0].split(", ") if listing else [found[0]]:
-                words = name.split(" ")
-                while words and words[0].lower() in _NO_NAME:
-                    del words[0]
-                if words:
-                    yield " ".join(words)
+            words = found[0].split(" ")
+            skipped = next((at for at, word in enumerate(words) if word.lower() not in _NO_NAME), len(words))
+            name = " ".join(words[skipped:])
+            if name and (found.start() > 0 or skipped):
+                yield name
+            elif name:
+                opening.append(name)
+        yield from opening
 
     def _following(self, words: str) -> Iterator[str]:
         for found in re.finditer(
-            rf"(?<!\w)(?:{words})(?!\w)[\s:=]+(?:the |a |an )?", self.text, re.IGNORECASE
+            rf"(?<!\w)(?:{words})(?:[\s:=]+)(?:(?:the|a|an) )?", self.text, re.IGNORECASE
         ):
             rest = self.text[found.end() :]
             named = _PROPER.match(rest)

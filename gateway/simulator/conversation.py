@@ -52,6 +52,11 @@ class Conversation:
     temperature: float = 0.6
     overhead: tuple[str, ...] = ()  # what the model reads beside the turns, as text: the tools
 
+    @property
+    def asked(self) -> str:
+        """The last thing that the user said."""
+        return next((turn.text for turn in reversed(self.turns) if turn.role == "user"), "")
+
 
 def read(body: Mapping[str, Any], *, as_prompt: bool) -> Conversation:
     """Read a body of the legacy text-generation family; `as_prompt` where its Prompt form matched."""

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 _ROOT = "/client/v4"
 _ACCOUNT_PATH = re.compile(rf"{_ROOT}/accounts/([^/]+)/ai/(.+)")
-_ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
+_ACCOUNT_ID = re.compile(r"[0-9a-fA-F]{32}")
 # Older tokens have 40 characters and no prefix; newer ones are named by kind: user, account, global key.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{40}|(?:cfut|cfat|cfk)_[A-Za-z0-9_-]{20,}")
 
@@ -55,14 +55,14 @@ def route(method: str, path: str) -> Call | Refusal:
     if not _ACCOUNT_ID.fullmatch(account_id):
         text = f"Could not route to {path}, perhaps your object identifier is invalid?"
         return edge_refusal(404, (7003, text))
-    if place == "v1/models" or (place.startswith("run/") and method != "POST"):
-        return _wrong_method(method) if method != "POST" or place == "v1/models" else _no_route(path)
-    if place.startswith("run/dynamic/"):
-        return edge_refusal(400, (7000, "No route for that URI"))
-    if place.startswith("run/") and len(place) > len("run/"):
-        return Call(account_id, "run", place.removeprefix("run/"))
+    if place == "v1/models":
+        return _wrong_method(method)
     if place == "models/search":
         return Call(account_id, "models/search") if method == "GET" else _wrong_method(method)
+    if place.startswith("run/dynamic/"):
+        return edge_refusal(400, (7000, "No route for that URI"))
+    if model := place.removeprefix("run/") if place.startswith("run/") else "":
+        return Call(account_id, "run", model) if method == "POST" else _wrong_method(method)
     return _no_route(path)
 
 

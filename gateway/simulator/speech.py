@@ -15,21 +15,27 @@ _WORDS = (
     "water", "turns", "the", "wheel", "and", "the", "wheel", "turns", "the", "mill", "while",
     "morning", "light", "moves", "over", "quiet", "fields", "toward", "the", "river",
 )  # fmt: skip
-_COUNT = re.compile(r"\bcount(?:ing)?\b.*?(?:\bfrom (\d+)\b.*?)?\bto (\d+)", re.IGNORECASE | re.DOTALL)
+_COUNT = re.compile(
+    r"\bcount(?:ing)?\b.*?(?:\bfrom (\d{1,9})\b.*?)?\bto (\d{1,9})\b", re.IGNORECASE | re.DOTALL
+)
 _TIMES = re.compile(
-    r"\b(?:repeat|say|write|print)\b(?: the)?(?: words?)? [\"'“]?(.+?)[\"'”]? (\d+) times\b",
+    r"\b(?:repeat|say|write|print)\b(?: the)?(?: words?)? [\"'“]?(.+?)[\"'”]? (\d{1,9}) times\b",
     re.IGNORECASE | re.DOTALL,
 )
-_MANY_WORDS = re.compile(r"\b(\d+)[ -]words?\b", re.IGNORECASE)
+_MANY_WORDS = re.compile(r"\b(\d{1,9})[ -]words?\b", re.IGNORECASE)
 _EXACTLY = re.compile(
     r"^(?:please )?(?:say|repeat|echo|(?:reply|respond|answer)(?: only| just)? with)\b"
     r"(?: only| just| exactly)*(?: the)?(?: words?| following| phrase| text)*(?: after me)?:?\s+(.+)$",
     re.IGNORECASE | re.DOTALL,
 )
-_SUM = re.compile(r"(?<![\w.])(-?\d+(?:\.\d+)?)\s*([-+*/\u00d7÷x])\s*(-?\d+(?:\.\d+)?)(?![\w.])")
+_SUM = re.compile(
+    r"(?<![\w.])(-?\d{1,15}(?:\.\d{1,15})?)\s*([-+*/\u00d7÷x])\s*(-?\d{1,15}(?:\.\d{1,15})?)(?![\w.])"
+)
 _GREETING = re.compile(
     r"^\s*(?:hi|hello|hey|good (?:morning|evening|afternoon))\b[\s!.,]*\w*[\s!.]*$", re.IGNORECASE
 )
+_LONGEST_REQUEST = 2_000  # characters; longer messages are echoed, not understood
+_DEEPEST = 8  # of JSON said in words
 _OPENERS = ("You said", "I read", "Your message was")
 _QUESTION_OPENERS = ("You asked", "Your question was", "I understand the question")
 
@@ -42,9 +48,10 @@ def speak(conversation: Conversation, variant: int) -> Iterator[str]:
     if results:
         yield " ".join(_report(result) for result in results)
         return
-    asked = next((turn.text for turn in reversed(conversation.turns) if turn.role == "user"), "").strip()
+    asked = conversation.asked.strip()
+    requests = asked if len(asked) <= _LONGEST_REQUEST else ""
     for understand in (_count, _times, _many_words, _exactly, _sum, _greet):
-        if (answer := understand(asked)) is not None:
+        if (answer := understand(requests)) is not None:
             yield from answer
             return
     yield _echo(asked, variant)
@@ -69,12 +76,13 @@ def _report(result: Turn) -> str:
     return f"{source}: {_spoken(value).strip() or 'nothing'}".rstrip(".") + "."
 
 
-def _spoken(value: Any) -> str:
-    """Say a JSON value in words."""
-    if isinstance(value, dict):
-        return ", ".join(f"{str(key).replace('_', ' ')} is {_spoken(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(_spoken(item) for item in value)
+def _spoken(value: Any, depth: int = 0) -> str:
+    """Say a JSON value in words; what lies too deep to be said stays JSON."""
+    if isinstance(value, dict) and depth < _DEEPEST:
+        said = ((key.replace("_", " "), _spoken(item, depth + 1)) for key, item in value.items())
+        return ", ".join(f"{name} is {text}" for name, text in said)
+    if isinstance(value, list) and depth < _DEEPEST:
+        return ", ".join(_spoken(item, depth + 1) for item in value)
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -134,4 +142,4 @@ def _echo(asked: str, variant: int) -> str:
     openers, close = (_QUESTION_OPENERS, "I only simulate a model, so this echo is the answer.")
     if not asked.endswith("?"):
         openers, close = _OPENERS, "That is noted."
-    return f"{openers[variant % len(openers)]}: {asked} {close}"
+    return f"{openers[variant % len(openers)]} “{asked}”. {close}"

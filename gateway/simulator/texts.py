@@ -33,16 +33,18 @@ _BY_NAME = {
 }
 # What the value of an argument follows in a sentence, by the words of the argument's name.
 _PLACE = "in|at|near|around|for|of|to|from"
-_FOLLOWS = (
-    ({"from", "origin", "source", "departure", "start", "sender"}, "from|between"),
-    ({"to", "destination", "target", "arrival", "recipient", "into", "end"}, "to|into|in"),
-    ({"language", "lang", "currency", "unit", "units"}, "to|into|in"),
-    ({"city", "location", "place", "town", "country", "region", "where", "address", "area", "state"}, _PLACE),
-    (
-        {"person", "name", "user", "author", "contact", "customer", "artist", "company"},
-        "named|called|by|for|of|with",
-    ),
+_PERSON = "named|called|by|for|of|with"
+# `None` where anything the sentence offers will do; else what stands in when it offers nothing.
+_FOLLOWS: tuple[tuple[frozenset[str], str, str | None], ...] = (
+    (listed("from origin source departure start sender"), "from|between", None),
+    (listed("to destination target arrival recipient into end"), "to|into|in", None),
+    (listed("language lang"), "to|into|in", "French"),
+    (listed("currency"), "to|into|in", "EUR"),
+    (listed("city location place town where address area"), _PLACE, "Paris"),
+    (listed("country region state"), _PLACE, "France"),
+    (listed("person name user author contact customer artist company"), _PERSON, None),
 )
+_LONGEST = 20_000  # characters; a schema that wants more does not get them
 _FREE_TEXT = listed(
     "query q text message question prompt input content topic subject title search keywords body note"
 )
@@ -63,8 +65,8 @@ def find(name: str, schema: Schema, clues: Clues) -> str | None:
     return None
 
 
-def is_found(name: str, clues: Clues) -> bool:
-    """Whether the sentence says something that only this optional argument would hold."""
+def is_assigned(name: str, clues: Clues) -> bool:
+    """Whether the sentence names the argument and gives it a value."""
     trial = Clues(clues.text)
     return _by_assignment(name, {}, trial) is not None
 
@@ -79,10 +81,11 @@ def satisfies(schema: Schema, text: str) -> bool:
 
 def fit(text: str, schema: Schema, nth: int) -> str:
     """Cut or pad a text to the schema's length; another `nth` gives another text."""
-    shortest, longest = int(schema.get("minLength", 0)), schema.get("maxLength")
+    shortest: int = min(schema.get("minLength", 0), _LONGEST)
+    longest: int | None = schema.get("maxLength")
     numbered = f"{nth}-{text}" if nth else text
     padded = numbered + "x" * (shortest - len(numbered))
-    return padded if longest is None else padded[: int(longest)]
+    return padded[:longest]
 
 
 def _by_format(name: str, schema: Schema, clues: Clues) -> str | None:
@@ -110,9 +113,9 @@ def _by_calculation(name: str, _: Schema, clues: Clues) -> str | None:
 
 def _by_preposition(name: str, _: Schema, clues: Clues) -> str | None:
     words = set(words_of(name))
-    for names, prepositions in _FOLLOWS:
+    for names, prepositions, stand_in in _FOLLOWS:
         if names & words:
-            return clues.take_after(prepositions) or clues.take_name()
+            return clues.take_after(prepositions) or clues.take_name() or stand_in
     return None
 
 

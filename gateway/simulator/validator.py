@@ -275,6 +275,7 @@ class _Validation:
                 raise self._refused(f"'{place}' must be {words} {wanted}", flags)
 
 
+_LEAVES: Final = frozenset((str, int, float))
 # In the order in which they are checked.
 _BOUNDS: Final[dict[str, tuple[str, Callable[[float, float], bool]]]] = {
     "minimum": (">=", lambda value, bound: value >= bound),
@@ -308,10 +309,9 @@ def _types_of(value: Any) -> tuple[str, ...]:
 
 def _is_binary(array: list[Any]) -> bool:
     """Whether an array passes for bytes: nothing but numbers and strings, or the first exception is null."""
-    for element in array:
-        if isinstance(element, bool) or not isinstance(element, str | int | float):
-            return element is None
-    return True
+    if set(map(type, array)) <= _LEAVES:
+        return True
+    return next(element for element in array if type(element) not in _LEAVES) is None
 
 
 def _is_leaf_array(value: Any) -> bool:

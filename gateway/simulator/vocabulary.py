@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 # A word keeps the one space before it, as in the byte-pair vocabularies of the imitated models.
 _CHUNK = re.compile(r" ?[A-Za-z]+|[0-9]{1,3}| ?[^\W\d_]+| +(?= )|\s+|.", re.DOTALL)
 _SHORTEST, _SPREAD = 2, 5
+_LOOKAHEAD = 8  # characters that decide where a piece ends
 
 
 class Vocabulary:
@@ -41,7 +42,9 @@ class Vocabulary:
         start = 0
         while start < len(chunk):
             # surrogatepass: a lone surrogate is no character, but a client may send one.
-            checksum = zlib.crc32(chunk[start:].encode("utf-8", "surrogatepass"), self._salt)
+            checksum = zlib.crc32(
+                chunk[start : start + _LOOKAHEAD].encode("utf-8", "surrogatepass"), self._salt
+            )
             size = _SHORTEST + checksum % _SPREAD if chunk.isascii() else 1 + checksum % 2
             yield chunk[start : start + size]
             start += size
