@@ -87,9 +87,7 @@ def parse(name: str, text: str, environ: Mapping[str, str]) -> Document:
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         position = Position(before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
-        raise BrokenError(
-            Flaw((), position, "is not valid YAML: a character that text cannot hold")
-        ) from None
+        raise BrokenError(Flaw((), position, "is not valid YAML: a control character")) from None
     document = Document(name, text)
     if root is None:
         return document
@@ -134,9 +132,7 @@ class _Walk:
             written = self.document.text[node.start_mark.index : node.end_mark.index]
             self.document.scalars.append(Scalar(loc, position, _position(node.end_mark), written))
         if not node.tag.startswith(YAML_TAGS):
-            self._flaw(
-                loc, position, "has a YAML tag; tags are not read here, and text with '!' needs quotes"
-            )
+            self._flaw(loc, position, "has a YAML tag: these are not read, and text with '!' needs quotes")
             return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, loc)
@@ -191,11 +187,8 @@ class _Walk:
     def _variable(self, match: re.Match[str], node: yaml.Node, loc: Loc) -> str:
         name, default = match["name"], match["default"]
         if name is None:
-            self._flaw(
-                loc,
-                self._within(node, match[0]),
-                "has a '${' that names no variable: write '$${' for the text",
-            )
+            message = "has a '${' that names no variable: write '$${' for the text"
+            self._flaw(loc, self._within(node, match[0]), message)
             return ""
         value = self.environ.get(name)
         # As in a shell, ':-' also stands in for a variable that is set but empty.

@@ -1,0 +1,76 @@
+"""`penstock check`: the configuration, and with --live the credentials too."""
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import rich_click as click
+from click.exceptions import Exit
+
+from gateway import settings as configuration
+from gateway.cli.console import PROBLEM, columns, config_option, examples, load_settings
+from gateway.settings import Backend, Settings
+
+# A search that finds nothing is small, costs nothing and still wants a valid credential.
+PROBE = {"per_page": "1", "search": "__none__"}
+# Cloudflare's answers to a wrong credential and to a wrong account id.
+VERDICTS = {
+    400: "refused: the API token is malformed",
+    401: "refused: the API token is not valid",
+    403: "refused: the API token may not use Workers AI on this account",
+    404: "refused: there is no account of this id",
+    429: "busy: Cloudflare limits requests at the moment; try again later",
+}
+
+EXAMPLES = (
+    "penstock check",
+    "penstock check --config /etc/penstock.yaml --live",
+)
+
+
+@click.command(epilog=examples(*EXAMPLES))
+@config_option
+@click.option("--live", is_flag=True, help="Also ask each backend whether it takes the credential (free).")
+def check(config: Path | None, live: bool) -> None:  # noqa: FBT001 - click passes options by name
+    """Check the configuration and show what it amounts to.
+
+    Exits with 2 if the configuration has mistakes, with 1 if a backend refuses its credential.
+    """
+    settings = load_settings(config)
+    source = configuration.locate(config) or "the environment"
+    click.echo(f"{source}: no mistakes\n")
+    verdicts = {name: _probe(backend) for name, backend in settings.backends.items()} if live else {}
+    click.echo("\n".join(columns(list(_backends(settings, verdicts)))))
+    if settings.models:
+        click.echo("\n" + "\n".join(columns(list(_models(settings)))))
+    if any(verdict != "ok" for verdict in verdicts.values()):
+        raise Exit(PROBLEM)
+
+
+def _backends(settings: Settings, verdicts: dict[str, str]) -> Iterator[tuple[str, ...]]:
+    yield "BACKEND", "KIND", "CATALOGUE", "ADDRESS", *(["CREDENTIAL"] if verdicts else [])
+    for name, backend in settings.backends.items():
+        verdict = [verdicts[name]] if verdicts else []
+        yield name, backend.kind, backend.catalogue, backend.base_url, *verdict
+
+
+def _models(settings: Settings) -> Iterator[tuple[str, ...]]:
+    yield "MODEL", "TRANSLATION", "TARGETS"
+    for name, route in settings.models.items():
+        targets = ", ".join(f"{target.backend}: {target.model}" for target in route.targets)
+        yield name, route.translation, targets
+
+
+def _probe(backend: Backend) -> str:
+    url = f"{backend.base_url}/accounts/{backend.account_id}/ai/models/search"
+    headers = {"authorization": f"Bearer {backend.api_token.get_secret_value()}"}
+    try:
+        # As the gateway itself: no proxy or .netrc of the environment, the system's certificates.
+        with httpx.Client(trust_env=False, verify=ssl.create_default_context(), timeout=10) as client:
+            status = client.get(url, params=PROBE, headers=headers).status_code
+    except httpx.TimeoutException:
+        return "silent: no answer within 10 s"
+    except httpx.TransportError as error:
+        return f"unreachable: {error}"
+    return "ok" if status == httpx.codes.OK else VERDICTS.get(status, f"unexpected: HTTP status {status}")

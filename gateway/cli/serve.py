@@ -1,0 +1,72 @@
+"""`penstock serve`: the gateway itself."""
+
+from pathlib import Path
+
+import rich_click as click
+
+from gateway import settings as configuration
+from gateway.app import create_app
+from gateway.cli import server
+from gateway.cli.console import config_option, examples, fail, host_option, load_settings, port_option, stderr
+from gateway.keys import MasterKey, master_key
+from gateway.settings import Settings
+
+EXAMPLES = (
+    "penstock serve",
+    "penstock serve --config /etc/penstock.yaml --host 0.0.0.0",
+)
+
+
+@click.command(epilog=examples(*EXAMPLES))
+@config_option
+@host_option
+@port_option
+def serve(config: Path | None, host: str | None, port: int | None) -> None:
+    """Run the gateway until Ctrl-C.
+
+    Reads penstock.yaml; without one, CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN are enough.
+    A second Ctrl-C does not wait for running answers.
+    """
+    settings = load_settings(config)
+    try:
+        listener = server.listen(host or settings.server.host, settings.server.port if port is None else port)
+    except server.ListenError as error:
+        fail(str(error))
+    try:  # only now that the gateway can start: a key that is made here is shown once
+        key = master_key(settings)
+    except OSError as error:
+        fail(f"cannot keep a key in {settings.data_dir}: {error.strerror}; set keys.master or data_dir")
+    site = server.Site(create_app(settings, key.value), listener)
+    try:
+        server.run(server.serve(site, started=lambda: _greet(settings, key, site.url, config)))
+    except server.StartError as error:
+        fail(str(error))
+
+
+def _greet(settings: Settings, key: MasterKey, url: str, config: Path | None) -> None:
+    console = stderr()
+    console.print("[bold]Penstock[/] is ready. Ctrl-C ends it.")
+    for label, text in _facts(settings, key, url, config):
+        console.print(f"  {label:<10}", end="")
+        console.print(text, markup=False)
+
+
+def _facts(settings: Settings, key: MasterKey, url: str, config: Path | None) -> list[tuple[str, str]]:
+    facts = [
+        ("base_url", f"{url}/v1"),
+        ("settings", str(configuration.locate(config) or "the environment")),
+        ("backends", ", ".join(settings.backends)),
+        ("models", _models(settings)),
+    ]
+    if key.created:
+        facts.append(("key", f"{key.value}  (made now and shown this once; kept in {key.path})"))
+    elif key.path:
+        facts.append(("key", f"as kept in {key.path}"))
+    return facts
+
+
+def _models(settings: Settings) -> str:
+    names = list(settings.models)
+    if any(backend.catalogue == "open" for backend in settings.backends.values()):
+        names.append("any @cf/... id")
+    return ", ".join(names) or "none: list some under `models`"

@@ -1,0 +1,191 @@
+"""Serving ASGI apps with uvicorn: sockets first, so that a busy port is known before anything starts.
+
+Several apps can share one process and one event loop, as the demo's gateway and simulator do. SIGINT and
+SIGTERM drain and end; a second one ends at once.
+"""
+
+import asyncio
+import errno
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+App = Callable[..., Awaitable[None]]
+
+BACKLOG = 2048
+# How long running answers may go on after a signal, before their connections are closed.
+DRAIN_SECONDS = 30
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# What a person can do about an address that cannot be listened on.
+ADVICE = {
+    errno.EADDRINUSE: "the port is taken: end what listens there, or choose another with --port",
+    errno.EACCES: "this user may not use the port: choose one above 1023 with --port",
+    errno.EADDRNOTAVAIL: "this machine has no such address: choose another with --host",
+}
+
+
+class ListenError(Exception):
+    """The address cannot be listened on; the text says why and what to do."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        reason = ADVICE.get(error.errno or 0, error.strerror or str(error))
+        super().__init__(f"cannot listen on {_address(host, port)}: {reason}")
+        self.taken = error.errno == errno.EADDRINUSE
+
+
+class StartError(Exception):
+    """An app refused to start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An app and the listening socket that it answers on."""
+
+    app: App
+    socket: socket.socket
+
+    @property
+    def url(self) -> str:
+        """Where a client on this machine reaches it."""
+        return url_of(self.socket)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind and listen; port 0 takes a free one."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ListenError(host, port, error) from None
+    try:
+        if os.name == "posix":  # elsewhere this option would let two servers share one port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        # Two sockets may bind the same port; only listening shows that it is taken.
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ListenError(host, port, error) from None
+    listener.setblocking(False)
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The http address of a listener, with a loopback host where it listens on all interfaces."""
+    host, port = listener.getsockname()[:2]
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://{_address(reachable, port)}"
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run to the end on the fastest event loop there is."""
+    loop_factory = uvicorn.Config("", loop="auto").get_loop_factory()
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main)
+
+
+async def serve(*sites: Site, started: Callable[[], None] | None = None) -> None:
+    """Serve until a signal arrives; `started` is called when all sites answer."""
+    async with running(*sites) as stop:
+        if started:
+            started()
+        await stop.wait()
+
+
+@asynccontextmanager
+async def running(*sites: Site) -> AsyncIterator[asyncio.Event]:
+    """Keep the sites served inside the block; the event it gives is set by the first signal."""
+    stop = asyncio.Event()
+    servers: list[_Server] = []
+    tasks: list[asyncio.Task[None]] = []
+    with _signals(stop, servers):
+        try:
+            for site in sites:
+                servers.append(_Server(site))
+                tasks.append(asyncio.create_task(servers[-1].serve(sockets=[site.socket])))
+                await _ready(servers[-1], tasks[-1])
+            yield stop
+        finally:
+            await _end(servers, tasks)
+            for site in sites:  # those that never started as well
+                site.socket.close()
+
+
+async def _ready(server: "_Server", task: asyncio.Task[None]) -> None:
+    ready = asyncio.create_task(server.ready.wait())
+    await asyncio.wait({ready, task}, return_when=asyncio.FIRST_COMPLETED)
+    ready.cancel()
+    if task.done():
+        await task
+
+
+async def _end(servers: "list[_Server]", tasks: list[asyncio.Task[None]]) -> None:
+    """End the sites, the last one first: it may depend on the earlier ones."""
+    for server, task in zip(reversed(servers), reversed(tasks), strict=True):
+        server.should_exit = True
+        await asyncio.wait({task})
+
+
+@contextmanager
+def _signals(stop: asyncio.Event, servers: "list[_Server]") -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            for server in servers:
+                server.force_exit = True
+        stop.set()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, with signals left to `running` and its start announced."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(_config(site.app))
+        self.ready = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except SystemExit:  # uvicorn has logged the app's own words
+            raise StartError("the app did not start: the lines above say why") from None
+        self.ready.set()
+
+
+def _config(app: App) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        log_level="warning",
+        access_log=False,  # the gateway writes its own access lines
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

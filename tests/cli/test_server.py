@@ -1,0 +1,107 @@
+"""Listening and serving, in this process."""
+
+import asyncio
+import signal
+import socket
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.cli import server
+
+
+def says(text: str) -> server.App:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await live(receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": text.encode()})
+
+    return app
+
+
+async def live(receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def refuses_to_start(scope: Any, receive: Any, send: Any) -> None:
+    assert scope["type"] == "lifespan"
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no"})
+
+
+async def get(url: str) -> httpx.Response:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.get(url)
+
+
+def test_a_taken_port_is_told_apart_and_says_what_to_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(server.ListenError) as raised:
+            server.listen("127.0.0.1", port)
+    assert raised.value.taken
+    assert str(raised.value) == (
+        f"cannot listen on 127.0.0.1:{port}: the port is taken: "
+        "end what listens there, or choose another with --port"
+    )
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(server.ListenError, match="this machine has no such address") as raised:
+        server.listen("192.0.2.1", 0)  # RFC 5737: an address for documentation
+    assert not raised.value.taken
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_the_url_leads_to_a_loopback_address(host: str) -> None:
+    with server.listen(host, 0) as listener:
+        assert server.url_of(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def test_two_sites_answer_side_by_side_and_end_together() -> None:
+    sites = [server.Site(says(text), server.listen("127.0.0.1", 0)) for text in ("one", "two")]
+    urls = [site.url for site in sites]
+    async with server.running(*sites):
+        answers = [await get(url) for url in urls]
+    assert [answer.text for answer in answers] == ["one", "two"]
+    for url in urls:
+        with pytest.raises(httpx.ConnectError):
+            await get(url)
+
+
+async def test_answers_do_not_name_the_server() -> None:
+    site = server.Site(says("one"), server.listen("127.0.0.1", 0))
+    async with server.running(site):
+        headers = (await get(site.url)).headers
+    assert "server" not in headers
+    assert "date" in headers
+
+
+async def test_an_app_that_does_not_start_ends_those_that_did() -> None:
+    first = server.Site(says("one"), server.listen("127.0.0.1", 0))
+    second = server.Site(refuses_to_start, server.listen("127.0.0.1", 0))
+    urls = [first.url, second.url]
+    with pytest.raises(server.StartError):
+        async with server.running(first, second):
+            pytest.fail("the block must not run")
+    for url in urls:
+        with pytest.raises(httpx.ConnectError):
+            await get(url)
+
+
+async def test_the_first_signal_ends_serving() -> None:
+    site = server.Site(says("one"), server.listen("127.0.0.1", 0))
+    started = asyncio.Event()
+
+    def interrupt() -> None:
+        started.set()
+        signal.raise_signal(signal.SIGTERM)
+
+    await asyncio.wait_for(server.serve(site, started=interrupt), timeout=10)
+    assert started.is_set()

@@ -1,0 +1,293 @@
+"""The texts that people read when their configuration is wrong, whole and exact."""
+
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from gateway.settings import SettingsError, load
+
+Mistakes = Callable[..., str]
+
+ACCOUNT = {"CLOUDFLARE_ACCOUNT_ID": "0123abc", "CLOUDFLARE_API_TOKEN": "token-of-the-account"}
+
+
+@pytest.fixture
+def mistakes_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mistakes:
+    monkeypatch.chdir(tmp_path)
+
+    def mistakes(text: str | bytes, **environ: str) -> str:
+        raw = text if isinstance(text, bytes) else dedent(text).lstrip("\n").encode()
+        Path("penstock.yaml").write_bytes(raw)
+        with pytest.raises(SettingsError) as raised:
+            load(None, {**ACCOUNT, **environ})
+        return str(raised.value)
+
+    return mistakes
+
+
+def shown(text: str) -> str:
+    return dedent(text).strip("\n")
+
+
+def test_all_mistakes_show_at_once_in_the_order_of_the_file(mistakes_of: Mistakes) -> None:
+    text = """
+        server: {port: 80a}
+        backends:
+          cloudflare:
+            kind: workers-ai
+            account_id: a/b
+            catalogue: opn
+        modls: {}
+        """
+    assert mistakes_of(text) == shown("""
+        penstock.yaml:1:16: server.port: should be a whole number
+          | server: {port: 80a}
+          |                ^
+        penstock.yaml:3:3: backends.cloudflare.api_token: is required
+          |   cloudflare:
+          |   ^
+        penstock.yaml:4:11: backends.cloudflare.kind: should be 'workers_ai'
+          |     kind: workers-ai
+          |           ^
+        penstock.yaml:5:17: backends.cloudflare.account_id: has a character that does not belong there: use letters, digits, '_' and '-'
+          |     account_id: a/b
+          |                 ^
+        penstock.yaml:6:16: backends.cloudflare.catalogue: should be 'open' or 'listed' (did you mean 'open'?)
+          |     catalogue: opn
+          |                ^
+        penstock.yaml:7:1: modls: is not a setting (did you mean 'models'?)
+          | modls: {}
+          | ^
+        """)  # noqa: E501 - a mistake is one line
+
+
+def test_a_target_of_an_unknown_backend_shows_beside_other_mistakes(mistakes_of: Mistakes) -> None:
+    text = """
+        models:
+          small: {targets: [{backend: cloudfare, model: "@cf/a/b"}], defaults: {max_tokens: 0}}
+          big: {targets: []}
+          none:
+        """
+    assert mistakes_of(text) == shown("""
+        penstock.yaml:2:31: models.small.targets.0.backend: there is no backend of this name (did you mean 'cloudflare'?)
+          |   small: {targets: [{backend: cloudfare, model: "@cf/a/b"}], defaults: {max_tokens: 0}}
+          |                               ^
+        penstock.yaml:2:85: models.small.defaults.max_tokens: should be greater than or equal to 1
+          |   small: {targets: [{backend: cloudfare, model: "@cf/a/b"}], defaults: {max_tokens: 0}}
+          |                                                                                     ^
+        penstock.yaml:3:18: models.big.targets: should hold at least one entry
+          |   big: {targets: []}
+          |                  ^
+        penstock.yaml:4:8: models.none: should be a mapping of settings
+          |   none:
+          |        ^
+        """)  # noqa: E501 - a mistake is one line
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("server: 5", "1:9: server: should be a mapping of settings"),
+        ("server: {host: ''}", "1:16: server.host: should not be empty"),
+        ("server: {host: [a]}", "1:16: server.host: should be text"),
+        ("server: {port: 65536}", "1:16: server.port: should be less than or equal to 65535"),
+        ("server: {body_limit: 1.5}", "1:22: server.body_limit: should be a whole number"),
+        ("deadlines: {gap: 0}", "1:18: deadlines.gap: should be greater than 0"),
+        ("deadlines: {gap: soon}", "1:18: deadlines.gap: should be a number"),
+        ("deadlines: {gap: .inf}", "1:18: deadlines.gap: should be a number"),
+        ("deadlines: {gap: inf}", "1:18: deadlines.gap: should be a finite number"),
+        ("errors: {quote_backends: perhaps}", "1:26: errors.quote_backends: should be true or false"),
+        ("data_dir: {}", "1:11: data_dir: should be a path"),
+        ("models: []", "1:9: models: should be a mapping of names"),
+        ("models: {'': {targets: [{backend: cloudflare, model: m}]}}", "should not be empty"),
+        ("models: {a: {targets: {}}}", "1:23: models.a.targets: should be a list"),
+        ("models: {a: {targets: [{backend: cloudflare}]}}", "models.a.targets.0.model: is required"),
+        (
+            "models: {a: {targets: [{backend: cloudflare, model: m}], translation: strickt}}",
+            "(did you mean 'strict'?)",
+        ),
+        ("a: !vault b", "1:4: a: has a YAML tag: these are not read, and text with '!' needs quotes"),
+        ("? [a]\n: 1", "1:3: ?: is a key that is no text; a value with '{' or '[' needs quotes"),
+        ("- a", "1:1: should be a mapping of sections"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_it_should_be(
+    mistakes_of: Mistakes, text: str, message: str
+) -> None:
+    assert message in mistakes_of(text)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "message"),
+    [
+        ("ftp://host", "should be an address such as 'https://host/path'"),
+        ("https://", "should be an address such as 'https://host/path'"),
+        ("https://host:port", "should be an address such as 'https://host/path'"),
+        ("https://[::1", "should be an address such as 'https://host/path'"),
+        ("https://ho st", "should be an address such as 'https://host/path'"),
+        ("https://user:pass@host", "should hold no user name, query or fragment"),
+        ("https://host?key=1", "should hold no user name, query or fragment"),
+        ("https://host/#top", "should hold no user name, query or fragment"),
+    ],
+)
+def test_a_base_url_is_a_plain_http_address(mistakes_of: Mistakes, base_url: str, message: str) -> None:
+    text = f"backends: {{a: {{kind: workers_ai, account_id: a, api_token: t, base_url: '{base_url}'}}}}"
+    assert message in mistakes_of(text)
+
+
+def test_a_key_that_is_set_twice_is_a_mistake_at_its_second_place(mistakes_of: Mistakes) -> None:
+    assert mistakes_of("server: {port: 1}\nserver: {port: 2}\n") == shown("""
+        penstock.yaml:2:1: server: is set twice, first on line 1: keep one of them
+          | server: {port: 2}
+          | ^
+        """)
+
+
+def test_an_unset_variable_is_a_mistake_at_its_column(mistakes_of: Mistakes) -> None:
+    assert mistakes_of('server: {host: "a-${HOST_NAME}"}') == shown("""
+        penstock.yaml:1:19: server.host: the environment variable HOST_NAME is not set: set it, or write ${HOST_NAME:-default}
+          | server: {host: "a-${HOST_NAME}"}
+          |                   ^
+        """)  # noqa: E501 - a mistake is one line
+
+
+def test_a_variable_without_a_name_is_a_mistake(mistakes_of: Mistakes) -> None:
+    assert "1:11: data_dir: has a '${' that names no variable: write '$${'" in mistakes_of("data_dir: ${1}")
+
+
+def test_a_mistake_of_a_variables_value_shows_the_line_that_names_it(mistakes_of: Mistakes) -> None:
+    assert mistakes_of('server: {port: "${PORT}"}', PORT="eighty") == shown("""
+        penstock.yaml:1:16: server.port: should be a whole number
+          | server: {port: "${PORT}"}
+          |                ^
+        """)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "server:\n\tport: 1\n",
+            """
+            penstock.yaml:2:1: is not valid YAML: found character '\\t' that cannot start any token; indent with spaces, not tabs
+              |  port: 1
+              | ^
+            """,  # noqa: E501 - a mistake is one line
+        ),
+        (
+            "server: {port: ${PORT}}\n",
+            """
+            penstock.yaml:1:17: is not valid YAML: expected ',' or '}', but got '{'; inside {...} a value with ${...} needs quotes
+              | server: {port: ${PORT}}
+              |                 ^
+            """,  # noqa: E501 - a mistake is one line
+        ),
+        (
+            "server:\n  host: 'a\n  port: 1\n",
+            """
+            penstock.yaml:2:9: is not valid YAML: found unexpected end of stream
+              |   host: 'a
+              |         ^
+            """,
+        ),
+        (
+            "---\nserver: {}\n---\nserver: {}\n",
+            """
+            penstock.yaml:3:1: is not valid YAML: found another document
+              | ---
+              | ^
+            """,
+        ),
+        (
+            "server: {host: \x07}\n",
+            """
+            penstock.yaml:1:16: is not valid YAML: a control character
+              | server: {host:  }
+              |                ^
+            """,
+        ),
+    ],
+)
+def test_broken_yaml_is_shown_in_the_same_form(mistakes_of: Mistakes, text: str, expected: str) -> None:
+    assert mistakes_of(text) == shown(expected)
+
+
+def test_text_that_is_not_utf_8_is_refused_at_its_place(mistakes_of: Mistakes) -> None:
+    assert mistakes_of(b"server: {}\nkeys: \xff") == "penstock.yaml:2:7: is not UTF-8 text"
+
+
+def test_a_file_of_over_a_mebibyte_is_refused(mistakes_of: Mistakes) -> None:
+    assert (
+        mistakes_of(b" " * (1024 * 1024 + 1)) == "penstock.yaml: is over 1 MiB: this is no configuration file"
+    )
+
+
+def test_aliases_that_unfold_without_end_are_refused(mistakes_of: Mistakes) -> None:
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 9)
+    )
+    assert "unfolds into too many values: use fewer aliases" in mistakes_of(bomb)
+    assert "unfolds into too many values: use fewer aliases" in mistakes_of("a: &a [*a]")
+
+
+def test_deep_nesting_is_refused_before_the_stack_ends(mistakes_of: Mistakes) -> None:
+    assert "1:33: is not valid YAML: values nested more than 32 deep" in mistakes_of("[" * 20_000)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.yaml"
+    with pytest.raises(SettingsError, match=f"{missing}: cannot be read: No such file or directory"):
+        load(missing, ACCOUNT)
+
+
+def test_a_long_line_is_cut_around_its_mistake(mistakes_of: Mistakes) -> None:
+    text = (
+        f"models: {{a: {{targets: [{{backend: cloudflare, model: '{'m' * 300}'}}], translation: strickt}}}}"
+    )
+    first, line, caret = mistakes_of(text).splitlines()
+    assert first.startswith("penstock.yaml:1:372:")
+    assert len(line) < 110
+    assert line[caret.index("^") :].startswith("strickt")
+
+
+def test_without_any_backend_the_message_says_what_to_set() -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(None, {})
+    assert str(raised.value) == (
+        "environment: backends: no backend is set: "
+        "add one under `backends`, or set CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN"
+    )
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"CLOUDFLARE_ACCOUNT_ID": "a"}, "CLOUDFLARE_API_TOKEN: backends.cloudflare.api_token: is required"),
+        ({"CLOUDFLARE_API_TOKEN": "a"}, "CLOUDFLARE_ACCOUNT_ID: backends.cloudflare.account_id: is required"),
+        (
+            {**ACCOUNT, "CLOUDFLARE_BASE_URL": "nowhere"},
+            "CLOUDFLARE_BASE_URL: backends.cloudflare.base_url: should be an address such as 'https://host/path'",
+        ),
+        (
+            {**ACCOUNT, "PENSTOCK__SERVER__PROT": "1"},
+            "PENSTOCK__SERVER__PROT: server.prot: is not a setting (did you mean 'port'?)",
+        ),
+        (
+            {**ACCOUNT, "PENSTOCK__SERVER__PORT": "a"},
+            "PENSTOCK__SERVER__PORT: server.port: should be a whole number",
+        ),
+        (
+            {**ACCOUNT, "PENSTOCK_MASTER_KEY": "short"},
+            (
+                "PENSTOCK_MASTER_KEY: keys.master: is too short: use at least 16 characters, "
+                "for example from `openssl rand -hex 24`"
+            ),
+        ),
+    ],
+)
+def test_a_mistake_of_the_environment_names_its_variable(environ: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(None, environ)
+    assert str(raised.value) == f"environment: {message}"
