@@ -50,12 +50,14 @@ class Account:
             return edge.model_refusal(400, 3003, "Request is missing headers or body: body")
         try:
             value = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            # Inferred: no capture shows a body that is not JSON.
+            if refused := validator.refusal(model.input, value):
+                return edge.model_refusal(400, 5006, f"Bad input: Error: {refused}")
+            return self._generate(model, value, request_id)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            # Inferred, as the next: no capture shows a body that is not JSON.
             return edge.model_refusal(400, 5006, f"Bad input: SyntaxError: {error}")
-        if refused := validator.refusal(model.input, value):
-            return edge.model_refusal(400, 5006, f"Bad input: Error: {refused}")
-        return self._generate(model, value, request_id)
+        except RecursionError:
+            return edge.model_refusal(400, 5006, "Bad input: RangeError: the body is nested too deeply")
 
     def _generate(self, model: Model, body: dict[str, Any], request_id: str) -> Answer:
         prompt_form = model.input["oneOf"][0]

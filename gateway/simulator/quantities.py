@@ -40,9 +40,9 @@ def _candidates(plain: Schema, nth: int, *, integer: bool) -> Iterator[float]:
     low, high = _bounds(plain)
     step = plain.get("multipleOf") or 1
     base = 1 if low <= 1 <= high else low if math.isfinite(low) else high
-    upwards = math.isfinite(low) or not math.isfinite(high)
-    for offset in (*range(nth + 3), -1):
-        number = (math.ceil(base / step) + (offset if upwards else -offset)) * step
+    first = math.ceil(base / step)
+    for offset in (*range(nth + 2), *range(-1, -nth - 3, -1)):
+        number = (first + offset) * step
         yield int(number) if integer else number
     if math.isfinite(low) and math.isfinite(high):
         yield from (low + (high - low) * part / (nth + 2) for part in range(1, nth + 2))

@@ -77,11 +77,13 @@ def _report(result: Turn) -> str:
 
 
 def _spoken(value: Any, depth: int = 0) -> str:
-    """Say a JSON value in words; what lies too deep to be said stays JSON."""
-    if isinstance(value, dict) and depth < _DEEPEST:
+    """Say a JSON value in words, as far down as words make sense."""
+    if isinstance(value, dict | list) and depth == _DEEPEST:
+        return "..."
+    if isinstance(value, dict):
         said = ((key.replace("_", " "), _spoken(item, depth + 1)) for key, item in value.items())
         return ", ".join(f"{name} is {text}" for name, text in said)
-    if isinstance(value, list) and depth < _DEEPEST:
+    if isinstance(value, list):
         return ", ".join(_spoken(item, depth + 1) for item in value)
     return value if isinstance(value, str) else json.dumps(value)
 

@@ -110,7 +110,8 @@ def test_a_property_is_refused_with_the_text_of_the_wire(schema: Any, value: Any
          "required properties at '/' are 'r', oneOf at '/' not met, 0 matches, "
          "required properties at '/' are 'b'")),
         ({"oneOf": [{}, ONE]}, {}, ("oneOf at '/' not met, 0 matches: "
-         "Type mismatch of '/', 'undefined' not in 'object', Type mismatch of '/', 'string' not in 'object'")),
+          "Type mismatch of '/', 'undefined' not in 'object', "
+          "Type mismatch of '/', 'string' not in 'object'")),
         ({"oneOf": [{"type": "number"}, {"type": "integer"}]}, 1, "oneOf at '/' not met, 2 matches"),
         ({"allOf": [ONE, {"minLength": 3}]}, "ab", "Length of '/' must be >= 3 not met"),
     ],
