@@ -209,3 +209,32 @@ def test_a_discriminated_item_passes_beside_a_good_one_and_fails_alone() -> None
         "required properties at '/' are 'content': enum zzz not in text at '/content/0/type', "
         "enum zzz not in image_url at '/content/0/type'"
     )
+
+
+def test_not_passes_where_the_inner_schema_raises() -> None:
+    assert in_object({"not": ONE, "type": "integer"}, 5) is None
+
+
+def test_leaves_that_match_inside_all_of_count_for_the_whole_body() -> None:
+    members = [{"properties": {"a": ONE}}]
+    schema = {"type": "object", "allOf": members, "required": ["a"], "unevaluatedProperties": False}
+    assert refusal(schema, {"a": "x"}) is None
+    text = "Additional or unevaluated properties '/b' at '/' not allowed"
+    assert refusal(schema, {"a": "x", "b": "y"}) == text
+
+
+def test_of_two_members_of_all_of_the_later_overwrites() -> None:
+    schema = {"allOf": [needing("a"), needing("b")], "type": "object"}
+    assert refusal(schema, {"b": "x"}) is None
+
+
+@pytest.mark.parametrize("body", ["\U0001f600", [1, 2], {"x": 1, "y": 2}])
+def test_the_size_of_any_body_is_counted(body: Any) -> None:
+    schema = {"type": "object", "minProperties": 2, "maxProperties": 2}
+    assert refusal(schema, body) is None
+    assert refusal({**schema, "minProperties": 3}, body) == "minProperties at '/' is 3, got 2"
+
+
+def test_nested_bounds_on_size_count_the_keys_of_the_whole_body() -> None:
+    schema = {"type": "object", "minProperties": 2}
+    assert in_object(schema, {"x": 1, "y": 2}) == "minProperties at '/a' is 2, got 1"
