@@ -53,7 +53,7 @@ def whole(generation: Generation, model: Model) -> dict[str, Any]:
 def events(generation: Generation, model: Model, wire: Wire) -> Iterator[bytes]:
     """Write a streamed answer, one event a token; nothing but the last JSON event has the usage."""
     # Not for secrets: the same request is to be padded the same.
-    chance = random.Random(wire.fingerprint)  # noqa: S311
+    chance = random.Random(wire.fingerprint)  # noqa: S311 - no secret
     yield _event({"response": "", "tool_calls": [], "p": _padding(chance)})
     for piece in generation:
         response = _response(piece, numeric=wire.numeric_responses)
