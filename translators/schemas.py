@@ -6,6 +6,7 @@ local references are followed, nesting and size are bounded, and a schema that c
 its second turn.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ MAX_NODES: Final = 10_000
 
 _DEFINITIONS: Final = ("$defs", "definitions")
 _MISSING: Final = object()
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,4}")  # an array that a reference steps into has few elements
 
 
 class _Inliner:
@@ -52,10 +54,12 @@ class _Inliner:
         if reference in open_refs:
             return {"type": "object"}
         target = self._target(reference)
-        # Keywords beside a reference hold as well (JSON Schema 2020-12, section 8.2.3.1).
-        beside = {key: value for key, value in node.items() if key != "$ref"}
-        merged = {**target, **beside} if isinstance(target, dict) else target
-        return self.walk(merged, depth + 1, (*open_refs, reference))
+        if isinstance(target, dict):
+            # Keywords beside a reference hold as well (JSON Schema 2020-12, section 8.2.3.1).
+            beside = {key: value for key, value in node.items() if key != "$ref"}
+            merged = {**target, **beside}
+            target = {key: value for key, value in merged.items() if key not in _DEFINITIONS}
+        return self.walk(target, depth + 1, (*open_refs, reference))
 
     def _target(self, reference: str) -> Any:
         if reference != "#" and not reference.startswith("#/"):
@@ -81,7 +85,7 @@ class _Inliner:
 def _step(node: Any, key: str) -> Any:
     if isinstance(node, dict):
         return node.get(key, _MISSING)
-    if isinstance(node, list) and key.isdecimal() and int(key) < len(node):
+    if isinstance(node, list) and _INDEX.fullmatch(key) and int(key) < len(node):
         return node[int(key)]
     return _MISSING
 

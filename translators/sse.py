@@ -21,7 +21,11 @@ class Event(NamedTuple):
 
 
 class EventTooLongError(ValueError):
-    """An event is longer than the limit."""
+    """An event is longer than the limit; `before` are the events that were whole before it."""
+
+    def __init__(self, limit: int, before: list[Event]) -> None:
+        super().__init__(f"An event is longer than {limit} bytes.")
+        self.before = before
 
 
 class EventDecoder:
@@ -54,7 +58,7 @@ class EventDecoder:
         for line in lines:
             self._take_line(line.rstrip(b"\r\n"), events)
         if rest:
-            self._hold(rest)
+            self._hold(rest, events)
         self._after_cr = chunk.endswith(b"\r")
         return events
 
@@ -67,7 +71,7 @@ class EventDecoder:
         return events
 
     def _take_line(self, ending: bytes, events: list[Event]) -> None:
-        self._hold(ending)
+        self._hold(ending, events)
         line = b"".join(self._line)
         self._line.clear()
         if self._first_line:
@@ -82,10 +86,10 @@ class EventDecoder:
         elif line == b"data":
             self._data.append(b"")
 
-    def _hold(self, piece: bytes) -> None:
+    def _hold(self, piece: bytes, events: list[Event]) -> None:
         self._size += len(piece)
         if self._size > self._limit:
-            raise EventTooLongError(f"An event is longer than {self._limit} bytes.")
+            raise EventTooLongError(self._limit, events)
         self._line.append(piece)
 
     def _dispatch(self, events: list[Event]) -> None:

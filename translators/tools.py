@@ -11,7 +11,7 @@ as that function's arguments.
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -48,11 +48,20 @@ def wrap_custom(text: str) -> str:
     return msgspec.json.encode({CUSTOM_INPUT: text}).decode()
 
 
+def is_wrapped_custom(arguments: str) -> bool:
+    """Whether arguments are a whole JSON object; nothing can follow that."""
+    return arguments.endswith("}") and isinstance(_decoded(arguments), dict)
+
+
 def unwrap_custom(arguments: str) -> str:
     """The input that JSON arguments carry; arguments of another form as they are."""
-    try:
-        value = msgspec.json.decode(arguments)
-    except msgspec.DecodeError:
-        return arguments
+    value = _decoded(arguments)
     text = value.get(CUSTOM_INPUT) if isinstance(value, dict) else None
     return text if isinstance(text, str) else arguments
+
+
+def _decoded(arguments: str) -> Any:
+    try:
+        return msgspec.json.decode(arguments)
+    except (msgspec.DecodeError, RecursionError):
+        return None

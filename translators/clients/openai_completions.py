@@ -96,6 +96,8 @@ def _prompts(value: Any) -> tuple[str, ...]:
 
 def _settled(fields: Object) -> dict[str, Entry]:
     entries = {name: Entry(name, Fate.KEPT) for name, value in fields.items() if value is None}
+    if fields.get("max_tokens") is None:
+        entries["max_tokens"] = Entry("max_tokens", Fate.DEFAULTED, f"{_DEFAULT_MAX_TOKENS}, as OpenAI does")
     for name in ("model", "stream", "stream_options", "suffix"):
         if name in fields:
             entries[name] = Entry(name, Fate.KEPT)

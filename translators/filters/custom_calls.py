@@ -1,12 +1,13 @@
 """Turns the calls of emulated custom tools back into custom calls.
 
-A call's arguments are held until it is whole, for JSON text cannot be unwrapped in part.
+A call's arguments are held until they are whole, for JSON text cannot be unwrapped in part: until they
+parse, or until the choice goes on with something that is no call.
 """
 
 from collections.abc import Iterator
 
-from translators.deltas import Arguments, Call, Delta, Usage
-from translators.tools import unwrap_custom
+from translators.deltas import Arguments, Call, Delta, Failed, Usage
+from translators.tools import is_wrapped_custom, unwrap_custom
 
 
 class CustomCalls:
@@ -16,26 +17,39 @@ class CustomCalls:
 
     def __init__(self, names: frozenset[str]) -> None:
         self._names = names
-        self._held: dict[int, tuple[Call, list[str]]] = {}
+        # Choice and index of a call -> its arguments so far, or None where they were given out.
+        self._held: dict[tuple[int, int], str | None] = {}
 
     def feed(self, delta: Delta) -> Iterator[Delta]:
-        """Hold the arguments of a custom call; give them out before whatever else its choice says."""
-        if isinstance(delta, Arguments) and delta.choice in self._held:
-            call, texts = self._held[delta.choice]
-            if delta.index == call.index:
-                texts.append(delta.text)
-                return
-        if not isinstance(delta, Usage):
-            yield from self._release(getattr(delta, "choice", None))
-        if isinstance(delta, Call) and delta.name in self._names:
-            self._held[delta.choice] = (delta, [])
-            yield Call(delta.choice, delta.index, delta.id, delta.name, "custom")
-            return
-        yield delta
+        """Hold the arguments of custom calls; give them out before whatever else their choice says."""
+        match delta:
+            case Call() if delta.name in self._names:
+                self._held[delta.choice, delta.index] = ""
+                yield Call(delta.choice, delta.index, delta.id, delta.name, "custom")
+            case Arguments() if (delta.choice, delta.index) in self._held:
+                yield from self._hold((delta.choice, delta.index), delta.text)
+            case Call() | Arguments() | Usage():
+                yield delta
+            case Failed():
+                yield from self._release({choice for choice, _ in self._held})
+                yield delta
+            case _:
+                yield from self._release({delta.choice})
+                yield delta
 
-    def _release(self, choice: int | None) -> Iterator[Delta]:
-        """Give out the call of one choice, or of all where the answer failed."""
-        for held in [choice] if choice is not None else list(self._held):
-            if held in self._held:
-                call, texts = self._held.pop(held)
-                yield Arguments(call.choice, call.index, unwrap_custom("".join(texts)))
+    def _hold(self, key: tuple[int, int], text: str) -> Iterator[Delta]:
+        held = self._held[key]
+        if held is None:
+            return  # white space behind the whole arguments
+        self._held[key] = held + text
+        if is_wrapped_custom(held + text):
+            yield self._give_out(key, held + text)
+
+    def _release(self, choices: set[int]) -> Iterator[Delta]:
+        for key, held in self._held.items():
+            if held is not None and key[0] in choices:
+                yield self._give_out(key, held)
+
+    def _give_out(self, key: tuple[int, int], held: str) -> Arguments:
+        self._held[key] = None
+        return Arguments(*key, unwrap_custom(held))

@@ -25,6 +25,16 @@ class _Open:
     waiting: list[str] = field(default_factory=list)
     has_arguments: bool = False
 
+    def is_over(self, call_id: str | None, name: str | None, *, counted: bool) -> bool:
+        """Whether a fragment with this id and name begins another call.
+
+        Some servers repeat id and name in every fragment, some give every call the index 0, and some send
+        whole calls without index and id.
+        """
+        if name is None or self.name is None:
+            return False
+        return call_id != self.id if call_id is not None else not counted
+
 
 class Calls:
     """All calls of one choice."""
@@ -32,8 +42,8 @@ class Calls:
     def __init__(self, stamp: Stamp, choice: int) -> None:
         self._stamp = stamp
         self._choice = choice
-        self._by_index: dict[int, _Open] = {}
-        self._last: _Open | None = None
+        self._all: list[_Open] = []
+        self._by_index: dict[int, _Open] = {}  # the latest call under each index
         self._count = 0
 
     def __bool__(self) -> bool:
@@ -50,10 +60,9 @@ class Calls:
 
     def end(self) -> list[Delta]:
         """Give `{}` to calls without arguments: clients parse them as JSON."""
-        calls = [*self._by_index.values()]
         return [
             Arguments(0, call.index, "{}")
-            for call in calls
+            for call in self._all
             if call.index is not None and not call.has_arguments
         ]
 
@@ -62,32 +71,28 @@ class Calls:
         function = nested if isinstance(nested, dict) else fragment
         name, arguments = _text(function.get("name")), _arguments(function.get("arguments"))
         call_id = _text(fragment.get("id"))
-        call = self._find(fragment.get("index"), call_id, name, whole=function is fragment)
-        if call is None:
+        index = fragment.get("index") if _is_index(fragment.get("index")) else None
+        call = None if function is fragment else self._find(index)
+        if call is None or call.is_over(call_id, name, counted=index is not None):
             if name is None and not arguments:
                 return []  # the null fragment that ends a call
-            call = self._open(fragment.get("index"))
+            call = self._open(index)
         call.id = call.id or call_id
         call.name = call.name or name
         if arguments:
             call.waiting.append(arguments)
         return self._give_out(call)
 
-    def _find(self, index: Any, call_id: str | None, name: str | None, *, whole: bool) -> _Open | None:
-        """The call that a fragment goes on with, or None where it begins one."""
-        if whole:
-            return None
-        call = self._by_index.get(index) if _is_index(index) else self._last
-        if call is None:
-            return None
-        begins = name is not None and call.name is not None and call_id is not None and call_id != call.id
-        return None if begins else call
+    def _find(self, index: int | None) -> _Open | None:
+        """The call that a fragment may go on with: by its index, else the last one."""
+        if index is not None:
+            return self._by_index.get(index)
+        return self._all[-1] if self._all else None
 
-    def _open(self, index: Any) -> _Open:
+    def _open(self, index: int | None) -> _Open:
         call = _Open()
-        taken = max(self._by_index, default=-1) + 1
-        self._by_index[index if _is_index(index) and index not in self._by_index else taken] = call
-        self._last = call
+        self._all.append(call)
+        self._by_index[max(self._by_index, default=-1) + 1 if index is None else index] = call
         return call
 
     def _give_out(self, call: _Open) -> list[Delta]:

@@ -148,7 +148,7 @@ def shape_error(body: bytes) -> ApiError:
 def _code_and_text(body: bytes) -> tuple[int, str]:
     try:
         envelope: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return 0, ""
     if not isinstance(envelope, dict):
         return 0, ""
@@ -162,9 +162,22 @@ def _code_and_text(body: bytes) -> tuple[int, str]:
 
 def _quotable(text: str) -> str:
     """The backend's sentence, where it holds nothing but the request's own matter; else nothing."""
-    sentence = _REQUEST_ID.sub("", _PREFIX.sub("", text))
+    sentence = _innermost(_REQUEST_ID.sub("", _PREFIX.sub("", text)))
     sentence = _POINTER.sub(lambda match: f"'{_field(match[1])}'", sentence)[:_QUOTE_LIMIT]
     return "" if _UNQUOTABLE.search(sentence) else sentence.rstrip(".")
+
+
+def _innermost(text: str) -> str:
+    """The engine's own message, where the text is the engine's JSON error (vLLM, SGLang)."""
+    if not text.startswith("{"):
+        return text
+    try:
+        engine: Any = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return ""
+    nested = engine.get("error")
+    message = (nested if isinstance(nested, dict) else engine).get("message")
+    return message if isinstance(message, str) else ""
 
 
 def _field(pointer: str) -> str:

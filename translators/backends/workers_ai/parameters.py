@@ -14,6 +14,7 @@ from translators.errors import invalid, wrong_type
 from translators.report import Fate, Report
 
 _MAX_SEED: Final = 9_999_999_999
+_SHOWN_DIGITS: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ def _seed(value: Any, name: str, _facts: Facts) -> Outcome:
     if 1 <= seed <= _MAX_SEED:
         return Outcome(Fate.KEPT, seed)
     folded = (seed - 1) % _MAX_SEED + 1
-    return Outcome(Fate.TRANSFORMED, folded, f"{seed} is outside 1..{_MAX_SEED} and became {folded}")
+    note = f"{_shown(seed)} is outside 1..{_MAX_SEED} and became {folded}"
+    return Outcome(Fate.TRANSFORMED, folded, note)
 
 
 def _lora(value: Any, name: str, _facts: Facts) -> Outcome:
@@ -101,8 +103,11 @@ def _drop(reason: str, *harmless: Any) -> Rule:
 
 
 def _refuse_audio(value: Any, name: str, _facts: Facts) -> Outcome:
-    if name == "modalities" and "audio" not in value:
-        return Outcome(Fate.KEPT)
+    if name == "modalities":
+        if not isinstance(value, list):
+            raise wrong_type(name, "an array", value)
+        if "audio" not in value:
+            return Outcome(Fate.KEPT)
     raise invalid(
         f"'{name}' asks for spoken output, which this model does not have.", name, "unsupported_value"
     )
@@ -129,7 +134,7 @@ FATES: Final[Mapping[str, Rule]] = {
     "audio": _refuse_audio,
     "modalities": _refuse_audio,
     "logit_bias": _drop("the model takes no token biases", {}),
-    "logprobs": _drop(_NO_LOGPROBS, False, 0),
+    "logprobs": _drop(_NO_LOGPROBS, False),  # the completions endpoint's 0 asks for some
     "top_logprobs": _drop(_NO_LOGPROBS, 0),
     "metadata": _drop(_NO_STORE, {}),
     "moderation": _drop("the model moderates nothing"),
@@ -181,7 +186,13 @@ def _clamp(value: float, low: float, high: float) -> Outcome:
     clamped = min(max(value, low), high)
     if clamped == value:
         return Outcome(Fate.KEPT, value)
-    return Outcome(Fate.CLAMPED, clamped, f"{value:g} is outside {low}..{high} and became {clamped:g}")
+    return Outcome(Fate.CLAMPED, clamped, f"{_shown(value)} is outside {low}..{high} and became {clamped:g}")
+
+
+def _shown(number: float) -> str:
+    """A number for people; JSON knows whole numbers of any length."""
+    text = str(number)
+    return text if len(text) <= _SHOWN_DIGITS else f"{text[:_SHOWN_DIGITS]}..."
 
 
 def _as_number(value: Any, name: str) -> float:

@@ -66,10 +66,14 @@ def _fields(chat: ChatRequest, facts: Facts, report: Report) -> dict[str, Any]:
     fields["max_tokens"] = _max_tokens(chat, facts, report)
     fields |= translate_tools(chat, report)
     fields |= translate_format(chat.response_format, report)
-    if chat.stream and "response_format" not in fields:
+    if chat.stream and "response_format" in fields:
+        report.note("stream", Fate.EMULATED, "a structured answer comes whole and is sent on as a stream")
+    elif chat.stream:
         fields["stream"] = True
-    if chat.stop or "stop" in chat.sent:
+    if chat.stop:
         report.note("stop", Fate.EMULATED, "the gateway ends the answer there")
+    else:
+        report.note("stop", Fate.KEPT)
     return fields
 
 
@@ -93,6 +97,12 @@ def _bodies(
         fate = Fate.EMULATED if chat.choices > 1 else Fate.KEPT
         report.note("n", fate, "each choice is a call of its own" if chat.choices > 1 else "")
     for number, question in enumerate(_questions(chat, facts, report)):
+        if "image" in question and "image" in fields:
+            raise invalid(
+                "'image' stands beside an image in 'messages', and this model takes one.",
+                "image",
+                "unsupported_value",
+            )
         for choice in range(chat.choices):
             yield _seeded({**question, **fields}, number * chat.choices + choice)
 

@@ -17,6 +17,9 @@ from translators.sse import Event, EventDecoder, EventTooLongError
 
 WHOLE_LIMIT: Final = 32 * 1024 * 1024  # bytes of a whole answer
 
+# A raw field is decoded late, so that reading a payload fails in the same ways as decoding it.
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _payload = msgspec.json.Decoder(Payload)
 
 
@@ -56,10 +59,9 @@ class Reader:
         if self._events is None:
             return self._hold(data)
         try:
-            events = self._events.feed(data)
-        except EventTooLongError:
-            return self._fail(bad_answer("Workers AI sent an event that is too long to be read."))
-        return self._take(events)
+            return self._take(self._events.feed(data))
+        except EventTooLongError as error:
+            return self._take(error.before, too_long=True)
 
     def close(self) -> list[Delta]:
         """Take the regular end of the body."""
@@ -93,25 +95,31 @@ class Reader:
             if envelope.success is False:
                 return self._fail(read_error(self._status, body, self._now))
             payload = _payload.decode(envelope.result) if envelope.result is not msgspec.UNSET else Payload()
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            out = self._answer.take(payload)
+        except _UNREADABLE:
             return self._fail(shape_error(body))
         if payload.says_nothing:
             return self._fail(shape_error(body))
-        return [*self._answer.take(payload), *self._answer.end()]
+        return [*out, *self._answer.end()]
 
-    def _take(self, events: list[Event]) -> list[Delta]:
+    def _take(self, events: list[Event], *, too_long: bool = False) -> list[Delta]:
+        """The deltas of some events, behind which may stand one that is too long."""
         out: list[Delta] = []
         for event in events:
             if event.data == b"[DONE]":
                 self._done = True
-                break
+                return out
+            if not event.data:
+                continue
             try:
                 payload = _payload.decode(event.data)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                if payload.errors or payload.error:
+                    return [*out, *self._fail(read_error(502, event.data, self._now))]
+                out += self._answer.take(payload)
+            except _UNREADABLE:
                 return [*out, *self._fail(bad_answer("Workers AI sent an event that is no JSON object."))]
-            if payload.errors or payload.error:
-                return [*out, *self._fail(read_error(502, event.data, self._now))]
-            out += self._answer.take(payload)
+        if too_long:
+            out += self._fail(bad_answer("Workers AI sent an event that is too long to be read."))
         return out
 
     def _fail(self, error: ApiError) -> list[Delta]:

@@ -42,7 +42,8 @@ def _read_message(value: Any, place: str) -> Turn:
 
 
 def _read_result(message: Object, role: str, name: str | None, place: str) -> chat.Result:
-    parts = _read_content(message.get("content") or "", f"{place}.content")
+    content = message.get("content")
+    parts = () if content is None else _read_content(content, f"{place}.content")
     texts = []
     for k, part in enumerate(parts):
         if not isinstance(part, chat.Text):

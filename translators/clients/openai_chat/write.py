@@ -46,6 +46,7 @@ class ChatWriter:
         # OpenAI ends a call of a named function with `stop`, and agents written for it expect that.
         self._named = request.tool_choice.mode == "named"
         self._begun: set[int] = set()
+        self._silent: set[int] = set()  # choices that have done nothing but think so far
         self._kinds: dict[tuple[int, int], str] = {}
         self._ended = False
         self._include_usage = request.include_usage
@@ -78,6 +79,8 @@ class ChatWriter:
     def _event(self, delta: Delta) -> bytes:
         match delta:
             case Text():
+                if self._silent:
+                    self._silent.discard(delta.choice)
                 begin = b"" if delta.choice in self._begun else self._begin(delta.choice, "")
                 return begin + self._text(delta)
             case Usage():
@@ -89,8 +92,15 @@ class ChatWriter:
                 return openai_error.event(delta.error)
             case Finish():
                 begin = b"" if delta.choice in self._begun else self._begin(delta.choice, "")
-                return begin + self._chunk(delta.choice, {}, self._reason(delta.reason))
+                last = {"content": ""} if delta.choice in self._silent else {}
+                return begin + self._chunk(delta.choice, last, self._reason(delta.reason))
+            case Reasoning():
+                if delta.choice in self._begun:
+                    return self._chunk(delta.choice, self._delta(delta))
+                self._silent.add(delta.choice)
+                return self._begin(delta.choice, None) + self._chunk(delta.choice, self._delta(delta))
             case _:
+                self._silent.discard(delta.choice)
                 begin = b"" if delta.choice in self._begun else self._begin(delta.choice, None)
                 return begin + self._chunk(delta.choice, self._delta(delta))
 

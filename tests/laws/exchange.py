@@ -1,0 +1,151 @@
+"""One exchange without a network: a client's body in, a backend's bytes in, the client's bytes out.
+
+It does what the gateway's pipeline does between its two sockets, one step after the other.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+import translators
+from translators.backends.workers_ai.catalogue import Facts, read_catalogue
+from translators.backends.workers_ai.request import translate
+from translators.backends.workers_ai.response import Reader
+from translators.call import AnswerReader, Stamp
+from translators.chat import ChatRequest
+from translators.clients import OPENAI_CHAT, OPENAI_COMPLETIONS, Dialect
+from translators.deltas import Delta, Failed, Usage, fold
+from translators.dialogue import OneRound
+from translators.errors import ApiError
+from translators.report import Entry, Report
+
+STAMP: Final = Stamp(created=1_700_000_000, token="0123456789abcdefABCDEFGH")
+CATALOGUE: Final = read_catalogue(
+    (Path(translators.__file__).parent / "backends/workers_ai/catalogue.json").read_bytes()
+)
+SEED: Final = "@cf/meta/llama-3.1-8b-instruct-fast"
+NEWER: Final = "@cf/meta/llama-3.1-8b-instruct-fp8"
+EVENTS: Final = {"content-type": "text/event-stream"}
+JSON: Final = {"content-type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Translated:
+    """A request on its way to the backend."""
+
+    dialect: Dialect
+    request: ChatRequest
+    dialogue: OneRound
+    entries: tuple[Entry, ...]
+
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        """The body of each call."""
+        return [msgspec.json.decode(call.body) for call in self.dialogue.first()]
+
+    def fates(self) -> dict[str, str]:
+        """Parameter -> fate."""
+        return {entry.parameter: entry.fate.word for entry in self.entries}
+
+
+def translated(
+    body: Mapping[str, Any], model: str = SEED, stamp: Stamp = STAMP, facts: Facts | None = None
+) -> Translated:
+    """Translate a client's body; completions are told by their prompt."""
+    dialect = OPENAI_CHAT if "messages" in body else OPENAI_COMPLETIONS
+    request = dialect.read(msgspec.json.encode(body))
+    report = Report()
+    dialogue = translate(request, model, facts or CATALOGUE.facts(model), stamp, report)
+    return Translated(dialect, request, dialogue, report.entries(request.sent, request.settled))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a backend sends."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    status: int = 200
+
+    def cut(self, pieces: Iterable[bytes]) -> "Cut":
+        """The same answer in pieces."""
+        return Cut(self, tuple(pieces))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """An answer in the pieces in which it comes."""
+
+    answer: Answer
+    pieces: tuple[bytes, ...]
+
+    def read(self, reader: AnswerReader) -> list[list[Delta]]:
+        """What a reader makes of it, one batch per piece and one at the end."""
+        reader.start(self.answer.status, self.answer.headers)
+        return [*(reader.feed(piece) for piece in self.pieces), reader.close()]
+
+
+def new_reader(stamp: Stamp = STAMP, max_tokens: int = 1000) -> Reader:
+    """A reader with nothing special about it."""
+    return Reader(stamp, 0, max_tokens, 10)
+
+
+def read(answer: Answer, pieces: Sequence[bytes] | None = None, reader: Reader | None = None) -> list[Delta]:
+    """All deltas of an answer."""
+    cut = answer.cut([answer.body] if pieces is None else pieces)
+    return [delta for batch in cut.read(reader or new_reader()) for delta in batch]
+
+
+def deltas_of(exchange: Translated, answers: Sequence[Answer]) -> list[Delta]:
+    """What the client is to see, the calls' batches taken in turn."""
+    calls = exchange.dialogue.first()
+    assert len(calls) == len(answers)
+    batches: list[Iterator[tuple[int, list[Delta]]]] = []
+    readers = [call.reader() for call in calls]
+    for number, (reader, answer) in enumerate(zip(readers, answers, strict=True)):
+        whole = answer.cut([answer.body[at : at + 40] for at in range(0, len(answer.body), 40)])
+        batches.append(iter([(number, batch) for batch in whole.read(reader)]))
+    out: list[Delta] = []
+    ended: set[int] = set()
+    while batches:
+        for source in list(batches):
+            number, batch = next(source, (-1, []))
+            if number < 0:
+                batches.remove(source)
+                continue
+            if batch and isinstance(batch[-1], Usage | Failed):
+                ended.add(number)
+            out += exchange.dialogue.take(number, batch)
+            if out and isinstance(out[-1], Failed):
+                return out
+            if exchange.dialogue.satisfied:
+                for rest in set(range(len(calls))) - ended:
+                    out += exchange.dialogue.take(rest, [readers[rest].usage()])
+                return out
+    assert exchange.dialogue.next() == ()
+    return out
+
+
+def streamed(exchange: Translated, deltas: Iterable[Delta], stamp: Stamp = STAMP) -> bytes:
+    """The client's stream."""
+    writer = exchange.dialect.writer(exchange.request, stamp)
+    return writer.stream(deltas) + writer.end()
+
+
+def whole(exchange: Translated, deltas: Iterable[Delta], stamp: Stamp = STAMP) -> dict[str, Any]:
+    """The client's whole answer."""
+    writer = exchange.dialect.writer(exchange.request, stamp)
+    answer: dict[str, Any] = msgspec.json.decode(writer.whole(fold(deltas)))
+    return answer
+
+
+def refusal(body: Mapping[str, Any], model: str = SEED, facts: Facts | None = None) -> ApiError | None:
+    """The error that a body meets, or None."""
+    try:
+        translated(body, model, facts=facts)
+    except ApiError as error:
+        return error
+    return None
