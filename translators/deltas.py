@@ -229,7 +229,7 @@ def unfold(completion: Completion) -> Iterator[Delta]:
     for choice in completion.choices:
         for item in choice.items:
             yield from _unfold_item(choice.index, item)
-    for choice in completion.choices:
+        # Here and not behind all choices: one without items begins with its end, and choices begin in order.
         yield Finish(choice.index, choice.reason)
     if completion.usage is not None:
         yield completion.usage

@@ -41,10 +41,10 @@ def check_chat(raw: bytes, *, choices: int, include_usage: bool) -> list[Chunk]:
     _check_frame(chunks, "chat.completion.chunk")
     _check_usage(chunks, include_usage=include_usage)
     for chunk in chunks:
-        _check_types(chunk)
         for choice in chunk["choices"]:
             assert set(choice) == {"index", "delta", "logprobs", "finish_reason"}  # R3
             assert isinstance(choice["delta"], dict)
+        _check_types(chunk)
     _check_order(chunks, choices)
     for index in range(choices):
         _check_choice([c for chunk in chunks for c in chunk["choices"] if c["index"] == index])

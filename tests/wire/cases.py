@@ -112,3 +112,7 @@ def _refused(error: ApiError) -> dict[str, bytes]:
 def pretty(value: Any) -> bytes:
     """JSON as people read it."""
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+# The cases with one streamed answer, for whatever is tried at every byte of one.
+STREAMED = [case for case in all_cases() if (case.folder / "answer.sse").exists()]
