@@ -1,13 +1,13 @@
 """`penstock demo`: the gateway, an account to talk to and one real chat, with nothing to set up."""
 
 import asyncio
-import io
 import os
 import secrets
 import socket
 import sys
 import tempfile
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,6 @@ def demo(once: bool, host: str | None, port: int | None) -> None:  # noqa: FBT00
     CLOUDFLARE_API_TOKEN are set. Its key is made for this run and kept nowhere. If port 8080 is taken, it
     takes a free one and says so.
     """
-    # Bound to today's stdout: access lines are kept out of the chat by a redirection.
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     real = all(map(os.environ.get, CREDENTIALS))
     simulator = None if real else server.Site(Simulator(), server.listen("127.0.0.1", 0))
@@ -95,7 +94,7 @@ async def _show(sites: list[server.Site], key: str, console: Console, *, once: b
     async with server.running(*sites) as stop:
         url = f"{sites[-1].url}/v1"
         _introduce(url, key, console, simulated=len(sites) > 1)
-        with redirect_stdout(io.TextIOWrapper(io.BytesIO())):
+        with _without_access_lines():
             conversation = asyncio.create_task(_chat(url, key, console))
             ended = await _unless_stopped(conversation, stop)
         if ended and not conversation.result():
@@ -103,6 +102,13 @@ async def _show(sites: list[server.Site], key: str, console: Console, *, once: b
         if ended and not once:
             console.print("\nServing until Ctrl-C. Each request shows as a line:")
             await stop.wait()
+
+
+@contextmanager
+def _without_access_lines() -> Iterator[None]:
+    """Send what others write to stdout nowhere; the console of the demo is bound to the real one."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        yield
 
 
 async def _chat(url: str, key: str, console: Console) -> bool:

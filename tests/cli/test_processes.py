@@ -170,3 +170,14 @@ def test_the_demo_goes_on_serving_until_interrupted(environment: Environment, tm
         assert httpx.get(f"{url[1]}/models", headers=headers, trust_env=False).is_success
         code, _, stderr = finish(process, signal.SIGINT)
     assert (code, stderr) == (0, "")
+
+
+def test_a_reader_that_leaves_ends_the_demo_without_a_traceback(
+    environment: Environment, tmp_path: Path
+) -> None:
+    with started(environment, tmp_path, "demo", "--once", "--port", "0") as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr
+        assert process.stderr.read() == ""

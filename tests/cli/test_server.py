@@ -105,3 +105,24 @@ async def test_the_first_signal_ends_serving() -> None:
 
     await asyncio.wait_for(server.serve(site, started=interrupt), timeout=10)
     assert started.is_set()
+
+
+async def test_the_second_signal_does_not_wait_for_running_answers() -> None:
+    asked = asyncio.Event()
+
+    async def never_ends(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await live(receive, send)
+            return
+        asked.set()
+        await asyncio.Event().wait()
+
+    site = server.Site(never_ends, server.listen("127.0.0.1", 0))
+    serving = asyncio.create_task(server.serve(site))
+    asking = asyncio.create_task(get(site.url))
+    await asyncio.wait_for(asked.wait(), timeout=10)
+    signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
+    await asyncio.wait_for(serving, timeout=server.DRAIN_SECONDS / 2)
+    asking.cancel()
+    await asyncio.wait({asking})
