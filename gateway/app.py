@@ -101,7 +101,7 @@ def _handlers(gateway: Gateway) -> list[ASGIRouteHandler]:
 
 
 def _handler(paths: list[str], each: Endpoint, *, is_mount: bool = False) -> ASGIRouteHandler:
-    return asgi(paths, is_mount=is_mount)(each.__call__)
+    return asgi(paths, is_mount=is_mount, copy_scope=False)(each.__call__)  # it changes nothing there
 
 
 @asynccontextmanager

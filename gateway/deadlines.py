@@ -8,6 +8,7 @@ ticker's 250 ms.
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from math import inf
 from time import monotonic
 from typing import Any, Final, Literal
 
@@ -45,11 +46,19 @@ class Watch:
         self.quiet = None
 
     def take_expired(self) -> Phase | None:
-        """After a CancelledError: the phase that ran out, with the cancellation undone; else None."""
-        if self.expired is None:
+        """After a CancelledError: the phase that ran out, with the cancellation undone; else None.
+
+        What comes next (the error, another target) has deadlines of its own: the clock of the phase stands
+        still until the next `wait_for`, and that of the total has done its work.
+        """
+        phase = self.expired
+        if phase is None:
             return None
         self.task.uncancel()
-        return self.expired
+        self.expired, self.at = None, inf
+        if phase == "total":
+            self.total_at = inf
+        return phase
 
 
 @dataclass(slots=True)
@@ -74,6 +83,7 @@ class Ticker:
     def release(self, watch: Watch) -> None:
         """Watch no longer."""
         self._live.discard(watch)
+        watch.release_headers()
 
     async def run(self) -> None:
         """Tick for ever."""
@@ -90,6 +100,11 @@ class Ticker:
                 watch.task.cancel()
             elif watch.quiet is not None and now >= watch.quiet_at:
                 watch.quiet_at = now + watch.deadlines.hold_headers
-                sign = asyncio.create_task(watch.quiet())
+                sign = asyncio.create_task(_give_sign(watch))
                 self._quiet.add(sign)
                 sign.add_done_callback(self._quiet.discard)
+
+
+async def _give_sign(watch: Watch) -> None:
+    if watch.quiet is not None:  # the answer may have begun since the tick
+        await watch.quiet()

@@ -4,12 +4,15 @@ What comes out are batches of deltas, each as large as one read of the backend p
 batch everything may fail over to the next target; after it nothing is raised: what breaks then is a
 `Failed` delta, for the client has part of the answer already. A retry is the same target again, a
 failover the next one; here is only the failover.
+
+The usage is booked here, whatever becomes of the answer: as the backend reported it, or as our own count
+of what had come when the answer was cut off or the client left.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.deadlines import Phase, Watch
@@ -28,6 +31,7 @@ from translators.report import header
 
 Batch = list[Delta]
 Batches = AsyncGenerator[Batch, None]
+_Queue = asyncio.Queue[tuple[int, Batch | Exception]]
 
 # Statuses that another target may not have: those of a backend in trouble, not of a request at fault.
 _FAILS_OVER: Final = frozenset({429, 502, 503, 504})
@@ -66,8 +70,10 @@ class Dispatch:
 
 
 def _may_fail_over(batch: Batch) -> bool:
-    first = batch[0]
-    return isinstance(first, Failed) and first.error.status in _FAILS_OVER
+    last = batch[-1]
+    if not isinstance(last, Failed) or last.error.code == "deadline_total":
+        return False
+    return last.error.status in _FAILS_OVER
 
 
 @dataclass(slots=True)
@@ -79,43 +85,63 @@ class _Round:
     watch: Watch
     target: Target
     dialogue: Dialogue
+    open: dict[int, AnswerReader] = field(default_factory=dict)  # calls whose usage is not known yet
+    begun: bool = False  # whether a backend has given some of the answer
 
     async def run(self) -> Batches:
         calls = self.dialogue.first()
-        while calls:
-            run = self._one(calls[0]) if len(calls) == 1 else self._many(calls)
-            async with aclosing(run) as batches:
-                async for batch in batches:
-                    if batch:
-                        yield batch
-                    if batch and isinstance(batch[-1], Failed):
-                        return
-            calls = self.dialogue.next()
+        try:
+            while calls:
+                self.open = {number: call.reader() for number, call in enumerate(calls)}
+                run = self._one(calls[0]) if len(calls) == 1 else self._many(calls)
+                async with aclosing(run) as batches:
+                    async for batch in batches:
+                        if batch:
+                            self._book(batch)
+                            yield batch
+                        if batch and isinstance(batch[-1], Failed):
+                            return
+                calls = self.dialogue.next()
+        finally:
+            if self.begun:
+                self._book(self._count_open())
+
+    def _book(self, batch: Batch) -> None:
+        if batch and isinstance(batch[-1], Usage):
+            self.exchange.usage = batch[-1]
+
+    def _count_open(self) -> Batch:
+        """End the calls that have not ended: their usage as reported so far, else by our own count."""
+        batch: Batch = []
+        while self.open:
+            number, reader = self.open.popitem()
+            batch += self.dialogue.take(number, [reader.usage()])
+        return batch
 
     async def _one(self, call: BackendCall) -> Batches:
-        reader = call.reader()
-        async with aclosing(self._attempt(call, reader)) as batches:
+        async with aclosing(self._attempt(call, self.open[0])) as batches:
             async for batch in batches:
+                if _is_complete(batch):
+                    self.open.clear()
                 yield self.dialogue.take(0, batch)
                 if self.dialogue.satisfied:
-                    if not _is_complete(batch):
-                        yield self.dialogue.take(0, [reader.usage()])
+                    yield self._count_open()
                     break
 
     async def _many(self, calls: tuple[BackendCall, ...]) -> Batches:
         """Several calls at once, each in a task, their batches in the order in which they come."""
-        queue: asyncio.Queue[tuple[int, Batch]] = asyncio.Queue(_AHEAD)
-        readers = {number: call.reader() for number, call in enumerate(calls)}
-        tasks = [asyncio.create_task(self._pump(k, calls[k], reader, queue)) for k, reader in readers.items()]
+        queue: _Queue = asyncio.Queue(_AHEAD)
+        tasks = [asyncio.create_task(self._pump(number, call, queue)) for number, call in enumerate(calls)]
         try:
-            while readers:
+            while self.open:
                 number, batch = await queue.get()
-                yield self.dialogue.take(number, batch)
+                if isinstance(batch, Exception):
+                    raise batch
                 if _is_complete(batch):
-                    del readers[number]
+                    del self.open[number]
+                yield self.dialogue.take(number, batch)
                 if self.dialogue.satisfied:
-                    for rest in list(readers):
-                        yield self.dialogue.take(rest, [readers.pop(rest).usage()])
+                    yield self._count_open()
         except asyncio.CancelledError:
             phase = self.watch.take_expired()
             if phase is None:
@@ -126,13 +152,14 @@ class _Round:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _pump(
-        self, number: int, call: BackendCall, reader: AnswerReader, queue: asyncio.Queue[tuple[int, Batch]]
-    ) -> None:
-        async with aclosing(self._attempt(call, reader)) as batches:
-            async for batch in batches:
-                if batch:
-                    await queue.put((number, batch))
+    async def _pump(self, number: int, call: BackendCall, queue: _Queue) -> None:
+        try:
+            async with aclosing(self._attempt(call, self.open[number])) as batches:
+                async for batch in batches:
+                    if batch:
+                        await queue.put((number, batch))
+        except Exception as error:  # noqa: BLE001 - raised again where the batches are awaited
+            await queue.put((number, error))
 
     async def _attempt(self, call: BackendCall, reader: AnswerReader) -> Batches:
         """One call to the backend; every attempt has one outcome in the metrics."""
@@ -141,6 +168,8 @@ class _Round:
         try:
             async with aclosing(self._read(call, reader)) as batches:
                 async for batch in batches:
+                    if batch and not isinstance(batch[0], Failed):
+                        self.begun = True
                     if batch and isinstance(batch[-1], Failed):
                         outcome = _outcome(batch[-1].error)
                         if not self.dispatch.quote_backends:
@@ -180,8 +209,8 @@ class _Round:
 
 
 def _is_complete(batch: Batch) -> bool:
-    """Whether a backend's batch ends its answer."""
-    return bool(batch) and isinstance(batch[-1], Usage | Failed)
+    """Whether a backend's batch ends its answer, with its usage."""
+    return bool(batch) and isinstance(batch[-1], Usage)
 
 
 def _transport_error(error: UpstreamError) -> ApiError:

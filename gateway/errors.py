@@ -4,8 +4,9 @@ from typing import Final
 
 from translators.errors import SERVER_ERROR, ApiError
 
-DEADLINE_PASSED: Final = 504
-CLIENT_LEFT: Final = 499  # nginx's number for a client that closed the connection; in logs and metrics only
+# Numbers for logs and metrics only, where nothing was sent.
+CLIENT_LEFT: Final = 499  # nginx's, for a client that closed the connection
+SHUT_DOWN: Final = 503
 
 
 def unauthorized(*, given: bool) -> ApiError:
@@ -71,6 +72,11 @@ def slow_body() -> ApiError:
     return ApiError(408, "The request body did not arrive in time.", code="request_timeout")
 
 
+def is_deadline(error: ApiError) -> bool:
+    """Whether a deadline of ours has passed, and not one of the backend's own."""
+    return error.code is not None and error.code.startswith("deadline_")
+
+
 def unreachable() -> ApiError:
     """502: no connection to the backend."""
     return ApiError(
@@ -97,7 +103,7 @@ def too_late(phase: str) -> ApiError:
         "total": "did not finish its answer in time",
     }
     return ApiError(
-        DEADLINE_PASSED,
+        504,
         f"The backend {words[phase]}. Ask again.",
         type=SERVER_ERROR,
         code=f"deadline_{phase}",

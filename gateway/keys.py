@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,12 +50,16 @@ def master_key(settings: Settings) -> MasterKey:
 def _make(path: Path) -> MasterKey:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     value = f"sk-ps-{secrets.token_urlsafe(32)}"
+    # Written whole before it has its name: a crash or a second process never meets an empty key.
+    descriptor, draft = tempfile.mkstemp(dir=path.parent)  # with mode 0600
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(value)
+        os.link(draft, path)
     except FileExistsError:  # another process started at the same moment and was first
         return MasterKey(path.read_text("ascii").strip(), path=path)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(value)
+    finally:
+        Path(draft).unlink()
     return MasterKey(value, created=True, path=path)
 
 

@@ -9,10 +9,11 @@ from typing import Protocol
 
 from gateway.deadlines import Watch
 from gateway.dispatch import Batch
-from gateway.errors import DEADLINE_PASSED
+from gateway.errors import is_deadline
 from gateway.exchange import Exchange
 from translators.clients import Writer
-from translators.deltas import Delta, Failed, Usage, fold
+from translators.deltas import Delta, Failed, fold
+from translators.errors import ApiError
 
 
 class Client(Protocol):
@@ -50,8 +51,9 @@ async def send_whole(
     deltas: list[Delta] = []
     async for batch in batches:
         deltas += batch
+        if isinstance(batch[-1], Failed):
+            _note_failure(exchange, batch[-1].error)
     completion = fold(deltas)
-    exchange.usage = completion.usage
     exchange.ended_by = "backend"
     await client.send_json(200, writer.whole(completion))
 
@@ -76,13 +78,16 @@ async def send_stream(
 async def _send_batch(exchange: Exchange, batch: Batch, writer: Writer, client: Client) -> None:
     last = batch[-1]
     if isinstance(last, Failed):
+        _note_failure(exchange, last.error)
         if not client.started:
             raise last.error
-        exchange.error = last.error.code or last.error.type
-        exchange.ended_by = "gateway" if last.error.status == DEADLINE_PASSED else "backend"
-    elif isinstance(last, Usage):
-        exchange.usage = last
-    exchange.saw_token()
+    else:
+        exchange.saw_token()
     data = writer.stream(batch)
     if data:
         await client.send_events(data)
+
+
+def _note_failure(exchange: Exchange, error: ApiError) -> None:
+    exchange.error = error.code or error.type
+    exchange.ended_by = "gateway" if is_deadline(error) else "backend"

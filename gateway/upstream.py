@@ -73,7 +73,7 @@ class Upstream:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect, sock_read=None),
+            timeout=aiohttp.ClientTimeout(total=None, connect=self._connect, sock_read=None),
             trust_env=False,
             auto_decompress=False,
             read_bufsize=_READ_BUFFER,

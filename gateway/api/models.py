@@ -21,7 +21,7 @@ def list_models(routes: Routes) -> Iterator[Model]:
 
 async def models(gateway: Gateway, request: Request, client: Client) -> None:
     """`GET /v1/models` and `GET /v1/models/{id}`, the id raw or percent-encoded."""
-    name = unquote(request.exchange.path.partition("/models")[2].strip("/"))
+    name = unquote(request.exchange.path.partition("/models")[2]).strip("/")
     if not name:
         await client.send_json(200, write_list(list_models(gateway.routes)))
         return

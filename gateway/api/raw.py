@@ -15,13 +15,13 @@ from time import monotonic
 from typing import Final
 
 from litestar.enums import ScopeType
-from litestar.types import Receive, Scope, Send
+from litestar.types import HTTPResponseBodyEvent, Receive, Scope, Send
 
 from gateway import errors, logs
 from gateway.deadlines import Watch
 from gateway.exchange import Exchange
 from gateway.pipeline import Gateway
-from translators.clients.openai_error import envelope
+from translators.clients.openai_error import envelope, event
 from translators.errors import ApiError
 
 Headers = Mapping[bytes, bytes]
@@ -89,6 +89,7 @@ class Client:
         self._exchange = exchange
         self._send = send
         self.started = False
+        self.streams = False
         self.ended = False
 
     async def send_json(self, status: int, body: bytes) -> None:
@@ -100,24 +101,40 @@ class Client:
     ) -> None:
         """Send a whole answer."""
         length = (b"content-length", str(len(body)).encode())
+        self.watch.wait_for("write_stall")
         await self._start(status, content_type, [length, *_encoded(more or {})])
         await self._write(body, last=True)
 
     async def send_events(self, data: bytes) -> None:
         """Send events of a stream; the first call sends status 200 and the headers."""
-        if not self.started:
-            await self._start(200, _EVENTS, [(b"x-accel-buffering", b"no")])
+        self.watch.wait_for("write_stall")
+        await self._start_events()
         if data:
             await self._write(data, last=False)
-            self.watch.wait_for("gap")
+        self.watch.wait_for("gap")
 
     async def keep_alive(self) -> None:
-        """Show a waiting client that the stream lives: a comment, which clients pass over."""
-        await self.send_events(_KEEP_ALIVE)
+        """Show a waiting client that the stream lives: a comment, which clients pass over.
+
+        It leaves the deadlines alone: they are those of the backend, which has not said a word.
+        """
+        await self._start_events()
+        await self._send(_body(_KEEP_ALIVE, last=False))
+
+    async def fail(self, error: ApiError) -> None:
+        """End a stream that has begun with an event that says what broke."""
+        if self.streams and not self.ended:
+            await self.send_events(event(error))
+            await self.end()
 
     async def end(self) -> None:
         """End the stream's body."""
         await self._write(b"", last=True)
+
+    async def _start_events(self) -> None:
+        if not self.started:
+            self.streams = True
+            await self._start(200, _EVENTS, [(b"x-accel-buffering", b"no")])
 
     async def _start(self, status: int, content_type: bytes, more: list[tuple[bytes, bytes]]) -> None:
         self.started = True
@@ -139,7 +156,11 @@ class Client:
     async def _write(self, data: bytes, *, last: bool) -> None:
         self.ended = self.ended or last
         self.watch.wait_for("write_stall")
-        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+        await self._send(_body(data, last=last))
+
+
+def _body(data: bytes, *, last: bool) -> HTTPResponseBodyEvent:
+    return {"type": "http.response.body", "body": data, "more_body": not last}
 
 
 Answer = Callable[[Gateway, Request, Client], Awaitable[None]]
@@ -184,24 +205,34 @@ class Endpoint:
         exchange = request.exchange
         try:
             await self._serve(request, client)
-        except ApiError as error:
-            await _send_error(exchange, client, error)
         except ClientLeftError:
             _note_left(exchange)
         except asyncio.CancelledError:
             phase = request.watch.take_expired()
-            if phase is None:
-                _note_left(exchange)
+            if phase is None:  # the server ends, and has no time left for this answer
+                exchange.error, exchange.ended_by = "shutdown", "gateway"
+                exchange.status = exchange.status or errors.SHUT_DOWN
                 raise
             self.gateway.metrics.deadline(phase)
             exchange.error, exchange.ended_by = f"deadline_{phase}", "gateway"
-            if phase == "body_idle" and not client.started:
-                await _send_error(exchange, client, errors.slow_body())
+            if not client.started:
+                error = errors.too_late(phase) if exchange.attempts else errors.slow_body()
+                await _send_error(exchange, client, error, {"connection": "close"})
+
+    async def _serve(self, request: Request, client: Client) -> None:
+        """Answer, if only with an error."""
+        exchange = request.exchange
+        try:
+            await self._answer(request, client)
+        except ApiError as error:
+            await _send_error(exchange, client, error)
+        except ClientLeftError:
+            raise
         except Exception:
             _logger.exception("Request %s failed in the gateway.", exchange.request_id)
             await _send_error(exchange, client, errors.internal())
 
-    async def _serve(self, request: Request, client: Client) -> None:
+    async def _answer(self, request: Request, client: Client) -> None:
         method = "GET" if request.exchange.method == "HEAD" else request.exchange.method
         answer = self.methods.get(method)
         if answer is None:
@@ -253,7 +284,7 @@ async def _send_error(
     exchange.error = error.code or error.type
     exchange.ended_by = exchange.ended_by or "gateway"
     if client.started:
-        # Nothing can be said any more: the server closes a connection whose answer has no end.
+        await client.fail(error)
         return
     await client.send_whole(error.status, JSON, envelope(error), {**_error_headers(error), **(more or {})})
 

@@ -1,0 +1,60 @@
+"""A gateway between a client and backends that the test plays."""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gateway.scripted import Backend, serving_backend
+from tests.gateway.served import Served, backend_settings, serving_gateway
+
+Serve = Callable[..., Awaitable[Served]]
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[Backend]:
+    async with serving_backend() as backend:
+        yield backend
+
+
+@pytest.fixture
+async def second() -> AsyncIterator[Backend]:
+    async with serving_backend() as backend:
+        yield backend
+
+
+@pytest.fixture
+async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
+    """Serves a gateway with settings of the test's own until the test ends."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: Any) -> Served:
+            with pytest.MonkeyPatch.context() as monkeypatch:
+                gateway = serving_gateway(monkeypatch, {"data_dir": tmp_path, **settings})
+                return await stack.enter_async_context(gateway)
+
+        yield start
+
+
+@pytest.fixture
+async def served(serve: Serve, backend: Backend) -> Served:
+    """A gateway before `backend`."""
+    return await serve(backends={"cloudflare": backend_settings(backend.url)})
+
+
+@pytest.fixture
+def access_lines(capsysbinary: pytest.CaptureFixture[bytes]) -> Callable[[], list[dict[str, Any]]]:
+    """Gives the access lines written since it was last asked, decoded."""
+    return lambda: [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
+
+
+@pytest.fixture(autouse=True)
+def quiet_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """No test may leave an error in the server's log, unless it takes it out with `clear`."""
+    yield caplog
+    errors = [each for each in caplog.get_records("call") if each.levelno >= logging.ERROR]
+    assert not errors, [each.getMessage() for each in errors]

@@ -1,0 +1,165 @@
+"""The gateway, served on loopback by the production server, in the event loop of the test."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway import app
+from gateway.cli import server
+from gateway.pipeline import Gateway
+from gateway.settings import Settings
+from tests.gateway.scripted import PATIENCE
+
+MASTER = "sk-ps-canary-master-key-0123456789"
+TOKEN = "canary-api-token-0123456789abcdef0123456"
+ACCOUNT = "0123456789abcdef0123456789abcdef"
+MODEL = "@cf/meta/llama-3.1-8b-instruct-fast"
+
+Json = dict[str, Any]
+
+
+def backend_settings(url: str, **more: Any) -> Json:
+    return {"kind": "workers_ai", "account_id": ACCOUNT, "api_token": TOKEN, "base_url": url, **more}
+
+
+def asks(text: str = "Hello", **fields: Any) -> Json:
+    """A chat request."""
+    return {"model": MODEL, "messages": [{"role": "user", "content": text}], **fields}
+
+
+@dataclass
+class Served:
+    """A gateway that answers on a port of this machine."""
+
+    gateway: Gateway
+    port: int
+    client: httpx.AsyncClient
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def chat(self, text: str = "Hello", **fields: Any) -> httpx.Response:
+        """Ask and read the whole answer, streamed or not."""
+        return await self.client.post("/v1/chat/completions", json=asks(text, **fields))
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A bare connection."""
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def settled(self) -> None:
+        """Wait until every request has been answered or given up, and its books are closed."""
+        tasks = {watch.task for watch in self.gateway.ticker._live}
+        if tasks:
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.wait(tasks)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the ticker's clock jump, and tick."""
+        clock = self.gateway.ticker.clock
+        self.gateway.ticker.clock = lambda: clock() + seconds
+        self.gateway.ticker.tick()
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that have these labels."""
+        text = (await self.client.get("/metrics")).text
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in text.splitlines()
+            if line.split("{")[0].split(" ")[0] == name
+            and all(f'{label}="{value}"' in line for label, value in labels.items())
+        )
+
+
+@asynccontextmanager
+async def serving_gateway(
+    monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, Any]
+) -> AsyncIterator[Served]:
+    made: list[Gateway] = []
+    build = app.build
+
+    def remember(settings: Settings, master_key: str) -> Gateway:
+        made.append(build(settings, master_key))
+        return made[0]
+
+    monkeypatch.setattr(app, "build", remember)
+    application = app.create_app(Settings.model_validate(settings), MASTER)
+    monkeypatch.undo()
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    headers = {"authorization": f"Bearer {MASTER}"}
+    async with (
+        _running(server.Site(application, listener)),
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}",
+            headers=headers,
+            trust_env=False,
+            verify=False,
+            timeout=2 * PATIENCE,
+        ) as client,
+    ):
+        yield Served(made[0], port, client)
+
+
+class _PromptServer(server._Server):
+    """The production server, but told when to end, where it would look every 100 ms."""
+
+    def __init__(self, site: server.Site) -> None:
+        super().__init__(site)
+        self.stop = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.stop.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End at once: uvicorn's own waits 100 ms at least."""
+        del sockets
+        for each in self.servers:
+            each.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        if self.server_state.tasks:
+            _ended, stuck = await asyncio.wait(self.server_state.tasks, timeout=PATIENCE)
+            assert not stuck, "an exchange goes on although its client has left"
+        await self.lifespan.shutdown()
+
+
+@asynccontextmanager
+async def _running(site: server.Site) -> AsyncIterator[None]:
+    prompt = _PromptServer(site)
+    serving = asyncio.create_task(prompt.serve(sockets=[site.socket]))
+    ready = asyncio.create_task(prompt.ready.wait())
+    await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+    ready.cancel()
+    try:
+        yield
+    finally:
+        prompt.stop.set()
+        await serving
+        site.socket.close()
+
+
+def events(body: str) -> list[Any]:
+    """The data of all events: decoded, but for the last one's `[DONE]`."""
+    data = [line.removeprefix("data: ") for line in body.splitlines() if line.startswith("data: ")]
+    return [each if each == "[DONE]" else json.loads(each) for each in data]
+
+
+def text_of(body: str) -> str:
+    """The text that a stream has carried."""
+    chunks = [each for each in events(body) if each != "[DONE]"]
+    return "".join(
+        choice["delta"].get("content") or "" for chunk in chunks for choice in chunk.get("choices", ())
+    )
+
+
+def private(path: Path) -> bool:
+    return path.stat().st_mode & 0o077 == 0
