@@ -220,7 +220,7 @@ def _fold_one(choice: _OpenChoice, delta: Text | Refusal | Reasoning | Call | Ar
             choice.calls[delta.index] = call
         case Arguments():
             choice.calls[delta.index].texts.append(delta.text)
-        case Finish():
+        case _:
             choice.reason = delta.reason
 
 
@@ -245,5 +245,5 @@ def _unfold_item(choice: int, item: Block | WholeCall) -> Iterator[Delta]:
             yield from (Text(choice, "", logprobs) for logprobs in item.logprobs[1:])
         case Block(kind="refusal"):
             yield Refusal(choice, item.text)
-        case Block():
+        case _:
             yield Reasoning(choice, item.text, item.signature)

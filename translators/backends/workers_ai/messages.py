@@ -41,8 +41,9 @@ class Messages:
         return [self._message(turn) for turn in turns]
 
     def _message(self, turn: Turn) -> Message:
-        if turn.role == "tool":
-            return self._result(turn)
+        match turn.parts:
+            case (chat.Result() as result,):
+                return self._result(result, turn)
         if turn.role == "developer":
             self._report.note("messages", Fate.TRANSFORMED, _SYSTEM)
         if turn.name is not None:
@@ -121,9 +122,7 @@ class Messages:
             arguments = wrap_custom(call.arguments)
         return {"id": call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
-    def _result(self, turn: Turn) -> Message:
-        (part,) = turn.parts
-        result = _as_result(part)
+    def _result(self, result: chat.Result, turn: Turn) -> Message:
         self._check_length(result.text, turn)
         if result.call_id is None:
             self._report.note("messages", Fate.TRANSFORMED, "function turns become tool turns")
@@ -146,12 +145,6 @@ class Messages:
 def utf16_length(text: str) -> int:
     """Length in UTF-16 code units, which is what Workers AI's validator counts."""
     return len(text) + sum(character > "\uffff" for character in text)
-
-
-def _as_result(part: Part) -> chat.Result:
-    if not isinstance(part, chat.Result):
-        raise TypeError(f"A tool's turn holds its result, not {part!r}.")
-    return part
 
 
 def _cannot_take(part: Part, where: str) -> Exception:

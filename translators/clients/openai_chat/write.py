@@ -138,7 +138,7 @@ class ChatWriter:
                 self._kinds[delta.choice, delta.index] = delta.kind
                 payload = _payload(delta.kind, delta.name, "")
                 return {"tool_calls": [{"index": delta.index, "id": delta.id, "type": delta.kind, **payload}]}
-            case Arguments():
+            case _:
                 kind = self._kinds[delta.choice, delta.index]
                 field = {"input": delta.text} if kind == "custom" else {"arguments": delta.text}
                 return {"tool_calls": [{"index": delta.index, kind: field}]}

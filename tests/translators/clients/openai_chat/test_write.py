@@ -1,0 +1,113 @@
+"""The answer in OpenAI's form. The stream's rules are held in tests/laws; here is what they leave open."""
+
+from typing import Any
+
+import msgspec
+
+from translators.call import Stamp
+from translators.clients.openai_chat.read import read
+from translators.clients.openai_chat.write import ChatWriter
+from translators.deltas import (
+    Arguments,
+    Call,
+    Delta,
+    Failed,
+    Finish,
+    Reasoning,
+    Refusal,
+    Text,
+    Usage,
+    fold,
+)
+from translators.errors import bad_answer
+
+STAMP = Stamp(1, "0123456789abcdefghijklmn")
+TOOLS = [{"type": "function", "function": {"name": "f"}}]
+CALLED: list[Delta] = [Call(0, 0, "c", "f"), Arguments(0, 0, "{}"), Finish(0, "tool_calls")]
+
+
+def _writer(**fields: Any) -> ChatWriter:
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], **fields}
+    return ChatWriter(read(msgspec.json.encode(body)), STAMP)
+
+
+def _chunks(writer: ChatWriter, deltas: list[Delta]) -> list[Any]:
+    return [msgspec.json.decode(each[6:]) for each in writer.stream(deltas).split(b"\n\n") if each]
+
+
+def _whole(writer: ChatWriter, deltas: list[Delta]) -> Any:
+    return msgspec.json.decode(writer.whole(fold(deltas)))
+
+
+def _choice(writer: ChatWriter, deltas: list[Delta]) -> Any:
+    return _whole(writer, deltas)["choices"][0]
+
+
+def test_usage_has_details_only_where_they_are_known() -> None:
+    plain = _whole(_writer(), [Finish(0, "stop"), Usage(3, 4)])
+    assert plain["usage"] == {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+    detailed = _whole(_writer(), [Finish(0, "stop"), Usage(3, 4, cached=2, reasoning=1)])
+    assert detailed["usage"]["prompt_tokens_details"] == {"cached_tokens": 2}
+    assert detailed["usage"]["completion_tokens_details"] == {"reasoning_tokens": 1}
+    assert "usage" not in _whole(_writer(), [Finish(0, "stop")])
+
+
+def test_a_refusal_stands_in_place_of_content() -> None:
+    deltas: list[Delta] = [Refusal(0, "no"), Finish(0, "stop")]
+    message = _choice(_writer(), deltas)["message"]
+    assert (message["content"], message["refusal"]) == (None, "no")
+    first, second, _ = _chunks(_writer(stream=True), deltas)
+    assert first["choices"][0]["delta"]["content"] is None
+    assert second["choices"][0]["delta"] == {"refusal": "no"}
+
+
+def test_thinking_is_a_field_of_its_own() -> None:
+    message = _choice(_writer(), [Reasoning(0, "hm"), Text(0, "a"), Finish(0, "stop")])["message"]
+    assert (message["reasoning_content"], message["content"]) == ("hm", "a")
+
+
+def test_log_probabilities_of_a_token_stay_with_it() -> None:
+    logprobs = msgspec.Raw(b'{"content":[],"refusal":null}')
+    _, chunk = _chunks(_writer(stream=True), [Text(0, "a", logprobs)])
+    assert chunk["choices"][0]["logprobs"] == {"content": [], "refusal": None}
+
+
+def test_a_call_of_a_named_tool_ends_with_stop_as_openais_does() -> None:
+    named = {"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "f"}}}
+    assert _choice(_writer(tools=TOOLS), CALLED)["finish_reason"] == "tool_calls"
+    assert _choice(_writer(**named), CALLED)["finish_reason"] == "stop"
+
+
+def test_a_client_of_functions_gets_a_function_call() -> None:
+    functions = {"functions": [{"name": "f"}]}
+    choice = _choice(_writer(**functions), CALLED)
+    assert choice["message"]["function_call"] == {"name": "f", "arguments": "{}"}
+    assert "tool_calls" not in choice["message"]
+    assert choice["finish_reason"] == "function_call"
+    deltas = [chunk["choices"][0]["delta"] for chunk in _chunks(_writer(**functions), CALLED)]
+    assert deltas[1:] == [
+        {"function_call": {"name": "f", "arguments": ""}},
+        {"function_call": {"arguments": "{}"}},
+        {},
+    ]
+
+
+def test_a_custom_call_has_input() -> None:
+    deltas: list[Delta] = [Call(0, 0, "c", "p", "custom"), Arguments(0, 0, "1+1"), Finish(0, "tool_calls")]
+    (call,) = _choice(_writer(), deltas)["message"]["tool_calls"]
+    assert call == {"id": "c", "type": "custom", "custom": {"name": "p", "input": "1+1"}}
+    fragment = _chunks(_writer(stream=True), deltas)[2]["choices"][0]["delta"]["tool_calls"][0]
+    assert fragment == {"index": 0, "custom": {"input": "1+1"}}
+
+
+def test_text_that_json_must_escape_survives_the_prebuilt_frame() -> None:
+    text = '"\\\n\u2028é\x00😀'
+    _, chunk = _chunks(_writer(stream=True), [Text(0, text)])
+    assert chunk["choices"][0]["delta"]["content"] == text
+
+
+def test_a_broken_stream_ends_with_its_error_and_nothing_behind() -> None:
+    writer = _writer(stream=True)
+    raw = writer.stream([Text(0, "a"), Failed(bad_answer("broken"))])
+    assert raw.endswith(b'"code":"bad_backend_answer"}}\n\n')
+    assert writer.end() == b""

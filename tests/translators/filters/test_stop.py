@@ -1,0 +1,59 @@
+"""Stop strings enforced on a stream."""
+
+from translators.deltas import Call, Delta, Failed, Finish, Text, Usage
+from translators.errors import bad_answer
+from translators.filters import run
+from translators.filters.stop import Stop
+
+
+def _run(stops: tuple[str, ...], *deltas: Delta, choices: int = 1) -> list[Delta]:
+    return run([Stop(stops, choices)], deltas)
+
+
+def test_the_text_ends_before_the_stop_string_and_nothing_follows_it_but_usage() -> None:
+    deltas = _run(("#",), Text(0, "a#b"), Text(0, "c"), Finish(0, "length"), Usage(1, 1))
+    assert deltas == [Text(0, "a"), Finish(0, "stop"), Usage(1, 1)]
+
+
+def test_a_stop_string_may_come_in_pieces() -> None:
+    assert _run(("END",), Text(0, "aE"), Text(0, "N"), Text(0, "Db")) == [Text(0, "a"), Finish(0, "stop")]
+
+
+def test_what_turns_out_to_be_no_stop_string_is_given_out() -> None:
+    assert _run(("END",), Text(0, "aEN"), Text(0, "d")) == [Text(0, "a"), Text(0, "ENd")]
+
+
+def test_text_that_can_begin_no_stop_string_is_passed_on_as_it_is() -> None:
+    delta = Text(0, "abc")
+    assert _run(("#",), delta)[0] is delta
+
+
+def test_an_answer_that_begins_with_the_stop_string_is_empty() -> None:
+    assert _run(("#",), Text(0, "#a")) == [Finish(0, "stop")]
+
+
+def test_the_string_that_is_complete_first_counts_and_of_two_the_longer() -> None:
+    assert _run(("cd", "abcde"), Text(0, "abcde")) == [Text(0, "ab"), Finish(0, "stop")]
+    assert _run(("c", "bc"), Text(0, "abc")) == [Text(0, "a"), Finish(0, "stop")]
+
+
+def test_held_text_comes_before_whatever_ends_the_text() -> None:
+    call = Call(0, 0, "c", "f")
+    assert _run(("##",), Text(0, "a#"), call) == [Text(0, "a"), Text(0, "#"), call]
+    assert _run(("##",), Text(0, "#"), Finish(0, "stop")) == [Text(0, "#"), Finish(0, "stop")]
+    failed = Failed(bad_answer("broken"))
+    assert _run(("##",), Text(0, "#"), failed) == [Text(0, "#"), failed]
+
+
+def test_each_choice_ends_by_itself() -> None:
+    stop = Stop(("#",), 2)
+    assert run([stop], [Text(0, "a#"), Text(1, "b")]) == [Text(0, "a"), Finish(0, "stop"), Text(1, "b")]
+    assert not stop.satisfied
+    assert run([stop], [Finish(1, "length")]) == [Finish(1, "length")]
+    assert stop.satisfied
+
+
+def test_a_stream_that_met_no_stop_string_is_never_cut_short() -> None:
+    stop = Stop(("#",), 1)
+    run([stop], [Text(0, "a"), Finish(0, "stop")])
+    assert not stop.satisfied
