@@ -48,7 +48,8 @@ pip_install() {
   fi
   # An environment that uv made has no pip.
   "$VENV_PYTHON" -m pip --version >/dev/null 2>&1 || "$VENV_PYTHON" -m ensurepip >/dev/null
-  "$VENV_PYTHON" -m pip install -qq --disable-pip-version-check --no-input "$@"
+  # Most modules are never imported; those that are compile themselves.
+  "$VENV_PYTHON" -m pip install --no-compile -qq --disable-pip-version-check --no-input "$@"
 }
 
 # What an environment depends on; the folder too, since it is written into the installed files.
