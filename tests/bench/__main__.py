@@ -28,6 +28,7 @@ from PyPI into environments in the same folder. What cannot be had is skipped wi
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -55,6 +56,8 @@ class Subject:
 def main() -> int:
     """Run the bench; the status is 1 where Penstock has no figure."""
     options = _options()
+    # As Ctrl-C, so that the blocks that end the servers unwind; a running event loop passes only that on.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         cores = environment.cores()
     except UnavailableError as error:
@@ -138,4 +141,7 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("The bench was interrupted; its servers have ended.")

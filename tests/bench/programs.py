@@ -4,6 +4,7 @@ Unpacking needs no root, and the nginx package's service is never started.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -55,7 +56,8 @@ def _version(path: str, environment: Mapping[str, str]) -> str:
     lines = (done.stdout + done.stderr).splitlines()
     if not lines or "error while loading" in lines[0]:
         raise UnavailableError(f"{path} does not run: {' '.join(lines)[:300]}")
-    return lines[0].removeprefix("nginx version: nginx/").removeprefix("wrk ").split(" [")[0]
+    found = re.search(r"\d[\w.+~-]*", lines[0])
+    return found[0] if found else lines[0]
 
 
 def _unpack(packages: list[str], place: Path) -> None:
