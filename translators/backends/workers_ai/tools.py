@@ -128,7 +128,8 @@ def _merge_lists(schema: dict[str, Any]) -> dict[str, Any]:
             properties = {**_object(member.get("properties")), **properties}
         asked = [_list(member.get("required")) for member in members]
         always = list(chain.from_iterable(asked)) if key == "allOf" else _common(asked)
-        required += [name for name in always if name not in required]
+        required += always
+    required = [name for k, name in enumerate(required) if name not in required[:k]]
     return {**merged, "properties": properties, "required": required}
 
 

@@ -1,0 +1,122 @@
+"""Tool calls in every spelling that the legacy wire has."""
+
+from typing import Any
+
+import pytest
+
+from translators.backends.workers_ai.calls import Calls
+from translators.call import Stamp
+from translators.deltas import Arguments, Call, Delta
+
+STAMP = Stamp(1, "0123456789abcdefghijklmn")
+
+
+def _calls(*events: Any) -> list[tuple[str, str]]:
+    """Name and arguments of each call after some events."""
+    calls = Calls(STAMP, 0)
+    deltas = [delta for event in events for delta in calls.take(event)] + calls.end()
+    _assert_well_formed(deltas)
+    return [
+        (call.name, "".join(d.text for d in deltas if isinstance(d, Arguments) and d.index == call.index))
+        for call in deltas
+        if isinstance(call, Call)
+    ]
+
+
+def _assert_well_formed(deltas: list[Delta]) -> None:
+    begun: list[int] = []
+    ids: set[str] = set()
+    for delta in deltas:
+        if isinstance(delta, Call):
+            assert delta.index == len(begun)
+            begun.append(delta.index)
+            ids.add(delta.id)
+        else:
+            assert isinstance(delta, Arguments)
+            assert delta.index in begun
+    assert len(ids) == len(begun)
+
+
+def _fragment(index: int | None = None, call_id: str | None = None, **function: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {"function": function}
+    if index is not None:
+        fields["index"] = index
+    return fields | ({} if call_id is None else {"id": call_id})
+
+
+@pytest.mark.parametrize(
+    ("event", "calls"),
+    [
+        ([{"name": "f", "arguments": {"a": 1}}], [("f", '{"a":1}')]),
+        ([{"name": "f", "arguments": '{"a": 1}'}], [("f", '{"a": 1}')]),
+        ([{"name": "f", "arguments": {}}, {"name": "f", "arguments": {}}], [("f", "{}"), ("f", "{}")]),
+        ([{"name": "f"}, {"name": "g", "arguments": None}], [("f", "{}"), ("g", "{}")]),
+        (
+            [_fragment(name="f", arguments={"a": 1}), _fragment(name="g", arguments="{}")],
+            [("f", '{"a":1}'), ("g", "{}")],
+        ),
+        ([{"name": "", "arguments": ""}, {"name": None}, {}], []),
+        ([7, None, "f", []], []),
+        ("f", []),
+        ({"name": "f"}, []),
+    ],
+)
+def test_calls_that_come_whole(event: Any, calls: list[tuple[str, str]]) -> None:
+    assert _calls(event) == calls
+
+
+def test_fragments_go_on_with_the_call_of_their_index() -> None:
+    assert _calls(
+        [_fragment(0, "a", name="f", arguments="")],
+        [_fragment(1, "b", name="g", arguments="{")],
+        [_fragment(0, arguments="{}")],
+        [_fragment(1, arguments="}")],
+    ) == [("f", "{}"), ("g", "{}")]
+
+
+def test_fragments_without_an_index_go_on_with_the_last_call() -> None:
+    assert _calls(
+        [_fragment(None, "a", name="f", arguments="{")],
+        [_fragment(arguments="}")],
+        [_fragment(None, "b", name="g", arguments="{}")],
+    ) == [("f", "{}"), ("g", "{}")]
+
+
+def test_arguments_before_the_name_wait_for_it() -> None:
+    calls = Calls(STAMP, 0)
+    assert calls.take([_fragment(0, arguments='{"a":')]) == []
+    assert not calls
+    call = Call(0, 0, "call_ps0123456789abx0x0-eA", "f")
+    assert calls.take([_fragment(0, "x", name="f", arguments="1}")]) == [
+        call,
+        Arguments(0, 0, '{"a":'),
+        Arguments(0, 0, "1}"),
+    ]
+    assert calls
+
+
+def test_the_null_fragment_says_nothing() -> None:
+    null = {"id": None, "type": None, "function": {"name": None, "arguments": ""}}
+    assert _calls([null], [_fragment(0, "a", name="f", arguments="{}")], [null]) == [("f", "{}")]
+
+
+def test_id_and_name_that_are_repeated_begin_no_call() -> None:
+    assert _calls(
+        [_fragment(0, "a", name="f", arguments="{")], [_fragment(0, "a", name="f", arguments="}")]
+    ) == [("f", "{}")]
+    assert _calls([_fragment(0, name="f", arguments="{")], [_fragment(0, name="f", arguments="}")]) == [
+        ("f", "{}")
+    ]
+
+
+def test_calls_that_all_have_the_index_0_are_told_apart_by_their_ids() -> None:
+    assert _calls(
+        [_fragment(0, "a", name="f", arguments="{")],
+        [_fragment(0, arguments="}")],
+        [_fragment(0, "b", name="f", arguments="[")],
+        [_fragment(0, arguments="]")],
+    ) == [("f", "{}"), ("f", "[]")]
+
+
+def test_a_call_that_never_gets_a_name_is_none() -> None:
+    assert _calls([_fragment(0, arguments="{}")]) == []

@@ -1,0 +1,117 @@
+"""The legacy answer, event by event."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from translators.backends.workers_ai.legacy import LegacyAnswer, Payload
+from translators.call import Stamp
+from translators.deltas import Arguments, Call, Delta, Finish, Text, Usage
+
+STAMP = Stamp(1, "0123456789abcdefghijklmn")
+CALL = [{"name": "f", "arguments": {}}]
+
+
+def _payload(**fields: Any) -> Payload:
+    return msgspec.json.decode(msgspec.json.encode(fields), type=Payload)
+
+
+def _answer(*events: dict[str, Any], max_tokens: int = 100) -> list[Delta]:
+    answer = LegacyAnswer(STAMP, 0, max_tokens, 7)
+    return [delta for event in events for delta in answer.take(_payload(**event))] + answer.end()
+
+
+def _usage(prompt: Any = 3, completion: Any = 4, **more: Any) -> dict[str, Any]:
+    return {"usage": {"prompt_tokens": prompt, "completion_tokens": completion, **more}}
+
+
+def _reason(*events: dict[str, Any], max_tokens: int = 100) -> str:
+    return next(each.reason for each in _answer(*events, max_tokens=max_tokens) if isinstance(each, Finish))
+
+
+def _counted(*events: dict[str, Any]) -> Usage:
+    last = _answer(*events)[-1]
+    assert isinstance(last, Usage)
+    return last
+
+
+@pytest.mark.parametrize(
+    ("response", "text"),
+    [
+        ("a\n😀", "a\n😀"),
+        (42, "42"),
+        (-1.5, "-1.5"),
+        (True, "true"),
+        ({"a": [None]}, '{"a":[null]}'),
+        ([], "[]"),
+    ],
+)
+def test_a_response_of_any_kind_is_text(response: Any, text: str) -> None:
+    assert _answer({"response": response})[0] == Text(0, text)
+
+
+@pytest.mark.parametrize(
+    "event", [{"response": ""}, {"response": None}, {}, {"p": "abd"}, {"tool_calls": []}]
+)
+def test_an_event_without_text_is_no_text(event: dict[str, Any]) -> None:
+    assert _answer(event) == [Finish(0, "stop"), Usage(7, 0, estimated=True)]
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        ([{"response": "a"}], "stop"),
+        ([{"response": "a"}, _usage(completion=99)], "stop"),
+        ([{"response": "a"}, _usage(completion=100)], "length"),
+        ([{"tool_calls": CALL}, _usage(completion=100)], "tool_calls"),
+        ([{"tool_calls": CALL}, {"finish_reason": "stop"}], "tool_calls"),
+        ([{"tool_calls": CALL}, {"finish_reason": "length"}], "length"),
+        ([{"response": "a"}, {"finish_reason": "model_length"}], "length"),
+        ([{"response": "a"}, {"finish_reason": "eos_token"}], "stop"),
+        ([{"response": "a"}, {"finish_reason": ""}, {"finish_reason": 5}], "stop"),
+        ([{"response": "a"}, {"finish_reason": "content_filter"}], "content_filter"),
+    ],
+)
+def test_the_finish_reason_is_derived(events: list[dict[str, Any]], reason: str) -> None:
+    assert _reason(*events) == reason
+
+
+def test_usage_is_reported_as_the_backend_did() -> None:
+    assert _counted(_usage()) == Usage(3, 4)
+    details = {
+        "prompt_tokens_details": {"cached_tokens": 2},
+        "completion_tokens_details": {"reasoning_tokens": 1},
+    }
+    assert _counted(_usage(neurons=1.5, **details)) == Usage(3, 4, 2, 1, 1.5)
+    assert _counted(_usage(), _usage(5, 6)) == Usage(5, 6)
+
+
+@pytest.mark.parametrize(
+    "usage", [{"usage": 5}, {"usage": {}}, _usage(prompt=None), _usage(completion="4"), _usage(completion=-1)]
+)
+def test_usage_that_says_nothing_is_counted_by_us_and_marked(usage: dict[str, Any]) -> None:
+    assert _counted({"response": "12345"}, usage) == Usage(7, 2, estimated=True)
+
+
+def test_our_count_includes_arguments() -> None:
+    deltas = _answer({"tool_calls": [{"name": "f", "arguments": {"a": 1}}]})
+    assert isinstance(deltas[0], Call)
+    assert deltas[1] == Arguments(0, 0, '{"a":1}')
+    assert deltas[-1] == Usage(7, 2, estimated=True)
+
+
+def test_an_answer_has_ended_when_something_came_that_only_comes_at_the_end() -> None:
+    answer = LegacyAnswer(STAMP, 0, 100, 7)
+    answer.take(_payload(response="a", usage={}))
+    assert not answer.ended
+    answer.take(_payload(finish_reason="stop"))
+    assert answer.ended
+
+
+@pytest.mark.parametrize(
+    "fields", [{"response": None}, {"tool_calls": None}, {"usage": {}}, {"finish_reason": "x"}]
+)
+def test_a_payload_with_a_field_of_an_answer_says_something(fields: dict[str, Any]) -> None:
+    assert not _payload(**fields).says_nothing
+    assert _payload(p="x").says_nothing

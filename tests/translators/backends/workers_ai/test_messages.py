@@ -1,0 +1,140 @@
+"""Turns as the legacy schema's messages."""
+
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from tests.laws.bodies import PIXEL
+from tests.laws.exchange import SEED, translated
+from translators.backends.workers_ai.catalogue import Facts
+from translators.errors import ApiError
+
+STRINGS = Facts(family="legacy")
+VISION = Facts(family="legacy", content="string", can=frozenset({"vision"}))
+PARTS = Facts(family="legacy", content="image_parts")
+IMAGE = {"type": "image_url", "image_url": {"url": PIXEL}}
+
+
+def _sent(*messages: dict[str, Any], facts: Facts = STRINGS, **fields: Any) -> dict[str, Any]:
+    (body,) = translated({"model": "m", "messages": list(messages), **fields}, facts=facts).bodies
+    return body
+
+
+def _messages(*messages: dict[str, Any], facts: Facts = STRINGS) -> Any:
+    return _sent(*messages, facts=facts)["messages"]
+
+
+def _note(*messages: dict[str, Any], facts: Facts = STRINGS) -> str:
+    entries = translated({"model": "m", "messages": list(messages)}, facts=facts).entries
+    return next(entry.detail for entry in entries if entry.parameter == "messages")
+
+
+def _error(*messages: dict[str, Any], facts: Facts = STRINGS, **fields: Any) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        _sent(*messages, facts=facts, **fields)
+    assert caught.value.status == 400
+    return caught.value
+
+
+def test_a_plain_conversation_is_sent_as_it_is() -> None:
+    messages = [{"role": role, "content": role} for role in ("system", "user", "assistant")]
+    assert _messages(*messages) == messages
+    assert _note(*messages) == ""
+
+
+def test_thinking_of_earlier_turns_is_not_sent_again() -> None:
+    turn = {"role": "assistant", "content": "a", "reasoning_content": "hm"}
+    assert _messages(turn) == [{"role": "assistant", "content": "a"}]
+    assert "thinking" in _note(turn)
+
+
+def test_calls_and_their_answers_go_in_openais_form_with_the_tools_name() -> None:
+    assert _messages(
+        {"role": "assistant", "tool_calls": [
+            {"id": "1", "type": "function", "function": {"name": "f", "arguments": ""}},
+            {"id": "2", "type": "custom", "custom": {"name": "c", "input": "x"}},
+        ]},
+        {"role": "tool", "tool_call_id": "2", "content": "b"},
+        {"role": "tool", "tool_call_id": "9", "content": "?"},
+    ) == [
+        {"role": "assistant", "content": "", "tool_calls": [
+            {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+            {"id": "2", "type": "function", "function": {"name": "c", "arguments": '{"input":"x"}'}},
+        ]},
+        {"role": "tool", "content": "b", "tool_call_id": "2", "name": "c"},
+        {"role": "tool", "content": "?", "tool_call_id": "9"},
+    ]  # fmt: skip
+
+
+def test_deprecated_function_turns_get_ids_that_match() -> None:
+    call = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
+    answer = {"role": "function", "name": "f", "content": "a"}
+    first, first_answer, second, second_answer = _messages(call, answer, call, answer)
+    assert first["tool_calls"][0]["id"] == first_answer["tool_call_id"] == "call_function0"
+    assert second["tool_calls"][0]["id"] == second_answer["tool_call_id"] == "call_function1"
+    assert _messages(answer) == [{"role": "tool", "content": "a", "name": "f"}]
+
+
+def test_an_image_is_a_part_where_the_model_takes_parts() -> None:
+    low = {"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}}
+    message = {"role": "user", "content": [{"type": "text", "text": "What?"}, low]}
+    assert _messages(message, facts=PARTS) == [
+        {"role": "user", "content": [{"type": "text", "text": "What?"}, IMAGE]}
+    ]
+    assert "detail" in _note(message, facts=PARTS)
+
+
+def test_an_image_goes_into_its_own_field_where_the_model_sees_and_takes_strings() -> None:
+    url = "data:image/png;base64," + b64encode(b"\x01\xff").decode()
+    message = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}
+    body = _sent(message, facts=VISION)
+    assert (body["image"], body["messages"][0]["content"]) == ([1, 255], "")
+
+
+@pytest.mark.parametrize(
+    ("facts", "content", "param"),
+    [
+        (STRINGS, [IMAGE], "messages[0].content[0]"),
+        (VISION, [IMAGE, IMAGE], "messages[0].content[1]"),
+        (
+            PARTS,
+            [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}],
+            "messages[0].content[0].image_url.url",
+        ),
+        (
+            PARTS,
+            [{"type": "image_url", "image_url": {"url": "data:image/png;base64,#"}}],
+            "messages[0].content[0].image_url.url",
+        ),
+        (
+            PARTS,
+            [{"type": "image_url", "image_url": {"url": "data:image/png;base64,é"}}],
+            "messages[0].content[0].image_url.url",
+        ),
+        (
+            PARTS,
+            [{"type": "input_audio", "input_audio": {"data": "d", "format": "wav"}}],
+            "messages[0].content[0]",
+        ),
+        (PARTS, [{"type": "text", "text": ""}, {"type": "file", "file": {}}], "messages[0].content[1]"),
+    ],
+)
+def test_a_part_that_the_model_cannot_take_is_named(facts: Facts, content: list[Any], param: str) -> None:
+    assert _error({"role": "user", "content": content}, facts=facts).param == param
+
+
+def test_an_image_beside_one_in_the_messages_is_one_too_many() -> None:
+    assert _error({"role": "user", "content": [IMAGE]}, facts=VISION, image=[1]).param == "image"
+
+
+@pytest.mark.parametrize("role", ["user", "tool"])
+def test_the_seed_models_longest_text_is_counted_in_utf_16(role: str) -> None:
+    message = {"role": role, "tool_call_id": "1"}
+    longest = "😀" * 65_536
+    (body,) = translated({"model": "m", "messages": [message | {"content": longest}]}, SEED).bodies
+    assert body["messages"][0]["content"] == longest
+    with pytest.raises(ApiError) as caught:
+        translated({"model": "m", "messages": [message | {"content": longest + "a"}]}, SEED)
+    assert (caught.value.param, caught.value.code) == ("messages[0].content", "string_above_max_length")
+    assert "131073" in caught.value.message

@@ -1,0 +1,131 @@
+"""The calls that answer a request."""
+
+from typing import Any
+
+import pytest
+
+from tests.laws.exchange import CATALOGUE, SEED, translated
+from translators.backends.workers_ai.catalogue import Facts
+from translators.backends.workers_ai.request import is_model_id
+from translators.call import Stamp
+from translators.deltas import Finish, Usage
+from translators.errors import ApiError
+
+CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "12345"}]}
+PROMPT: dict[str, Any] = {"model": "m", "prompt": "p"}
+
+
+def _detail(exchange: Any, name: str) -> str:
+    return next(str(entry.detail) for entry in exchange.entries if entry.parameter == name)
+
+
+@pytest.mark.parametrize(
+    "name", ["@cf/meta/llama-3.1-8b-instruct-fast", "@hf/thebloke/x.y_z", "@cf/a/..b", "@cf/.a/b"]
+)
+def test_a_models_id(name: str) -> None:
+    assert is_model_id(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "gpt-4o",
+        "@cf/meta",
+        "@cf/meta/",
+        "@cf/../x",
+        "@cf/./x",
+        "@cf/x/..",
+        "@cf/x/.",
+        "@cf/a/b/c",
+        "@cf/a/b?c",
+        "@cf/a/b%2f",
+        "@cf/a b/c",
+        "@cf/a/b\n",
+        "cf/a/b",
+        "@xx/a/b",
+    ],
+)
+def test_a_name_that_could_leave_the_accounts_path_is_no_models_id(name: str) -> None:
+    assert not is_model_id(name)
+    with pytest.raises(ApiError) as caught:
+        translated(CHAT, name, facts=Facts())
+    assert (caught.value.status, caught.value.param, caught.value.code) == (404, "model", "model_not_found")
+
+
+def test_the_call_goes_to_the_models_own_path() -> None:
+    (call,) = translated(CHAT).dialogue.first()
+    assert call.segments == ("ai", "run", "@cf", "meta", "llama-3.1-8b-instruct-fast")
+
+
+def test_a_length_is_always_sent_since_the_backends_own_is_256() -> None:
+    exchange = translated(CHAT)
+    assert exchange.bodies[0]["max_tokens"] == CATALOGUE.facts(SEED).default_max_tokens == 4096
+    assert "256" in _detail(exchange, "max_tokens")
+
+
+def test_a_length_beyond_the_window_is_clamped() -> None:
+    exchange = translated(CHAT | {"max_completion_tokens": 10**6})
+    assert exchange.bodies[0]["max_tokens"] == 128_000
+    assert exchange.fates()["max_completion_tokens"] == "clamped"
+    assert translated(CHAT | {"max_tokens": 10**6}, facts=Facts()).bodies[0]["max_tokens"] == 10**6
+
+
+def test_each_choice_is_a_call_with_a_seed_of_its_own() -> None:
+    exchange = translated(CHAT | {"n": 3, "seed": 9_999_999_998})
+    assert [body["seed"] for body in exchange.bodies] == [9_999_999_998, 9_999_999_999, 1]
+    assert exchange.fates()["n"] == "emulated"
+    assert all("seed" not in body for body in translated(CHAT | {"n": 2}).bodies)
+    assert translated(CHAT | {"n": 1}).fates()["n"] == "kept"
+
+
+def test_each_prompt_is_asked_for_each_choice() -> None:
+    exchange = translated(PROMPT | {"prompt": ["a", "b"], "n": 2, "seed": 1})
+    assert [(body["prompt"], body["seed"]) for body in exchange.bodies] == [
+        ("a", 1),
+        ("a", 2),
+        ("b", 3),
+        ("b", 4),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "code"), [("", "empty_string"), ("😀" * 65_537, "string_above_max_length")]
+)
+def test_a_prompt_has_the_length_that_the_schema_takes(prompt: str, code: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        translated(PROMPT | {"prompt": prompt})
+    assert (caught.value.param, caught.value.code) == ("prompt", code)
+    assert translated(PROMPT | {"prompt": "😀" * 65_536}).bodies
+
+
+def test_stop_strings_are_ours_and_none_is_nothing() -> None:
+    exchange = translated(CHAT | {"stop": "a"})
+    assert "stop" not in exchange.bodies[0]
+    assert exchange.fates()["stop"] == "emulated"
+    assert translated(CHAT | {"stop": []}).fates()["stop"] == "kept"
+
+
+def test_a_client_of_functions_gets_one_call_at_a_time_and_is_told() -> None:
+    exchange = translated(CHAT | {"functions": [{"name": "f"}]})
+    assert exchange.fates()["parallel_tool_calls"] == "emulated"
+
+
+@pytest.mark.parametrize(("body", "prompt_tokens"), [(CHAT, 2), (PROMPT | {"prompt": "123456789"}, 3)])
+def test_where_nobody_reports_the_prompt_is_counted_roughly(body: dict[str, Any], prompt_tokens: int) -> None:
+    (call,) = translated(body).dialogue.first()
+    reader = call.reader()
+    reader.start(200, {"content-type": "text/event-stream"})
+    assert reader.feed(b"data: [DONE]\n\n") + reader.close() == [
+        Finish(0, "stop"),
+        Usage(prompt_tokens, 0, estimated=True),
+    ]
+
+
+def test_ids_of_calls_come_from_the_stamp_and_the_choice() -> None:
+    stamp = Stamp(5, "ZZZZZZZZZZZZZZZZ")
+    _, second = translated(CHAT | {"n": 2}, stamp=stamp).dialogue.first()
+    reader = second.reader()
+    reader.start(200, {})
+    reader.feed(b'{"result":{"tool_calls":[{"name":"f","arguments":{}}]},"success":true}')
+    assert "call_psZZZZZZZZZZZZx1x0" in repr(reader.close()[0])

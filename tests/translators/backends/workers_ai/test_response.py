@@ -1,0 +1,130 @@
+"""Workers AI's answer, whole or streamed."""
+
+import pytest
+
+import translators.backends.workers_ai.response as response_module
+from translators.backends.workers_ai.response import Reader
+from translators.call import Stamp
+from translators.deltas import Delta, Failed, Finish, Text, Usage
+from translators.errors import ApiError
+from translators.sse import EVENT_LIMIT
+
+STAMP = Stamp(1, "0123456789abcdefghijklmn")
+ENDING = [Finish(0, "stop"), Usage(7, 1, estimated=True)]
+
+
+def _read(body: bytes, content_type: str, status: int = 200) -> list[Delta]:
+    reader = Reader(STAMP, 0, 100, 7)
+    reader.start(status, {"content-type": content_type})
+    return reader.feed(body) + reader.close() + reader.feed(b"data: late")
+
+
+def _stream(body: bytes) -> list[Delta]:
+    return _read(body, "text/event-stream; charset=utf-8")
+
+
+def _whole(body: bytes, status: int = 200) -> list[Delta]:
+    return _read(body, "application/json", status)
+
+
+def _failure(deltas: list[Delta]) -> ApiError:
+    last = deltas[-1]
+    assert isinstance(last, Failed)
+    return last.error
+
+
+def test_a_whole_answer_is_in_an_envelope() -> None:
+    assert _whole(b'{"result":{"response":"a"},"success":true}') == [Text(0, "a"), *ENDING]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"<html>",
+        b"[]",
+        b'{"response":"a"}',
+        b'{"result":null}',
+        b'{"result":{}}',
+        b'{"result":{"response":"\xff"}}',
+        b'{"result":{"response":{"a":"\xff"}}}',
+        b'{"result":' + b"[" * 5000,
+    ],
+)
+def test_a_success_without_an_answer_is_a_bad_gateway(body: bytes) -> None:
+    error = _failure(_whole(body))
+    assert (error.status, error.code) == (502, "bad_backend_answer")
+
+
+def test_a_success_that_says_that_it_is_none_is_an_error() -> None:
+    error = _failure(_whole(b'{"success":false,"errors":[{"code":5007,"message":"x"}]}'))
+    assert (error.status, error.code) == (404, "model_not_found")
+
+
+def test_an_error_is_read_by_its_status_also_where_it_comes_as_a_stream() -> None:
+    assert _failure(_whole(b'{"errors":[{"code":3040}]}', 429)).status == 503
+    assert _failure(_read(b"data: x", "text/event-stream", 503)).status == 503
+
+
+def test_a_stream_ends_at_its_own_end() -> None:
+    assert _stream(b'data: {"response":"a"}\n\ndata: [DONE]\n\ndata: {"response":"b"}\n\n') == [
+        Text(0, "a"),
+        *ENDING,
+    ]
+
+
+@pytest.mark.parametrize(
+    "last", [b'{"finish_reason":"stop"}', b'{"usage":{"prompt_tokens":7,"completion_tokens":1}}']
+)
+def test_a_stream_that_lacks_done_is_whole_where_something_else_said_so(last: bytes) -> None:
+    deltas = _stream(b'data: {"response":"a"}\n\ndata: ' + last)
+    assert isinstance(deltas[-1], Usage)
+
+
+def test_an_event_without_data_is_passed_over() -> None:
+    assert _stream(b"data:\n\ndata: [DONE]\n\n") == [Finish(0, "stop"), Usage(7, 0, estimated=True)]
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [b"", b"data: {", b"data: [DON", b"data: []\n\n", b'data: {"response":"\xff"}\n\n', b"data: null\n\n"],
+)
+def test_a_stream_that_breaks_is_an_error_behind_what_came(tail: bytes) -> None:
+    deltas = _stream(b'data: {"response":"a"}\n\n' + tail)
+    assert deltas[0] == Text(0, "a")
+    assert len(deltas) == 2
+    assert _failure(deltas).code == "bad_backend_answer"
+
+
+def test_an_error_inside_a_stream_ends_it() -> None:
+    body = b'data: {"response":"a"}\n\ndata: {"errors":[{"code":3021}]}\n\ndata: [DONE]\n\n'
+    deltas = _stream(body)
+    assert deltas[0] == Text(0, "a")
+    assert (_failure(deltas).status, _failure(deltas).code) == (429, "rate_limit_exceeded")
+    assert _failure(_stream(b'data: {"error":"overloaded"}\n\n')).status == 502
+
+
+def test_an_event_that_is_too_long_ends_the_stream_behind_what_came() -> None:
+    long = b"data: " + b" " * EVENT_LIMIT
+    deltas = _stream(b'data: {"response":"a"}\n\n' + long)
+    assert deltas[0] == Text(0, "a")
+    assert "too long" in _failure(deltas).message
+    assert isinstance(_stream(b"data: [DONE]\n\n" + long)[-1], Usage)
+
+
+def test_a_whole_answer_that_is_too_long_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(response_module, "WHOLE_LIMIT", 10)
+    reader = Reader(STAMP, 0, 100, 7)
+    reader.start(200, {})
+    assert reader.feed(b"0123456789") == []
+    assert "too long" in _failure(reader.feed(b"0")).message
+    assert reader.feed(b"0") == []
+    assert reader.close() == []
+
+
+def test_a_reader_knows_the_usage_at_any_time() -> None:
+    reader = Reader(STAMP, 0, 100, 7)
+    reader.start(200, {"content-type": "text/event-stream"})
+    reader.feed(b'data: {"response":"12345"}\n\n')
+    assert reader.usage() == Usage(7, 2, estimated=True)
