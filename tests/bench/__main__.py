@@ -16,7 +16,8 @@ as its loop turns, one write in each turn, over 32 connections; the same stream 
 at once. Penstock translates between OpenAI's form and Workers AI's in all of them, with its key check,
 metrics and access line on; the others speak OpenAI's form on both sides. Each answer is checked: a status
 other than 2xx, a stream without its [DONE] or a wrong text voids the run. "core 0 busy" shows how close
-the gateway was to its limit, "core 1 busy" whether the load was at its own.
+the gateway was to its limit, "core 1 busy" whether the load was at its own. A pair in which processes of
+others had more than a tenth of a core is replaced, up to five times; what stays disturbed is said.
 
 Latency: the time to the first byte of an answer at one connection, less the same without a gateway and
 less the same through nginx.

@@ -11,7 +11,6 @@ from tests.bench.measure import Pair, Sample, Spread, spread
 from tests.bench.works import Work
 
 BASELINE = "nginx"
-FOREIGN_SHARE = 0.05  # from here on the neighbours show in the figures
 
 
 @dataclass(frozen=True)
@@ -66,16 +65,17 @@ def text(results: Results) -> str:
     notes += [
         f"{one.subject}: {one.work.title}: void: {one.void}" for one in results.measurements if one.void
     ]
-    return "\n".join([*_table(costs), "", *_table(latencies), *notes, *_foreign(results)])
+    return "\n".join([*_table(costs), "", *_table(latencies), *notes, *_disturbed(results)])
 
 
-def _foreign(results: Results) -> list[str]:
-    """A warning where other processes took a good part of the gateway's core."""
-    samples = [pair.subject for one in results.measurements for pair in one.pairs]
-    shares = [sample.foreign_busy for sample in samples]
-    if not shares or median(shares) < FOREIGN_SHARE:
-        return []
-    return [f"Other processes took {median(shares):.0%} of core 0: expect wide spreads, and measure again."]
+def _disturbed(results: Results) -> list[str]:
+    """Which figures not to trust, because other processes were on the cores."""
+    lines = []
+    for one in results.measurements:
+        if count := sum(pair.disturbed for pair in one.pairs if not one.void):
+            where = f"{one.subject}: {one.work.title}"
+            lines.append(f"{where}: other processes disturbed {count} of {len(one.pairs)} pairs")
+    return [*lines, "Measure those again on a quieter machine."] if lines else []
 
 
 def _costs(results: Results) -> list[list[str]]:

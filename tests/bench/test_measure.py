@@ -29,8 +29,17 @@ child.communicate(b"\\n")
 """
 
 
-def sample(cpu_us: float, void: str | None = None) -> Sample:
-    return Sample(1000, 2.0, cpu_us, gateway_busy=0.9, load_busy=0.5, void=void)
+def sample(cpu_us: float, void: str | None = None, foreign: float = 0.02) -> Sample:
+    return Sample(
+        1000,
+        2.0,
+        cpu_us,
+        gateway_busy=0.9,
+        load_busy=0.5,
+        gateway_foreign=foreign,
+        load_foreign=0.0,
+        void=void,
+    )
 
 
 def replay(*samples: Sample) -> Iterator[Sample]:
@@ -101,6 +110,18 @@ def test_a_second_void_run_ends_the_comparison_without_a_figure() -> None:
     assert (pairs[0].void, pairs[0].ratio) == ("status 500", None)
 
 
+def test_a_disturbed_pair_is_replaced_while_there_are_spare_ones() -> None:
+    subjects = replay(sample(40, foreign=0.5), sample(100), sample(100))
+    pairs = measure.compare(2, lambda: next(subjects), lambda: sample(20), spare=1)
+    assert [pair.ratio for pair in pairs] == [5.0, 5.0]
+
+
+def test_a_disturbed_pair_stays_where_there_are_no_more_spare_ones() -> None:
+    subjects = replay(sample(40, foreign=0.5), sample(100), sample(60, foreign=0.5))
+    pairs = measure.compare(2, lambda: next(subjects), lambda: sample(20), spare=1)
+    assert [(pair.ratio, pair.disturbed) for pair in pairs] == [(5.0, False), (2.0, True)]
+
+
 def test_a_void_baseline_voids_the_pair() -> None:
     assert Pair(sample(20, "timeouts"), sample(100)).void == "timeouts"
 
@@ -138,8 +159,11 @@ def test_without_nginx_the_figures_stand_without_ratios() -> None:
     assert "JSON chat, 32 connections penstock 250 - 500 90% 50% own" in rows
 
 
-def test_neighbours_on_the_core_are_pointed_out(results: Results) -> None:
-    assert "Other processes took" in report.text(results)
+def test_figures_that_neighbours_disturbed_are_pointed_out(results: Results) -> None:
+    assert "disturbed" not in report.text(results)
+    pairs = [Pair(sample(20), sample(250)), Pair(sample(20, foreign=0.4), sample(250))]
+    results.measurements.append(Measurement(works.CHAT, "penstock", "wrk", pairs))
+    assert f"penstock: {works.CHAT.title}: other processes disturbed 1 of 2 pairs" in report.text(results)
 
 
 def test_the_json_has_every_sample(results: Results) -> None:

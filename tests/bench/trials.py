@@ -21,6 +21,7 @@ class Size:
     """How much is run: the pairs, and the length of each run."""
 
     pairs: int
+    spare_pairs: int  # to replace those that other processes disturb
     seconds: int
     paced_streams: int  # on each connection
     warm_seconds: float
@@ -28,8 +29,8 @@ class Size:
     latency_seconds: float
 
 
-FULL = Size(5, 2, paced_streams=2, warm_seconds=1.0, latency_rounds=3, latency_seconds=1.0)
-QUICK = Size(3, 1, paced_streams=1, warm_seconds=0.4, latency_rounds=1, latency_seconds=0.5)
+FULL = Size(5, 5, seconds=2, paced_streams=2, warm_seconds=1.0, latency_rounds=3, latency_seconds=1.0)
+QUICK = Size(3, 1, seconds=1, paced_streams=1, warm_seconds=0.4, latency_rounds=1, latency_seconds=0.5)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def measure(server: Server, rig: Rig, say: Callable[[str], None]) -> Iterator[Me
         say(f"{server.name}: {work.title}")
         generator = _generator(server, work, rig)
         baseline = partial(_sample, rig.baseline, generator, rig) if rig.baseline else None
-        pairs = measuring.compare(rig.size.pairs, partial(_sample, server, generator, rig), baseline)
+        subject = partial(_sample, server, generator, rig)
+        pairs = measuring.compare(rig.size.pairs, subject, baseline, spare=rig.size.spare_pairs)
         measurement = Measurement(work, server.name, generator.name, pairs)
         if not (work.paced or measurement.void):
             measurement.latency = _latencies(server, work, rig)
