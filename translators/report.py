@@ -6,6 +6,7 @@ A client sees the report in the header `x-penstock-translation` (all but the kep
 
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from itertools import accumulate
 from typing import Final
 
 import msgspec
@@ -86,12 +87,8 @@ def header(entries: Iterable[Entry]) -> str:
     if len(whole) <= HEADER_LIMIT:
         return whole
     room = HEADER_LIMIT - len(f", more={len(pairs)}")
-    shown: list[str] = []
-    for pair in pairs:
-        room -= len(pair) + len(", ")
-        if room < 0:
-            break
-        shown.append(pair)
+    ends = accumulate(len(pair) + len(", ") for pair in pairs)
+    shown = [pair for pair, end in zip(pairs, ends, strict=True) if end <= room]
     return ", ".join([*shown, f"more={len(pairs) - len(shown)}"])
 
 

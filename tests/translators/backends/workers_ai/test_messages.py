@@ -129,9 +129,9 @@ def test_an_image_beside_one_in_the_messages_is_one_too_many() -> None:
 
 
 @pytest.mark.parametrize("role", ["user", "tool"])
-def test_the_seed_models_longest_text_is_counted_in_utf_16(role: str) -> None:
+@pytest.mark.parametrize("longest", ["a" * 131_072, "😀" * 65_536, "é" + "😀" * 65_535 + "a"])
+def test_the_seed_models_longest_text_is_counted_in_utf_16(role: str, longest: str) -> None:
     message = {"role": role, "tool_call_id": "1"}
-    longest = "😀" * 65_536
     (body,) = translated({"model": "m", "messages": [message | {"content": longest}]}, SEED).bodies
     assert body["messages"][0]["content"] == longest
     with pytest.raises(ApiError) as caught:
