@@ -10,7 +10,7 @@ import msgspec
 
 from translators.backends.workers_ai.calls import Calls
 from translators.call import Stamp
-from translators.deltas import Delta, Finish, Reason, Text, Usage
+from translators.deltas import Arguments, Delta, Finish, Reason, Text, Usage
 
 _CHARACTERS_PER_TOKEN: Final = 4
 _NULL: Final = msgspec.Raw(b"null")
@@ -72,10 +72,12 @@ class LegacyAnswer:
         out: list[Delta] = []
         text = "" if payload.response is msgspec.UNSET else _text(payload.response)
         if text:
+            self._characters += len(text)
             out.append(Text(0, text))
         if payload.tool_calls:
-            out += self._calls.take(payload.tool_calls)
-        self._characters += sum(len(delta.text) for delta in out if hasattr(delta, "text"))
+            calls = self._calls.take(payload.tool_calls)
+            self._characters += sum(len(delta.text) for delta in calls if isinstance(delta, Arguments))
+            out += calls
         if payload.usage is not None:
             self._usage = _usage(payload.usage) or self._usage
         if isinstance(payload.finish_reason, str) and payload.finish_reason:
