@@ -8,22 +8,9 @@ import pytest
 
 from tests.gateway.conftest import Serve
 from tests.gateway.scripted import Backend, Call, usage
-from tests.gateway.served import ACCOUNT, MODEL, TOKEN, Served, backend_settings, events, text_of
+from tests.gateway.served import ACCOUNT, MODEL, TOKEN, Served, backend_settings, events, route, text_of
 
 Lines = Callable[[], list[dict[str, Any]]]
-
-
-@pytest.fixture
-async def two(serve: Serve, backend: Backend, second: Backend) -> Served:
-    """A gateway whose model `small` has two targets."""
-    return await serve(
-        backends={"first": backend_settings(backend.url), "second": backend_settings(second.url)},
-        models={"small": _route("first", "second")},
-    )
-
-
-def _route(*backends: str, **more: Any) -> dict[str, Any]:
-    return {"targets": [{"backend": name, "model": MODEL} for name in backends], **more}
 
 
 async def test_a_chat_is_sent_to_the_account_with_its_credential(served: Served, backend: Backend) -> None:
@@ -66,7 +53,7 @@ async def test_a_backends_cookies_are_not_kept(served: Served, backend: Backend)
 async def test_a_route_fills_in_its_defaults_and_says_so(serve: Serve, backend: Backend) -> None:
     served = await serve(
         backends={"b": backend_settings(backend.url)},
-        models={"small": _route("b", defaults={"max_tokens": 9, "temperature": 0.5, "seed": 3})},
+        models={"small": route("b", defaults={"max_tokens": 9, "temperature": 0.5, "seed": 3})},
     )
     backend.reply = lambda call: call.result("Hi")
     answer = await served.chat(model="small", temperature=1)
@@ -81,7 +68,7 @@ async def test_a_route_fills_in_its_defaults_and_says_so(serve: Serve, backend: 
 async def test_a_strict_route_refuses_what_it_would_drop(serve: Serve, backend: Backend) -> None:
     served = await serve(
         backends={"b": backend_settings(backend.url)},
-        models={"exact": _route("b", translation="strict"), "small": _route("b")},
+        models={"exact": route("b", translation="strict"), "small": route("b")},
     )
     backend.reply = lambda call: call.result("Hi")
     refused = await served.chat(model="exact", logit_bias={"1": 2})
@@ -93,7 +80,7 @@ async def test_a_strict_route_refuses_what_it_would_drop(serve: Serve, backend: 
 
 async def test_a_listed_catalogue_serves_what_models_list_alone(serve: Serve, backend: Backend) -> None:
     served = await serve(
-        backends={"b": backend_settings(backend.url, catalogue="listed")}, models={"small": _route("b")}
+        backends={"b": backend_settings(backend.url, catalogue="listed")}, models={"small": route("b")}
     )
     backend.reply = lambda call: call.result("Hi")
     assert (await served.chat(model="small")).status_code == 200
@@ -237,7 +224,7 @@ async def test_a_backend_that_refuses_connections_is_a_502(
     ids=["reset", "429", "500", "503", "401", "html"],
 )
 async def test_what_another_target_may_not_have_fails_over(
-    two: Served, backend: Backend, second: Backend, fault: Callable[[Call], None], stream: bool
+    two: Served, backend: Backend, second: Backend, fault: Callable[[Call], None], *, stream: bool
 ) -> None:
     backend.reply = fault
     second.reply = lambda call: call.stream("Hi") if call.body.get("stream") else call.result("Hi")
@@ -255,7 +242,7 @@ async def test_a_refused_connection_fails_over(
             "gone": backend_settings(f"http://127.0.0.1:{free_port()}"),
             "second": backend_settings(second.url),
         },
-        models={"small": _route("gone", "second")},
+        models={"small": route("gone", "second")},
     )
     second.reply = lambda call: call.result("Hi")
     assert (await served.chat(model="small")).status_code == 200
@@ -297,18 +284,12 @@ async def test_after_the_first_delta_nothing_fails_over(
     call = await backend.call()
     call.begin()
     call.event(response="Hel")
-    await _until_sent(two)
+    await two.waits_for("gap")
     call.reset()
     answer = await asking
     assert text_of(answer.text) == "Hel"
     assert events(answer.text)[-1]["error"]["code"] == "backend_broken"
     assert not second.calls
-
-
-async def _until_sent(served: Served) -> None:
-    """Wait until the gateway has read what it was sent; two loops of the same thread take turns."""
-    while not any(watch.phase == "gap" for watch in served.gateway.ticker._live):  # noqa: ASYNC110 - no event tells
-        await asyncio.sleep(0)
 
 
 async def test_a_failover_has_deadlines_of_its_own(two: Served, backend: Backend, second: Backend) -> None:
@@ -358,7 +339,7 @@ async def test_usage_of_a_whole_answer_is_the_backends(
     served: Served, backend: Backend, access_lines: Lines
 ) -> None:
     neurons = {**usage(12, 34), "neurons": 1.5, "prompt_tokens_details": {"cached_tokens": 2}}
-    backend.reply = lambda call: call.result("Hi", **{"usage": neurons})
+    backend.reply = lambda call: call.result("Hi", usage=neurons)
     answer = await served.chat()
     assert answer.json()["usage"]["completion_tokens"] == 34
     [line] = access_lines()
