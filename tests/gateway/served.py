@@ -104,7 +104,7 @@ async def serving_gateway(
     monkeypatch.setattr(app, "build", remember)
     application = app.create_app(Settings.model_validate(settings), MASTER)
     monkeypatch.undo()
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = server.listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     headers = {"authorization": f"Bearer {MASTER}"}
     async with (
