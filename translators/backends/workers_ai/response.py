@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from translators.backends.workers_ai.answer import Answer, Payload
 from translators.backends.workers_ai.errors import read_error, shape_error
-from translators.backends.workers_ai.legacy import LegacyAnswer, Payload
 from translators.call import Stamp
 from translators.deltas import Delta, Failed, Usage
 from translators.errors import ApiError, bad_answer
@@ -34,10 +34,10 @@ _envelope = msgspec.json.Decoder(_Envelope)
 
 
 class Reader:
-    """Reads one answer (an `AnswerReader`); the arguments are those of `LegacyAnswer`."""
+    """Reads one answer (an `AnswerReader`); the arguments are those of `Answer`."""
 
     def __init__(self, stamp: Stamp, choice: int, max_tokens: int, prompt_estimate: int) -> None:
-        self._answer = LegacyAnswer(stamp, choice, max_tokens, prompt_estimate)
+        self._answer = Answer(stamp, choice, max_tokens, prompt_estimate)
         self._now = stamp.created
         self._status = 0
         self._events: EventDecoder | None = None

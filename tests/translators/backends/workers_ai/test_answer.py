@@ -1,11 +1,11 @@
-"""The legacy answer, event by event."""
+"""The answer, event by event, in the legacy shape."""
 
 from typing import Any
 
 import msgspec
 import pytest
 
-from translators.backends.workers_ai.legacy import LegacyAnswer, Payload
+from translators.backends.workers_ai.answer import Answer, Payload
 from translators.call import Stamp
 from translators.deltas import Arguments, Call, Delta, Finish, Text, Usage
 
@@ -18,7 +18,7 @@ def _payload(**fields: Any) -> Payload:
 
 
 def _answer(*events: dict[str, Any], max_tokens: int = 100) -> list[Delta]:
-    answer = LegacyAnswer(STAMP, 0, max_tokens, 7)
+    answer = Answer(STAMP, 0, max_tokens, 7)
     return [delta for event in events for delta in answer.take(_payload(**event))] + answer.end()
 
 
@@ -102,7 +102,7 @@ def test_our_count_includes_arguments() -> None:
 
 
 def test_an_answer_has_ended_when_something_came_that_only_comes_at_the_end() -> None:
-    answer = LegacyAnswer(STAMP, 0, 100, 7)
+    answer = Answer(STAMP, 0, 100, 7)
     answer.take(_payload(response="a", usage={}))
     assert not answer.ended
     answer.take(_payload(finish_reason="stop"))

@@ -1,0 +1,155 @@
+"""One answer in progress, in whatever shape it comes.
+
+Three shapes occur, and two of them even in one stream: the legacy one (`response`, `tool_calls`), OpenAI's
+(`choices`), whose stream ends with a legacy-shaped event that holds the true usage, and gpt-oss's
+Responses (`output`). So the shape is read off each event and never assumed from the model. A whole answer
+is read as a stream of one event, so the two agree (law 4).
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from translators.backends.workers_ai.calls import Calls
+from translators.backends.workers_ai.output import read_output
+from translators.backends.workers_ai.usage import read_usage
+from translators.call import Stamp
+from translators.deltas import Arguments, Delta, Finish, Reason, Reasoning, Refusal, Text, Usage
+
+_CHARACTERS_PER_TOKEN: Final = 4
+
+_REASONS: Final[dict[str, Reason]] = {
+    "stop": "stop",
+    "length": "length",
+    "model_length": "length",
+    "max_tokens": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+
+
+class Payload(msgspec.Struct):
+    """One event, or the `result` of a whole answer. Unknown fields (`p`, the padding) fall away."""
+
+    response: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    tool_calls: Any = msgspec.UNSET
+    choices: Any = msgspec.UNSET
+    output: Any = msgspec.UNSET
+    usage: Any = None
+    finish_reason: Any = None
+    status: Any = None
+    errors: Any = None
+    error: Any = None
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether no field of an answer is there."""
+        shapes = (self.response, self.tool_calls, self.choices, self.output)
+        nothing = all(each is msgspec.UNSET for each in shapes)
+        return nothing and self.usage is None and self.finish_reason is None
+
+
+class Answer:
+    """One answer in progress.
+
+    Args:
+        stamp: Whence the ids of calls come.
+        choice: Which choice of a fan-out this is, for the ids; the deltas themselves say choice 0.
+        max_tokens: What was asked for: as many tokens mean that the answer was cut.
+        prompt_estimate: The prompt in tokens, for when the backend reports nothing.
+    """
+
+    def __init__(self, stamp: Stamp, choice: int, max_tokens: int, prompt_estimate: int) -> None:
+        self._calls = Calls(stamp, choice)
+        self._max_tokens = max_tokens
+        self._prompt_estimate = prompt_estimate
+        self._characters = 0
+        self._usage: Usage | None = None
+        self._reason: Reason | None = None
+        self._usage_closes = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the backend has said something that comes only at the end."""
+        return self._usage_closes or self._reason is not None
+
+    def take(self, payload: Payload) -> list[Delta]:
+        """The deltas of one event."""
+        out: list[Delta] = []
+        if payload.response is not msgspec.UNSET:
+            self._text(out, _text(payload.response))
+        if payload.tool_calls:
+            out += self._calls.take(payload.tool_calls)
+        choices = payload.choices if isinstance(payload.choices, list) else []
+        if payload.output is not msgspec.UNSET:
+            choices = [read_output(payload.output, payload.status)]
+        for choice in choices:
+            if isinstance(choice, dict):
+                self._choice(out, choice)
+        self._end_of(payload.finish_reason)
+        self._take_usage(payload.usage, beside_choices=bool(choices))
+        self._characters += sum(
+            len(delta.text) for delta in out if isinstance(delta, Text | Reasoning | Refusal | Arguments)
+        )
+        return out
+
+    def end(self) -> list[Delta]:
+        """What follows the last event: the finish and the usage."""
+        return [*self._calls.end(), Finish(0, self._finish()), self.usage()]
+
+    def usage(self) -> Usage:
+        """What the backend reported, or else what we counted so far."""
+        if self._usage is not None:
+            return self._usage
+        completion = -(-self._characters // _CHARACTERS_PER_TOKEN)
+        return Usage(self._prompt_estimate, completion, estimated=True)
+
+    def _choice(self, out: list[Delta], choice: dict[str, Any]) -> None:
+        """One choice in OpenAI's shape: a delta, a whole message, or a completion's text."""
+        message = choice.get("delta") or choice.get("message") or {}
+        if not isinstance(message, dict):
+            return
+        # Three conventions for one thing: reasoning_content (Qwen, GLM, Kimi), reasoning (Nemotron).
+        thinking = message.get("reasoning_content") or message.get("reasoning")
+        if isinstance(thinking, str) and thinking:
+            out.append(Reasoning(0, thinking))
+        self._text(out, message.get("content"), choice.get("logprobs"))
+        self._text(out, choice.get("text"))
+        if isinstance(message.get("refusal"), str) and message["refusal"]:
+            out.append(Refusal(0, message["refusal"]))
+        out += self._calls.take(message.get("tool_calls"))
+        self._end_of(choice.get("finish_reason"))
+
+    def _text(self, out: list[Delta], text: Any, logprobs: Any = None) -> None:
+        if isinstance(text, str) and text:
+            out.append(Text(0, text, msgspec.Raw(msgspec.json.encode(logprobs)) if logprobs else None))
+
+    def _end_of(self, reason: Any) -> None:
+        if isinstance(reason, str) and reason:
+            self._reason = _REASONS.get(reason, "stop")
+
+    def _take_usage(self, value: Any, *, beside_choices: bool) -> None:
+        """Take the last usage; chunks before it repeat or zero it, and are neither summed nor believed."""
+        usage = read_usage(value)
+        if usage is None:
+            return
+        if usage.prompt or usage.completion:
+            self._usage = usage
+        self._usage_closes = self._usage_closes or not beside_choices
+
+    def _finish(self) -> Reason:
+        if self._calls and self._reason in (None, "stop"):
+            return "tool_calls"
+        if self._reason is not None:
+            return self._reason
+        cut = self._usage is not None and self._usage.completion >= self._max_tokens
+        return "length" if cut else "stop"
+
+
+def _text(response: msgspec.Raw) -> str:
+    """`response` as text: a token that is a number, or JSON mode's object, comes as such, not as a string."""
+    raw = bytes(response)
+    if raw.startswith(b'"'):
+        return msgspec.json.decode(raw, type=str)
+    return "" if raw == b"null" else raw.decode()

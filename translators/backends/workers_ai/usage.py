@@ -1,0 +1,38 @@
+"""What an answer used, as Workers AI reports it."""
+
+from typing import Any
+
+from translators.deltas import Usage
+
+
+def read_usage(value: Any) -> Usage | None:
+    """A reported usage; None for what reports nothing. Beside the counts there may be neurons.
+
+    The Responses shape has other names for the same counts.
+    """
+    if not isinstance(value, dict):
+        return None
+    prompt = _count(value.get("prompt_tokens", value.get("input_tokens")))
+    completion = _count(value.get("completion_tokens", value.get("output_tokens")))
+    if prompt is None or completion is None:
+        return None
+    neurons = value.get("neurons")
+    return Usage(
+        prompt,
+        completion,
+        cached=_detail(value, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens"),
+        reasoning=_detail(value, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens"),
+        neurons=float(neurons) if isinstance(neurons, int | float) else None,
+    )
+
+
+def _detail(usage: dict[str, Any], groups: tuple[str, ...], name: str) -> int | None:
+    for group in groups:
+        details = usage.get(group)
+        if isinstance(details, dict):
+            return _count(details.get(name))
+    return None
+
+
+def _count(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) and value >= 0 else None
