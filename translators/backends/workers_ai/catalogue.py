@@ -20,6 +20,7 @@ Family = Literal[
 ]
 
 DEFAULT_MAX_TOKENS: Final = 4096
+THINKING_MAX_TOKENS: Final = 16_384  # thinking and the answer share one budget
 
 _SEED_TEXT: Final = 131_072  # UTF-16 units; the seed schema's maxLength of prompt and content
 
@@ -33,7 +34,8 @@ class Facts(msgspec.Struct, frozen=True):
         content: What a message's content may be: a string, text parts, text and image parts, or OpenAI's.
         bounds: `seed`: penalties 0..2, top_p 0..2, texts of at most 131,072 UTF-16 units. `newer`:
             penalties -2..2, top_p 0.001..1.
-        can: Capabilities: tools, vision, reasoning, lora, beta, paid, batch.
+        can: Capabilities: tools, vision, reasoning, toggle (thinking can be switched off by the chat
+            template), lora, beta, paid, batch.
         neurons: Neurons per million tokens by kind: input, output, cached_input.
         efforts: Reasoning efforts that the model knows.
         effort: The one that it takes by itself.
@@ -56,7 +58,13 @@ class Facts(msgspec.Struct, frozen=True):
     @property
     def default_max_tokens(self) -> int:
         """What to ask for where nobody said: Workers AI's own default, 256, cuts answers short."""
-        return DEFAULT_MAX_TOKENS if self.window is None else min(DEFAULT_MAX_TOKENS, self.window // 4)
+        usual = THINKING_MAX_TOKENS if "reasoning" in self.can else DEFAULT_MAX_TOKENS
+        return usual if self.window is None else min(usual, self.window // 4)
+
+    @property
+    def speaks_openai(self) -> bool:
+        """Whether the model's input is OpenAI's chat request and not the legacy schema."""
+        return self.family in ("openai", "openai+responses")
 
 
 class Catalogue(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Turns, written as the legacy schema's messages: `role` and `content`, both strings.
+"""Turns, written as messages of `role` and `content`, both strings, which every schema takes.
 
 Where the model's content union takes image parts, a turn with images becomes an array of parts; where
 only the field `image` exists and the model sees, the one image goes there. `tool_calls`, `tool_call_id`
@@ -50,6 +50,8 @@ class Messages:
             self._report.note("messages", Fate.TRANSFORMED, "names of speakers are not sent")
         role = "system" if turn.role == "developer" else turn.role
         message: Message = {"role": role, "content": self._content(turn)}
+        if self._facts.speaks_openai and "reasoning" in self._facts.can:
+            message |= self._thinking(turn)
         calls = [self._call(part) for part in turn.parts if isinstance(part, chat.Call)]
         if calls:
             message["tool_calls"] = calls
@@ -65,7 +67,7 @@ class Messages:
                     texts.append(text)
                 case chat.Image():
                     images += self._image(part, where)
-                case chat.Reasoning():
+                case chat.Reasoning() if not self._facts.speaks_openai:
                     note = "the thinking of earlier turns is not sent again"
                     self._report.note("messages", Fate.TRANSFORMED, note)
                 case chat.Audio() | chat.File():
@@ -79,18 +81,26 @@ class Messages:
         self._check_length(text, turn)
         return [{"type": "text", "text": text}, *images] if images else text
 
+    def _thinking(self, turn: Turn) -> dict[str, str]:
+        """Replayed thinking, under the name that vLLM expects; never inside the content, which garbles it."""
+        texts = [part.text for part in turn.parts if isinstance(part, chat.Reasoning)]
+        return {"reasoning": "".join(texts)} if texts else {}
+
     def _image(self, image: chat.Image, where: str) -> list[dict[str, Any]]:
         """An image as a part; or none, where it went into the field `image`."""
-        if self._facts.content not in ("image_parts", "openai") and "vision" not in self._facts.can:
+        if self._facts.content != "image_parts" and "vision" not in self._facts.can:
             raise invalid(
                 f"'{where}' is an image, and this model takes none. Choose a model with vision.",
                 where,
                 "unsupported_value",
             )
         data = _decode_data_url(image.url, where)
-        if self._facts.content in ("image_parts", "openai"):
-            if image.detail not in (None, "auto"):
-                self._report.note("messages", Fate.TRANSFORMED, "the detail of images is not sent")
+        if self._facts.content == "openai":
+            detail = {"detail": image.detail} if image.detail else {}
+            return [{"type": "image_url", "image_url": {"url": image.url, **detail}}]
+        if image.detail not in (None, "auto"):
+            self._report.note("messages", Fate.TRANSFORMED, "the detail of images is not sent")
+        if self._facts.content == "image_parts":
             return [{"type": "image_url", "image_url": {"url": image.url}}]
         if self.image is not None:
             raise invalid(

@@ -1,8 +1,8 @@
-"""The legacy schema's parameters: what becomes of every parameter that a request may carry.
+"""What becomes of every parameter that a request may carry, for each kind of input schema.
 
-`FATES` is total over OpenAI's parameters and over the schema's own; a parameter that is in neither is
+The tables are total over OpenAI's parameters and over the schema's own; a parameter that is in neither is
 unknown and dropped, since Workers AI would ignore it without a word. Bounds are those of the model page
-of `@cf/meta/llama-3.1-8b-instruct-fast` (seed) and of the newer legacy models.
+of `@cf/meta/llama-3.1-8b-instruct-fast` (seed), of the newer legacy models, and of OpenAI.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from translators.backends.workers_ai.catalogue import Facts
+from translators.backends.workers_ai.reasoning import translate_effort
 from translators.errors import invalid, wrong_type
 from translators.report import Fate, Report
 
@@ -113,11 +114,21 @@ def _refuse_audio(value: Any, name: str, _facts: Facts) -> Outcome:
     )
 
 
+def _keep(value: Any, _name: str, _facts: Facts) -> Outcome:
+    return Outcome(Fate.KEPT, value)
+
+
+def _keep_object(value: Any, name: str, _facts: Facts) -> Outcome:
+    if not isinstance(value, dict):
+        raise wrong_type(name, "an object", value)
+    return Outcome(Fate.KEPT, value)
+
+
 _NO_LOGPROBS: Final = "the model reports no log probabilities"
 _NO_CACHE: Final = "Workers AI has no prompt cache to steer"
 _NO_STORE: Final = "answers are not stored"
 
-FATES: Final[Mapping[str, Rule]] = {
+LEGACY: Final[Mapping[str, Rule]] = {
     # The schema's own
     "temperature": _number(0, 5),
     "top_p": _top_p,
@@ -142,7 +153,6 @@ FATES: Final[Mapping[str, Rule]] = {
     "prompt_cache_key": _drop(_NO_CACHE),
     "prompt_cache_options": _drop(_NO_CACHE),
     "prompt_cache_retention": _drop(_NO_CACHE),
-    "reasoning_effort": _drop("the model does not reason in steps that can be set", "none"),
     "safety_identifier": _drop("Workers AI takes no end-user id"),
     "service_tier": _drop("Workers AI has one tier", "auto", "default"),
     "store": _drop(_NO_STORE, False),
@@ -152,6 +162,26 @@ FATES: Final[Mapping[str, Rule]] = {
     "prompt": _drop("messages are sent beside it; a prompt goes to /v1/completions"),
     # The completions endpoint's
     "best_of": _drop("the model cannot rank its answers"),
+}
+
+_NO_PLACE: Final = "the model's schema has no place for it"
+
+# What models with OpenAI's own schema treat otherwise.
+OPENAI: Final[Mapping[str, Rule]] = {
+    **LEGACY,
+    "temperature": _number(0, 2),
+    "top_p": _number(0, 1),
+    "top_k": _integer(1, 1000),  # not in the schema, taken by the engines behind it
+    "frequency_penalty": _number(-2, 2),
+    "presence_penalty": _number(-2, 2),
+    "logit_bias": _keep,
+    "logprobs": _keep,
+    "top_logprobs": _keep,
+    "user": _keep,
+    "chat_template_kwargs": _keep_object,
+    "lora": _drop(_NO_PLACE),
+    "raw": _drop(_NO_PLACE, False),
+    "functions": _drop(_NO_PLACE),
 }
 
 _ONLY_WITH_PROMPT: Final = frozenset({"raw"})
@@ -167,8 +197,11 @@ def translate_parameters(
         ApiError: 400 naming a parameter that the model cannot meet or that has the wrong type.
     """
     fields: dict[str, Any] = {}
+    table = OPENAI if facts.speaks_openai else LEGACY
     for name, value in given.items():
-        rule = FATES.get(name)
+        if name == "reasoning_effort":
+            continue
+        rule = table.get(name)
         if rule is None:
             outcome = Outcome(Fate.DROPPED, detail="the model's schema does not know it")
         elif name in (_ONLY_WITH_MESSAGES if prompt else _ONLY_WITH_PROMPT):
@@ -179,6 +212,11 @@ def translate_parameters(
         report.note(name, outcome.fate, outcome.detail)
         if outcome.value is not None:
             fields[name] = outcome.value
+    if "reasoning_effort" in given:
+        effort = translate_effort(given["reasoning_effort"], facts, report)
+        # What the client says to the template itself counts.
+        for name, value in effort.items():
+            fields[name] = {**value, **fields.get(name, {})} if isinstance(value, dict) else value
     return fields
 
 

@@ -1,4 +1,4 @@
-"""The common request, written as a legacy request to `/ai/run/{model}`.
+"""The common request, written as a request to `/ai/run/{model}` in the schema that the model takes.
 
 This dialect speaks Workers AI's native endpoint, not Cloudflare's OpenAI-shaped `/ai/v1`.
 """
@@ -29,6 +29,7 @@ from translators.report import Fate, Report
 # A segment of dots would climb out of the account's path with the operator's token.
 _MODEL: Final = re.compile(r"@(?:cf|hf)/(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+")
 
+_MOST_STOPS: Final = 4  # OpenAI's schema
 _CHARACTERS_PER_TOKEN: Final = 4  # a rough count for English; used only where nobody reports
 
 
@@ -52,7 +53,7 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
         BackendCall(
             segments=("ai", "run", *model.split("/")),
             body=msgspec.json.encode(body),
-            reader=partial(Reader, stamp, choice, fields["max_tokens"], _estimate(chat, body)),
+            reader=partial(Reader, stamp, choice, fields[_limit_name(facts)], _estimate(chat, body)),
         )
         for choice, body in enumerate(_bodies(chat, fields, facts, report))
     )
@@ -62,19 +63,33 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
 def _fields(chat: ChatRequest, facts: Facts, report: Report) -> dict[str, Any]:
     """Everything of the body but the prompt, the same for all choices."""
     given = {**chat.parameters, **chat.extra}
-    fields = translate_parameters(given, facts, report, prompt=bool(chat.prompts))
-    fields["max_tokens"] = _max_tokens(chat, facts, report)
+    as_prompt = bool(chat.prompts) and not facts.speaks_openai
+    fields = translate_parameters(given, facts, report, prompt=as_prompt)
+    fields[_limit_name(facts)] = _max_tokens(chat, facts, report)
     fields |= translate_tools(chat, report)
-    fields |= translate_format(chat.response_format, report)
+    if facts.speaks_openai and chat.tools and not chat.parallel_calls:
+        fields["parallel_tool_calls"] = False
+    fields |= translate_format(chat.response_format, facts, report)
     if chat.stream and "response_format" in fields:
         report.note("stream", Fate.EMULATED, "a structured answer comes whole and is sent on as a stream")
     elif chat.stream:
         fields["stream"] = True
-    if chat.stop:
-        report.note("stop", Fate.EMULATED, "the gateway ends the answer there")
-    else:
-        report.note("stop", Fate.KEPT)
+    if facts.speaks_openai and 0 < len(chat.stop) <= _MOST_STOPS:
+        fields["stop"] = list(chat.stop)
+    report.note("stop", *_stop_fate(chat, fields))
     return fields
+
+
+def _stop_fate(chat: ChatRequest, fields: dict[str, Any]) -> tuple[Fate, str]:
+    """The gateway watches over stop strings in any case; where the backend is told, it ends by itself."""
+    if not chat.stop or "stop" in fields:
+        return Fate.KEPT, ""
+    return Fate.EMULATED, "the gateway ends the answer there"
+
+
+def _limit_name(facts: Facts) -> str:
+    """glm-4.7-flash answered `max_tokens` with empty content (langchain-cloudflare, three of three)."""
+    return "max_completion_tokens" if facts.speaks_openai else "max_tokens"
 
 
 def _max_tokens(chat: ChatRequest, facts: Facts, report: Report) -> int:
@@ -85,7 +100,9 @@ def _max_tokens(chat: ChatRequest, facts: Facts, report: Report) -> int:
         note = f"{chat.max_tokens} is more than the model's window and became {facts.window}"
         report.note("max_tokens", Fate.CLAMPED, note)
         return facts.window
-    report.note("max_tokens", Fate.KEPT)
+    asked_as = [name for name, common in chat.sent.items() if common == "max_tokens"]
+    renamed = bool(asked_as) and _limit_name(facts) not in asked_as
+    report.note("max_tokens", Fate.RENAMED if renamed else Fate.KEPT)
     return chat.max_tokens
 
 
@@ -116,7 +133,11 @@ def _questions(chat: ChatRequest, facts: Facts, report: Report) -> Iterator[dict
     report.note("prompt", Fate.KEPT)
     for prompt in chat.prompts:
         _check_prompt(prompt, facts)
-        yield {"prompt": prompt}
+        if facts.speaks_openai:
+            report.note("prompt", Fate.TRANSFORMED, "it becomes a user's message: the model only chats")
+            yield {"messages": [{"role": "user", "content": prompt}]}
+        else:
+            yield {"prompt": prompt}
 
 
 def _check_prompt(prompt: str, facts: Facts) -> None:
@@ -152,8 +173,9 @@ def _filters(chat: ChatRequest, choices: int) -> tuple[Filter, ...]:
 
 def _estimate(chat: ChatRequest, body: dict[str, Any]) -> int:
     """The prompt in tokens, roughly, for when the backend reports nothing."""
-    if "prompt" in body:
-        return -(-len(body["prompt"]) // _CHARACTERS_PER_TOKEN)
+    if chat.prompts:
+        prompt = body["prompt"] if "prompt" in body else body["messages"][0]["content"]
+        return -(-len(prompt) // _CHARACTERS_PER_TOKEN)
     return -(-sum(map(_characters, chat.turns)) // _CHARACTERS_PER_TOKEN)
 
 

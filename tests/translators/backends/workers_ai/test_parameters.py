@@ -1,5 +1,6 @@
 """The legacy schema's parameters: every one reachable, every other one accounted for."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -7,11 +8,12 @@ import pytest
 from tests.laws import schemas
 from tests.laws.exchange import CATALOGUE, NEWER, SEED, Translated, translated
 from translators.backends.workers_ai.catalogue import Facts
-from translators.backends.workers_ai.parameters import FATES, translate_parameters
+from translators.backends.workers_ai.parameters import LEGACY, OPENAI, Rule, translate_parameters
 from translators.errors import ApiError
 from translators.report import Report
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+GLM = "@cf/zai-org/glm-4.7-flash"
 PROMPT: dict[str, Any] = {"model": "m", "prompt": "p"}
 
 # How each property of the seed model's two inputs is reached: OpenAI's name, or an extra field.
@@ -127,16 +129,19 @@ def test_fields_that_no_dialect_has_read_are_still_checked(name: str, value: Any
         translate_parameters({name: value}, Facts(), Report(), prompt=False)
 
 
-def test_every_fate_is_decided_for_some_value() -> None:
-    given = dict.fromkeys(FATES, 1) | {
+@pytest.mark.parametrize(("table", "model"), [(LEGACY, SEED), (OPENAI, GLM)])
+def test_every_fate_is_decided_for_some_value(table: Mapping[str, Rule], model: str) -> None:
+    given = dict.fromkeys(table, 1) | {
         "modalities": ["text"],
         "lora": "x",
         "image": "x",
         "raw": True,
         "functions": [],
+        "reasoning_effort": "high",
+        "chat_template_kwargs": {},
     }
     del given["audio"]
     report = Report()
-    translate_parameters(given, CATALOGUE.facts(SEED), report, prompt=False)
+    translate_parameters(given, CATALOGUE.facts(model), report, prompt=False)
     entries = report.entries({name: name for name in given}, {})
     assert {entry.parameter for entry in entries} == given.keys()

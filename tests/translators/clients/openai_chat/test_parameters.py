@@ -3,7 +3,7 @@
 from openai.types.chat import completion_create_params
 
 from tests.laws.bodies import AUDIO_PARAMETERS, CHAT_PARAMETERS, TOOL_PARAMETERS
-from translators.backends.workers_ai.parameters import FATES
+from translators.backends.workers_ai.parameters import LEGACY, OPENAI
 from translators.clients.openai_chat.parameters import COMMON_NAMES, PLAIN, STRUCTURAL
 
 # The SDK's list, which is generated from the specification, and the specification's own table by hand, so
@@ -25,7 +25,8 @@ def test_every_parameter_of_openai_is_read() -> None:
 
 
 def test_every_plain_parameter_has_a_fate_at_workers_ai() -> None:
-    assert PLAIN.keys() <= FATES.keys()
+    assert PLAIN.keys() <= {*LEGACY, "reasoning_effort"}
+    assert LEGACY.keys() <= OPENAI.keys()
 
 
 def test_every_other_name_leads_to_a_parameter_that_is_read() -> None:

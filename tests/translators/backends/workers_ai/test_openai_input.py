@@ -1,0 +1,162 @@
+"""Requests for the models whose input is OpenAI's own schema."""
+
+from typing import Any
+
+import pytest
+
+from tests.laws.exchange import translated
+from translators.errors import ApiError
+
+PIXEL = "data:image/png;base64,AQID"
+GLM = "@cf/zai-org/glm-4.7-flash"
+KIMI = "@cf/moonshotai/kimi-k2.6"
+KIMI_CODE = "@cf/moonshotai/kimi-k2.7-code"
+DEEPSEEK = "@cf/deepseek-ai/deepseek-v4-flash-0731"
+QWEN = "@cf/qwen/qwen3.8-27b"
+SEED = "@cf/meta/llama-3.1-8b-instruct-fast"
+CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+def _sent(model: str, **more: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    exchange = translated(CHAT | more, model)
+    (body,) = exchange.bodies
+    return body, exchange.fates()
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "sent", "fate"),
+    [
+        (GLM, "max_tokens", "max_completion_tokens", "renamed"),
+        (GLM, "max_completion_tokens", "max_completion_tokens", "kept"),
+        (SEED, "max_tokens", "max_tokens", "kept"),
+        (SEED, "max_completion_tokens", "max_tokens", "renamed"),
+    ],
+)
+def test_the_limit_goes_by_the_name_that_the_model_knows(model: str, name: str, sent: str, fate: str) -> None:
+    body, fates = _sent(model, **{name: 9})
+    assert body[sent] == 9
+    assert fates[name] == fate
+    assert len(body.keys() & {"max_tokens", "max_completion_tokens"}) == 1
+
+
+def test_a_model_that_thinks_has_room_for_its_thoughts_beside_the_answer() -> None:
+    assert _sent(GLM)[0]["max_completion_tokens"] == 16_384
+    assert _sent(SEED)[0]["max_tokens"] == 4_096
+
+
+def test_what_openais_schema_has_is_sent() -> None:
+    given: dict[str, Any] = {
+        "temperature": 1.5, "top_p": 0.5, "frequency_penalty": -1, "logit_bias": {"5": 1}, "logprobs": True,
+        "top_logprobs": 2, "user": "u", "chat_template_kwargs": {"enable_thinking": False}, "top_k": 5,
+    }  # fmt: skip
+    body, fates = _sent(GLM, **given)
+    assert given.items() <= body.items()
+    assert {fates[name] for name in given} == {"kept"}
+
+
+def test_bounds_are_openais() -> None:
+    body, fates = _sent(GLM, temperature=4, top_p=1.5, presence_penalty=-3)
+    assert (body["temperature"], body["top_p"], body["presence_penalty"]) == (2, 1, -2)
+    assert {fates[name] for name in ("temperature", "top_p", "presence_penalty")} == {"clamped"}
+
+
+@pytest.mark.parametrize("name", ["lora", "functions"])
+def test_what_only_the_legacy_schema_has_is_dropped(name: str) -> None:
+    value = [{"name": "f", "code": "c"}] if name == "functions" else "mine"
+    body, fates = _sent(GLM, **{name: value})
+    assert name not in body
+    assert fates[name] == "dropped"
+
+
+def test_a_template_that_is_no_object_is_refused() -> None:
+    with pytest.raises(ApiError, match="must be an object"):
+        _sent(GLM, chat_template_kwargs="x")
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "fields", "fate"),
+    [
+        (KIMI, "high", {"reasoning_effort": "high"}, "kept"),
+        (KIMI, "low", {"reasoning_effort": "high"}, "transformed"),
+        (KIMI, "minimal", {"reasoning_effort": "none"}, "transformed"),
+        (DEEPSEEK, "medium", {"reasoning_effort": "high"}, "transformed"),
+        (DEEPSEEK, "minimal", {"reasoning_effort": "low"}, "transformed"),
+        (GLM, "none", {"chat_template_kwargs": {"enable_thinking": False}}, "transformed"),
+        (GLM, "low", {"chat_template_kwargs": {"enable_thinking": True}}, "transformed"),
+        (QWEN, "none", {"chat_template_kwargs": {"enable_thinking": False}}, "transformed"),
+        (QWEN, "max", {"reasoning_effort": "xhigh"}, "transformed"),
+        (KIMI_CODE, "low", {}, "dropped"),
+        (SEED, "none", {}, "kept"),
+        (SEED, "low", {}, "dropped"),
+    ],
+)
+def test_an_effort_becomes_what_the_model_knows(
+    model: str, effort: str, fields: dict[str, Any], fate: str
+) -> None:
+    body, fates = _sent(model, reasoning_effort=effort)
+    assert {name: body[name] for name in body.keys() & {"reasoning_effort", "chat_template_kwargs"}} == fields
+    assert fates["reasoning_effort"] == fate
+
+
+def test_what_the_client_tells_the_template_counts_more_than_the_effort() -> None:
+    template = {"enable_thinking": True, "clear_thinking": False}
+    body, _ = _sent(GLM, reasoning_effort="none", chat_template_kwargs=template)
+    assert body["chat_template_kwargs"] == template
+
+
+def test_an_effort_that_is_none_is_refused() -> None:
+    with pytest.raises(ApiError, match="must be one of"):
+        translated({"model": "m", "prompt": "p", "reasoning_effort": "huge"}, SEED)
+
+
+def test_stop_strings_are_told_to_the_model_where_it_takes_so_many() -> None:
+    body, fates = _sent(GLM, stop=["a", "b"])
+    assert (body["stop"], fates["stop"]) == (["a", "b"], "kept")
+    body, fates = _sent(GLM, stop=list("abcde"))
+    assert "stop" not in body
+    assert fates["stop"] == "emulated"
+
+
+def test_one_call_at_a_time_is_told_to_the_model_and_enforced() -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    body, fates = _sent(GLM, tools=tools, parallel_tool_calls=False)
+    assert body["parallel_tool_calls"] is False
+    assert fates["parallel_tool_calls"] == "emulated"
+
+
+def test_a_schema_is_sent_so_that_it_can_be_read_bare_and_enveloped() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": True}}
+    body, fates = _sent(GLM, response_format=form)
+    sent = body["response_format"]["json_schema"]
+    assert sent == {**schema, "name": "n", "schema": schema, "strict": True}
+    assert fates["response_format"] == "transformed"
+
+
+def test_a_prompt_becomes_a_users_message() -> None:
+    exchange = translated({"model": "m", "prompt": "once upon"}, GLM)
+    assert exchange.bodies[0]["messages"] == [{"role": "user", "content": "once upon"}]
+    assert "prompt" not in exchange.bodies[0]
+    assert exchange.fates()["prompt"] == "transformed"
+
+
+def test_replayed_thinking_goes_under_its_own_name_and_never_into_the_content() -> None:
+    turns = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "yes", "reasoning_content": "hm"},
+        {"role": "assistant", "content": "no"},
+        {"role": "user", "content": "and?"},
+    ]
+    body = translated({"model": "m", "messages": turns}, GLM).bodies[0]
+    assert body["messages"][1] == {"role": "assistant", "content": "yes", "reasoning": "hm"}
+    assert "reasoning" not in body["messages"][2]
+
+
+def test_an_image_goes_as_it_came_to_a_model_that_sees_and_to_no_other() -> None:
+    for image in ({"url": PIXEL}, {"url": PIXEL, "detail": "low"}):
+        content = [{"type": "text", "text": "what?"}, {"type": "image_url", "image_url": image}]
+        message = {"role": "user", "content": content}
+        sent = translated({"model": "m", "messages": [message]}, KIMI).bodies[0]["messages"]
+        assert sent == [message]
+        with pytest.raises(ApiError, match="takes none"):
+            translated({"model": "m", "messages": [message]}, GLM)

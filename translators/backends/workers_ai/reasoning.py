@@ -1,0 +1,49 @@
+"""How much a model thinks: OpenAI's `reasoning_effort`, as each model takes it.
+
+Models with levels get the nearest that they know; models that can only be told to think or not get the
+switch of their chat template (doc comments of Cloudflare's generated types, 2026-11).
+"""
+
+from typing import Any, Final
+
+from translators.backends.workers_ai.catalogue import Facts
+from translators.errors import invalid
+from translators.report import Fate, Report
+
+_LEVELS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_TEMPLATE: Final = "chat_template_kwargs"
+
+
+def translate_effort(effort: str, facts: Facts, report: Report) -> dict[str, Any]:
+    """The fields that ask for an effort, where the model can be asked.
+
+    Raises:
+        ApiError: 400 for what is no effort.
+    """
+    name = "reasoning_effort"
+    if effort not in _LEVELS:
+        raise invalid(f"'{name}' must be one of {', '.join(_LEVELS)}.", name, "invalid_value")
+    if effort in facts.efforts:
+        report.note(name, Fate.KEPT)
+        return {name: effort}
+    if facts.efforts and not (effort == "none" and "toggle" in facts.can):
+        nearest = _nearest(effort, facts.efforts)
+        report.note(
+            name, Fate.TRANSFORMED, f"'{effort}' became '{nearest}', the nearest that the model knows"
+        )
+        return {name: nearest}
+    if "toggle" in facts.can:
+        report.note(name, Fate.TRANSFORMED, "the model can only think or not, and is told which")
+        return {_TEMPLATE: {"enable_thinking": effort != "none"}}
+    if "reasoning" in facts.can:
+        report.note(name, Fate.DROPPED, "the model thinks as much as it wants to")
+    else:
+        fate = Fate.KEPT if effort == "none" else Fate.DROPPED
+        report.note(name, fate, "" if effort == "none" else "the model does not reason")
+    return {}
+
+
+def _nearest(effort: str, known: tuple[str, ...]) -> str:
+    """The level with the least distance; of two the higher, so that nobody's thinking is turned off."""
+    wanted = _LEVELS.index(effort)
+    return min(known, key=lambda level: (abs(_LEVELS.index(level) - wanted), -_LEVELS.index(level)))
