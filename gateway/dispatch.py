@@ -110,6 +110,16 @@ class _Round:
         if batch and isinstance(batch[-1], Usage):
             self.exchange.usage = batch[-1]
 
+    def _take(self, number: int, batch: Batch) -> Batch:
+        """What the client is to see of a call's batch."""
+        if _is_complete(batch):
+            del self.open[number]
+        out = self.dialogue.take(number, batch)
+        if not self.dialogue.satisfied:
+            return out
+        # The answer is whole: nothing that still comes can matter, not even a break.
+        return [*(delta for delta in out if not isinstance(delta, Failed)), *self._count_open()]
+
     def _count_open(self) -> Batch:
         """End the calls that have not ended: their usage as reported so far, else by our own count."""
         batch: Batch = []
@@ -121,11 +131,8 @@ class _Round:
     async def _one(self, call: BackendCall) -> Batches:
         async with aclosing(self._attempt(call, self.open[0])) as batches:
             async for batch in batches:
-                if _is_complete(batch):
-                    self.open.clear()
-                yield self.dialogue.take(0, batch)
+                yield self._take(0, batch)
                 if self.dialogue.satisfied:
-                    yield self._count_open()
                     break
 
     async def _many(self, calls: tuple[BackendCall, ...]) -> Batches:
@@ -137,11 +144,7 @@ class _Round:
                 number, batch = await queue.get()
                 if isinstance(batch, Exception):
                     raise batch
-                if _is_complete(batch):
-                    del self.open[number]
-                yield self.dialogue.take(number, batch)
-                if self.dialogue.satisfied:
-                    yield self._count_open()
+                yield self._take(number, batch)
         except asyncio.CancelledError:
             phase = self.watch.take_expired()
             if phase is None:

@@ -4,6 +4,7 @@ Neither headers nor bodies nor query strings are written, and a path that is no 
 """
 
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -72,8 +73,9 @@ def access_line(exchange: Exchange) -> bytes:
 
 def write(line: bytes) -> None:
     """Write a line at once: what ends up in a buffer is lost with the process."""
-    sys.stdout.buffer.write(line)
-    sys.stdout.buffer.flush()
+    with suppress(OSError):  # a full disk or a reader that is gone must not harm the answers
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
 
 
 def _milliseconds(seconds: float) -> float:

@@ -28,6 +28,7 @@ Headers = Mapping[bytes, bytes]
 
 JSON: Final = b"application/json"
 _EVENTS: Final = b"text/event-stream; charset=utf-8"
+_PIECE: Final = 2**16  # asyncio's own mark above which a connection counts as full
 _KEEP_ALIVE: Final = b": keep-alive\n\n"
 _logger: Final = logging.getLogger("penstock")
 
@@ -103,7 +104,11 @@ class Client:
         length = (b"content-length", str(len(body)).encode())
         self.watch.wait_for("write_stall")
         await self._start(status, content_type, [length, *_encoded(more or {})])
-        await self._write(body, last=True)
+        rest = memoryview(body)
+        while len(rest) > _PIECE:  # so that a client that does not read is noticed, and holds a piece only
+            await self._write(bytes(rest[:_PIECE]), last=False)
+            rest = rest[_PIECE:]
+        await self._write(bytes(rest), last=True)
 
     async def send_events(self, data: bytes) -> None:
         """Send events of a stream; the first call sends status 200 and the headers."""

@@ -236,6 +236,23 @@ async def test_a_client_that_does_not_read_is_cut_off(
     writer.transport.abort()
 
 
+async def test_a_client_that_does_not_read_a_long_answer_is_cut_off(
+    served: Served, backend: Backend, access_lines: Lines, quiet_log: pytest.LogCaptureFixture
+) -> None:
+    _reader, writer = await served.connect()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    writer.write(request(asks()))
+    call = await backend.call()
+    call.result("x" * 20_000_000)
+    await served.waits_for("write_stall")
+    served.pass_time(21)
+    await served.settled()
+    [line] = access_lines()
+    assert (line["ended_by"], line["error"]) == ("gateway", "deadline_write_stall")
+    quiet_log.clear()
+    writer.transport.abort()
+
+
 async def test_what_follows_a_passed_deadline_has_a_deadline_of_its_own() -> None:
     """Else a client that does not read the error event would hold its exchange for ever."""
     ticker = Ticker(Deadlines())

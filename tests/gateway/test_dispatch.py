@@ -36,6 +36,15 @@ async def test_nothing_of_the_clients_headers_is_sent_on(served: Served, backend
     assert backend.calls[0].headers["accept-encoding"] == "identity"
 
 
+async def test_a_large_body_is_sent_whole(served: Served, backend: Backend) -> None:
+    backend.reply = lambda call: call.result("Hi")
+    text = "x" * 2_000_000
+    tool = {"type": "function", "function": {"name": "f", "description": text, "parameters": {}}}
+    answer = await served.chat(tools=[tool])
+    assert answer.status_code == 200
+    assert text in str(backend.calls[0].body)
+
+
 async def test_calls_share_a_connection(served: Served, backend: Backend) -> None:
     backend.reply = lambda call: call.result("Hi")
     for _ in range(3):

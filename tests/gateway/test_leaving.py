@@ -69,6 +69,21 @@ async def test_a_client_that_leaves_a_stream_closes_the_backend_and_pays_for_wha
     assert await served.metric("penstock_tokens_total", type="output") == 3
 
 
+async def test_a_client_that_leaves_while_a_long_answer_is_written(
+    served: Served, backend: Backend, access_lines: Lines
+) -> None:
+    _reader, writer = await served.connect()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]  # a ReadTransport as well
+    writer.write(request(asks()))
+    call = await backend.call()
+    call.result("x" * 20_000_000)
+    await served.waits_for("write_stall")
+    await leave(writer, by_reset=True)
+    await served.settled()
+    [line] = access_lines()
+    assert (line["status"], line["ended_by"], line["completion_tokens"]) == (200, "client", 3)
+
+
 async def test_a_client_that_leaves_before_the_first_delta(
     served: Served, backend: Backend, access_lines: Lines
 ) -> None:

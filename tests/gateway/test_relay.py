@@ -204,6 +204,21 @@ async def test_a_stop_string_in_a_whole_answer_keeps_the_backends_usage(
     assert "estimated" not in access_lines()[0]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_break_behind_a_stop_string_does_not_matter(
+    served: Served, backend: Backend, *, stream: bool
+) -> None:
+    def reply(call: Call) -> None:
+        call.begin()
+        call.piece(b'data: {"response":"one STOP two"}\n\ndata: {"error":{"message":"no"}}\n\n')
+
+    backend.reply = reply
+    answer = await served.chat(stop="STOP", stream=stream)
+    assert answer.status_code == 200
+    assert "error" not in answer.text
+    assert answer.text.count('"finish_reason":"stop"') == 1
+
+
 async def test_what_a_usage_less_stream_used_is_counted_and_marked(
     served: Served, backend: Backend, access_lines: Lines
 ) -> None:

@@ -59,14 +59,14 @@ def cases(draw: st.DrawFn) -> Case:
     whole: list[Ending] = ["done", "refused"]
     streamed: list[Ending] = [*whole, "no done", "reset", "closed", "early", "error event", "client leaves"]
     ending: Ending = draw(st.sampled_from(streamed if stream else whole))
-    tokens = st.integers(0, 10**6)
+    tokens = st.integers(0, 10**6)  # a prompt has one at least: zeros are placeholders and not believed
     reports = ending == "no done" or (ending in {"done", "error event"} and draw(st.booleans()))
     texts = draw(st.lists(st.text("ab cé\n", min_size=1, max_size=9), max_size=3))
     return Case(
         stream=stream,
         choices=draw(st.integers(1, 3)) if ending in {"done", "refused", "client leaves"} else 1,
         texts=(*texts, MARK),
-        reported=draw(st.tuples(tokens, tokens)) if reports else None,
+        reported=draw(st.tuples(tokens.map(lambda n: n + 1), tokens)) if reports else None,
         ending=ending,
         first_target_refuses=draw(st.booleans()),
     )
