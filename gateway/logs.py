@@ -73,7 +73,8 @@ def access_line(exchange: Exchange) -> bytes:
 
 def write(line: bytes) -> None:
     """Write a line at once: what ends up in a buffer is lost with the process."""
-    with suppress(OSError):  # a full disk or a reader that is gone must not harm the answers
+    # A full disk, a reader that is gone or a stream that is closed must not harm the answers.
+    with suppress(OSError, ValueError):
         sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
 

@@ -202,8 +202,18 @@ class Endpoint:
             await self._guard(request, client)
         finally:
             self.gateway.ticker.release(watch)
+            self._settle(exchange)
+
+    def _settle(self, exchange: Exchange) -> None:
+        """Write what has become of the exchange; what fails here costs nothing else, least the connection."""
+        try:
             self.gateway.metrics.ended(exchange)
+        except Exception:
+            _logger.exception("Request %s is not in the metrics.", exchange.request_id)
+        try:
             logs.write(logs.access_line(exchange))
+        except Exception:
+            _logger.exception("Request %s has no access line.", exchange.request_id)
 
     async def _guard(self, request: Request, client: Client) -> None:
         """Turn whatever is raised into an answer, or into silence where there is nobody to answer."""

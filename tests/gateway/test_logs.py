@@ -38,6 +38,13 @@ class _Full(io.RawIOBase):
         raise OSError(28, "No space left on device")
 
 
+def test_a_closed_output_does_not_harm_the_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.BytesIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=closed))
+    logs.write(b"{}\n")
+
+
 def test_a_full_disk_does_not_harm_the_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=_Full()))
     logs.write(b"{}\n")

@@ -1,12 +1,22 @@
 """Health, readiness and the metrics: their names, and that labels come from closed sets."""
 
+import math
+import re
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.exchange import Exchange
+from gateway.metrics import Metrics
 from tests.gateway.conftest import Serve
 from tests.gateway.scripted import Backend
-from tests.gateway.served import MODEL, Served, backend_settings, route
+from tests.gateway.served import MODEL, Served, asks, backend_settings, route
+from tests.gateway.test_leaving import request
+from translators.deltas import Usage
+
+Lines = Callable[[], list[dict[str, Any]]]
 
 NAMES = {
     "penstock_requests": {"operation", "model", "backend", "status_class", "stream"},
@@ -102,3 +112,40 @@ async def test_attempts_are_counted_by_outcome(served: Served, backend: Backend)
         await served.chat()
         assert await served.metric("penstock_upstream_attempts_total", outcome=outcome) == 1, outcome
     assert await served.metric("penstock_upstream_attempts_total", backend="cloudflare") == 7
+
+
+async def test_a_step_of_settling_that_fails_costs_neither_the_others_nor_the_connection(
+    served: Served,
+    backend: Backend,
+    access_lines: Lines,
+    quiet_log: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_arguments: object) -> None:
+        raise ValueError("counters can only go up")
+
+    backend.reply = lambda call: call.result("Hi")
+    with monkeypatch.context() as broken:
+        broken.setattr(served.gateway.metrics, "_count_usage", fails)
+        reader, writer = await served.connect()
+        for _ in range(2):  # on one connection
+            writer.write(request(asks()))
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", head)
+            assert length
+            await reader.readexactly(int(length[1]))
+        await served.settled()
+        writer.close()
+    assert [line["status"] for line in access_lines()] == [200, 200]
+    assert [each.getMessage().endswith("is not in the metrics.") for each in quiet_log.records] == [True] * 2
+    quiet_log.clear()
+
+
+def test_what_is_no_amount_is_not_counted() -> None:
+    metrics = Metrics(["m"])
+    for usage in (Usage(-1, -2, neurons=-0.5), Usage(0, 0, neurons=math.nan), Usage(0, 0, neurons=math.inf)):
+        metrics.ended(Exchange("POST", "/", model="m", usage=usage))
+    text = metrics.render().decode()
+    assert "penstock_tokens_total{" not in text
+    assert "penstock_neurons_total{" not in text
+    assert 'penstock_requests_total{backend="",model="m"' in text
