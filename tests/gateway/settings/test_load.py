@@ -59,7 +59,6 @@ def test_credentials_in_the_environment_are_enough(tmp_path: Path, monkeypatch: 
         "gap": 30,
         "total": 600,
         "write_stall": 20,
-        "header": 5,
         "body_idle": 10,
         "hold_headers": 15,
     }
