@@ -156,7 +156,7 @@ def test_an_override_goes_over_the_file(loaded: Callable[..., Settings]) -> None
 def test_anchors_and_aliases_are_read(loaded: Callable[..., Settings]) -> None:
     text = """
 models:
-  a: &route {targets: [{backend: cloudflare, model: m}]}
+  a: &route {targets: [{backend: cloudflare, model: "@cf/a/b"}]}
   b: *route
 """
     settings = loaded(text)
