@@ -228,9 +228,11 @@ async def test_a_backend_that_refuses_connections_is_a_502(
         lambda call: call.refuse(500),
         lambda call: call.refuse(503, 3040),
         lambda call: call.refuse(401, 10000),
+        lambda call: call.refuse(403, 5016),
+        lambda call: call.refuse(404, 5007),
         lambda call: call.whole(b"<html>"),
     ],
-    ids=["reset", "429", "500", "503", "401", "html"],
+    ids=["reset", "429", "500", "503", "401", "403", "404", "html"],
 )
 async def test_what_another_target_may_not_have_fails_over(
     two: Served, backend: Backend, second: Backend, fault: Callable[[Call], None], *, stream: bool
@@ -271,6 +273,27 @@ async def test_the_last_targets_error_is_the_answer(two: Served, backend: Backen
     second.reply = lambda call: call.refuse(503, 3040)
     answer = await two.chat(model="small")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
+
+
+PIXEL = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+
+
+async def test_a_target_that_cannot_be_asked_does_not_hide_why_the_one_before_failed(
+    serve: Serve, backend: Backend, second: Backend, access_lines: Lines
+) -> None:
+    sees = "@cf/meta/llama-3.2-11b-vision-instruct"
+    served = await serve(
+        backends={"first": backend_settings(backend.url), "second": backend_settings(second.url)},
+        models={
+            "small": {"targets": [{"backend": "first", "model": sees}, {"backend": "second", "model": MODEL}]}
+        },
+    )
+    backend.reply = lambda call: call.refuse(503, 3040)
+    answer = await served.chat(model="small", messages=[{"role": "user", "content": [PIXEL]}])
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
+    assert not second.calls
+    [line] = access_lines()
+    assert (line["backend"], line["error"], line["attempts"]) == ("first", "overloaded", 1)
 
 
 async def test_an_answer_that_broke_before_anything_was_sent_fails_over(
