@@ -30,6 +30,8 @@ JSON: Final = b"application/json"
 _EVENTS: Final = b"text/event-stream; charset=utf-8"
 _PIECE: Final = 2**16  # asyncio's own mark above which a connection counts as full
 _KEEP_ALIVE: Final = b": keep-alive\n\n"
+# A spent allocation and a refused credential of the operator's do not come right by asking again.
+_NOT_TO_RETRY: Final = frozenset({"insufficient_quota", "upstream_auth"})
 _logger: Final = logging.getLogger("penstock")
 
 
@@ -310,7 +312,7 @@ def _error_headers(error: ApiError) -> dict[str, str]:
     if error.retry_after is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
         headers["retry-after-ms"] = str(math.ceil(error.retry_after * 1000))
-    if error.code == "insufficient_quota":
+    if error.code in _NOT_TO_RETRY:
         headers["x-should-retry"] = "false"
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"

@@ -147,6 +147,15 @@ async def test_a_quota_tells_when_to_ask_again_and_not_to_try_before(
     assert headers["x-should-retry"] == "false"
 
 
+async def test_a_credential_that_was_refused_is_not_to_be_tried_again(
+    served: Served, backend: Backend
+) -> None:
+    backend.reply = lambda call: call.refuse(401, 10000)
+    assert (await served.chat()).headers["x-should-retry"] == "false"
+    backend.reply = lambda call: call.refuse(500)
+    assert "x-should-retry" not in (await served.chat()).headers
+
+
 async def test_a_backends_sentence_is_quoted_unless_the_operator_forbids_it(
     serve: Serve, backend: Backend
 ) -> None:
