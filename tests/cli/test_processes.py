@@ -108,6 +108,18 @@ def test_serve_on_a_taken_port_says_so_and_makes_no_key(environment: Environment
     assert not (tmp_path / "data").exists()
 
 
+def test_serve_with_a_kept_key_that_is_none_says_what_to_do(environment: Environment, tmp_path: Path) -> None:
+    account = {"CLOUDFLARE_ACCOUNT_ID": "a", "CLOUDFLARE_API_TOKEN": "t"}
+    kept = tmp_path / "data" / "master.key"
+    kept.parent.mkdir()
+    kept.write_text("")
+    with started({**environment, **account}, tmp_path, "serve", "--port", "0") as process:
+        _, stderr = process.communicate(timeout=LIMIT_SECONDS)
+    assert process.returncode == 1
+    assert stderr.startswith(f"the key kept in {kept} is empty: delete the file to have a new key made")
+    assert stderr.count("\n") == 1
+
+
 def test_simulate_prints_the_variables_that_reach_it(environment: Environment, tmp_path: Path) -> None:
     with started(environment, tmp_path, "simulate", "--port", "0") as process:
         shown = read_until(process.stdout, "CLOUDFLARE_API_TOKEN")

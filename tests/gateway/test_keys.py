@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from gateway.keys import Keys, MasterKey, master_key
+from gateway.keys import KeptKeyError, Keys, MasterKey, master_key
 from gateway.settings import Settings
 from tests.gateway.scripted import Backend
 from tests.gateway.served import MASTER, Served, asks, backend_settings
@@ -113,17 +112,17 @@ def test_of_two_processes_that_start_at_once_one_makes_the_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = MasterKey("")
-    read_text = Path.read_text
+    read_bytes = Path.read_bytes
 
-    def starts_another_first(path: Path, *arguments: Any, **options: Any) -> str:
+    def starts_another_first(path: Path) -> bytes:
         nonlocal first
         monkeypatch.undo()
         try:
-            return read_text(path, *arguments, **options)
+            return read_bytes(path)
         finally:
             first = master_key(_settings(tmp_path))
 
-    monkeypatch.setattr(Path, "read_text", starts_another_first)
+    monkeypatch.setattr(Path, "read_bytes", starts_another_first)
     second = master_key(_settings(tmp_path))
     assert first.created
     assert (second.value, second.created) == (first.value, False)
@@ -138,6 +137,28 @@ def test_a_crash_while_a_key_is_made_leaves_none(tmp_path: Path, monkeypatch: py
     with pytest.raises(OSError, match="No space left"):
         master_key(_settings(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "flaw"),
+    [
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (b"short", "is too short, with fewer than 16 characters"),
+        (b"sk-ps-0123456789 0123456789", "holds more than one word of visible ASCII"),
+        ("sk-ps-0123456789-é".encode(), "holds more than one word of visible ASCII"),
+        (b"\xff\xfe" * 20, "holds more than one word of visible ASCII"),
+    ],
+)
+def test_a_kept_key_that_is_none_is_refused_in_words(tmp_path: Path, kept: bytes, flaw: str) -> None:
+    path = tmp_path / "master.key"
+    path.write_bytes(kept)
+    with pytest.raises(KeptKeyError) as raised:
+        master_key(_settings(tmp_path))
+    assert str(raised.value) == (
+        f"the key kept in {path} {flaw}: delete the file to have a new key made, or set keys.master"
+    )
+    assert path.read_bytes() == kept
 
 
 def test_a_key_shows_in_no_repr(tmp_path: Path) -> None:
