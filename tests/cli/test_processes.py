@@ -156,12 +156,13 @@ def test_the_demo_takes_a_free_port_where_its_own_is_taken(environment: Environm
     assert f"http://127.0.0.1:{told[1]}/v1" in stdout
 
 
+@pytest.mark.parametrize("variable", ["CLOUDFLARE_API_TOKEN", "CLOUDFLARE_AUTH_TOKEN"])
 def test_the_demo_uses_the_account_of_the_environment(
-    environment: Environment, tmp_path: Path, serve_app: Callable[..., str]
+    environment: Environment, tmp_path: Path, serve_app: Callable[..., str], variable: str
 ) -> None:
     account = {
         "CLOUDFLARE_ACCOUNT_ID": SIMULATED_ACCOUNT_ID,
-        "CLOUDFLARE_API_TOKEN": "0" * 40,
+        variable: "0" * 40,
         "CLOUDFLARE_BASE_URL": f"{serve_app(Simulator())}/client/v4",
     }
     with started({**environment, **account}, tmp_path, "demo", "--once", "--port", "0") as process:
