@@ -161,7 +161,7 @@ LEGACY: Final[Mapping[str, Rule]] = {
     "web_search_options": _drop("the model cannot search the web"),
     "prompt": _drop("messages are sent beside it; a prompt goes to /v1/completions"),
     # The completions endpoint's
-    "best_of": _drop("the model cannot rank its answers"),
+    "best_of": _drop("the model cannot rank its answers", 1),
 }
 
 _NO_PLACE: Final = "the model's schema has no place for it"
