@@ -38,7 +38,7 @@ def create_app(settings: Settings, master_key: str) -> Litestar:
     return Litestar(
         route_handlers=list(_handlers(gateway)),
         lifespan=[lambda _app: _running(gateway)],
-        exception_handlers={HTTPException: lambda _request, _error: Nowhere(gateway)},
+        exception_handlers={HTTPException: lambda request, error: Nowhere(gateway, request.method, error)},
         openapi_config=None,
         logging_config=None,
         debug=False,

@@ -33,8 +33,8 @@ Batch = list[Delta]
 Batches = AsyncGenerator[Batch, None]
 _Queue = asyncio.Queue[tuple[int, Batch | Exception]]
 
-# Statuses that another target may not have: those of a backend in trouble, not of a request at fault.
-_FAILS_OVER: Final = frozenset({429, 502, 503, 504})
+# Refusals of a model that an account lacks or may not use; another target's account may have it.
+_OF_THE_ACCOUNT: Final = frozenset({"model_not_available", "model_not_found"})
 
 _AHEAD: Final = 16  # batches of a fan-out that may wait for a slow client
 
@@ -54,26 +54,37 @@ class Dispatch:
             ApiError: The request cannot be translated. Before the first batch only.
         """
         last = plan.targets[-1]
+        failure: Batch | None = None
         for target in plan.targets:
-            dialogue, entries = translate_for(plan, target, request, exchange.stamp)
+            try:
+                dialogue, entries = translate_for(plan, target, request, exchange.stamp)
+            except ApiError:
+                if failure is None:
+                    raise
+                continue  # an earlier target could be asked: its failure is the reason
             exchange.backend = target.backend
             exchange.translation = header(entries)
             committed = False
             async with aclosing(_Round(self, exchange, watch, target, dialogue).run()) as batches:
                 async for batch in batches:
                     if not committed and target is not last and _may_fail_over(batch):
+                        failure = batch
                         break
                     committed = True
                     yield batch
                 else:
                     return
+        if failure is not None:
+            yield failure
 
 
 def _may_fail_over(batch: Batch) -> bool:
+    """Whether another target may do better: the backend or its account is in trouble, the request is not."""
     last = batch[-1]
     if not isinstance(last, Failed) or last.error.code == "deadline_total":
         return False
-    return last.error.status in _FAILS_OVER
+    error = last.error
+    return error.status == 429 or error.status >= 500 or error.code in _OF_THE_ACCOUNT
 
 
 @dataclass(slots=True)
@@ -110,6 +121,16 @@ class _Round:
         if batch and isinstance(batch[-1], Usage):
             self.exchange.usage = batch[-1]
 
+    def _take(self, number: int, batch: Batch) -> Batch:
+        """What the client is to see of a call's batch."""
+        if _is_complete(batch):
+            del self.open[number]
+        out = self.dialogue.take(number, batch)
+        if not self.dialogue.satisfied:
+            return out
+        # The answer is whole: nothing that still comes can matter, not even a break.
+        return [*(delta for delta in out if not isinstance(delta, Failed)), *self._count_open()]
+
     def _count_open(self) -> Batch:
         """End the calls that have not ended: their usage as reported so far, else by our own count."""
         batch: Batch = []
@@ -121,11 +142,8 @@ class _Round:
     async def _one(self, call: BackendCall) -> Batches:
         async with aclosing(self._attempt(call, self.open[0])) as batches:
             async for batch in batches:
-                if _is_complete(batch):
-                    self.open.clear()
-                yield self.dialogue.take(0, batch)
+                yield self._take(0, batch)
                 if self.dialogue.satisfied:
-                    yield self._count_open()
                     break
 
     async def _many(self, calls: tuple[BackendCall, ...]) -> Batches:
@@ -137,11 +155,7 @@ class _Round:
                 number, batch = await queue.get()
                 if isinstance(batch, Exception):
                     raise batch
-                if _is_complete(batch):
-                    del self.open[number]
-                yield self.dialogue.take(number, batch)
-                if self.dialogue.satisfied:
-                    yield self._count_open()
+                yield self._take(number, batch)
         except asyncio.CancelledError:
             phase = self.watch.take_expired()
             if phase is None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.errors import unauthorized
-from gateway.settings import Settings
+from gateway.settings import MASTER_KEY_LENGTH, VISIBLE_ASCII, Settings
 
 _FILE: Final = "master.key"
 
@@ -32,19 +32,38 @@ class MasterKey:
         return f"MasterKey(created={self.created}, path={self.path})"
 
 
+class KeptKeyError(Exception):
+    """What is kept in `data_dir` is no key; the text says what to do."""
+
+    def __init__(self, path: Path, flaw: str) -> None:
+        super().__init__(
+            f"the key kept in {path} {flaw}: delete the file to have a new key made, or set keys.master"
+        )
+
+
 def master_key(settings: Settings) -> MasterKey:
     """The key of the settings, else the one kept in `data_dir`, else a new one that is kept there.
 
     Raises:
         OSError: `data_dir` cannot be read or written.
+        KeptKeyError: What is kept is no key.
     """
     if settings.keys.master is not None:
         return MasterKey(settings.keys.master.get_secret_value())
     path = settings.data_dir / _FILE
     try:
-        return MasterKey(path.read_text("ascii").strip(), path=path)
+        return _read(path)
     except FileNotFoundError:
         return _make(path)
+
+
+def _read(path: Path) -> MasterKey:
+    value = path.read_bytes().strip().decode("latin-1")  # it takes any bytes
+    if not VISIBLE_ASCII.fullmatch(value):
+        raise KeptKeyError(path, "is empty" if not value else "holds more than one word of visible ASCII")
+    if len(value) < MASTER_KEY_LENGTH:
+        raise KeptKeyError(path, f"is too short, with fewer than {MASTER_KEY_LENGTH} characters")
+    return MasterKey(value, path=path)
 
 
 def _make(path: Path) -> MasterKey:
@@ -57,7 +76,7 @@ def _make(path: Path) -> MasterKey:
             file.write(value)
         os.link(draft, path)
     except FileExistsError:  # another process started at the same moment and was first
-        return MasterKey(path.read_text("ascii").strip(), path=path)
+        return _read(path)
     finally:
         Path(draft).unlink()
     return MasterKey(value, created=True, path=path)

@@ -4,6 +4,7 @@ Neither headers nor bodies nor query strings are written, and a path that is no 
 """
 
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -72,8 +73,10 @@ def access_line(exchange: Exchange) -> bytes:
 
 def write(line: bytes) -> None:
     """Write a line at once: what ends up in a buffer is lost with the process."""
-    sys.stdout.buffer.write(line)
-    sys.stdout.buffer.flush()
+    # A full disk, a reader that is gone or a stream that is closed must not harm the answers.
+    with suppress(OSError, ValueError):
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
 
 
 def _milliseconds(seconds: float) -> float:

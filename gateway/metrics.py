@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from math import inf
 from time import monotonic
 from typing import Final
 
@@ -153,9 +154,9 @@ class Metrics:
             "reasoning": usage.reasoning,
         }
         for kind, tokens in kinds.items():
-            if tokens:
+            if tokens and tokens > 0:  # a counter takes nothing less
                 self._count(self._tokens, model, exchange.backend, kind).inc(tokens)
-        if usage.neurons:
+        if usage.neurons and 0 < usage.neurons < inf:
             self._count(self._neurons, model, exchange.backend).inc(usage.neurons)
 
     def _count(self, metric: Counter, *labels: str) -> Counter:

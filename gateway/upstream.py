@@ -7,6 +7,7 @@ of the settings. Proxy variables, cookies, redirects and compression are off.
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from io import BytesIO
 from typing import Final
 from urllib.parse import quote
 
@@ -21,6 +22,9 @@ _KEEP_ALIVE: Final = 15.0
 
 # A single line of a header block, or a chunk's: both bounded by aiohttp at 8 KB; fields altogether here.
 _READ_BUFFER: Final = 2**16
+
+# Larger bodies (images, long histories) go out piece by piece, so that the event loop is not held up.
+_WHOLE: Final = 2**20
 
 
 class UpstreamError(Exception):
@@ -96,7 +100,7 @@ class Upstream:
         url = URL(f"{self._base}/{_path(call.segments)}", encoded=True)
         try:
             response = await self._session.post(
-                url, data=call.body, headers={**self._headers, **call.headers}, allow_redirects=False
+                url, data=_data(call.body), headers={**self._headers, **call.headers}, allow_redirects=False
             )
         except aiohttp.ConnectionTimeoutError as error:
             raise UpstreamError(connected=False, timed_out=True) from error
@@ -111,6 +115,10 @@ class Upstream:
             if not response.content.at_eof():
                 response.close()
             response.release()
+
+
+def _data(body: bytes) -> bytes | BytesIO:
+    return body if len(body) <= _WHOLE else BytesIO(body)
 
 
 def _path(segments: tuple[str, ...]) -> str:

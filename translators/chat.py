@@ -105,6 +105,7 @@ class Tool:
     description: str | None = None
     parameters: Mapping[str, Any] | None = None
     kind: CallKind = "function"
+    strict: bool = False
     format: Mapping[str, Any] | None = None
     place: str = ""
 
@@ -143,6 +144,7 @@ class ChatRequest:
         turns: The dialogue; empty where `prompts` is given.
         prompts: Texts to complete, from the completions endpoint.
         max_tokens: The most tokens that an answer may have; None: the client did not say.
+        usual_max_tokens: What the endpoint takes where nobody says; None: what suits the model.
         choices: How many answers (OpenAI's `n`).
         stop: Strings at which an answer ends; they are not part of it.
         stream: Whether the client wants a stream.
@@ -153,6 +155,7 @@ class ChatRequest:
         extra: Fields that OpenAI has no name for, as decoded.
         sent: The client's name of each parameter whose fate the backend decides -> its common name.
         settled: The fates that the client dialect decided itself, by the client's name.
+        left_out: Common name of a parameter -> what of it the common request has no place for.
     """
 
     model: str
@@ -163,6 +166,7 @@ class ChatRequest:
     parallel_calls: bool = True
     response_format: ResponseFormat | None = None
     max_tokens: int | None = None
+    usual_max_tokens: int | None = None
     choices: int = 1
     stop: tuple[str, ...] = ()
     stream: bool = False
@@ -172,3 +176,4 @@ class ChatRequest:
     extra: Mapping[str, Any] = field(default_factory=dict)
     sent: Mapping[str, str] = field(default_factory=dict)
     settled: Mapping[str, Entry] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)

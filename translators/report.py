@@ -17,7 +17,10 @@ HEADER_LIMIT: Final = 1024  # bytes; proxies commonly cap a whole header block a
 
 
 class Fate(IntEnum):
-    """What became of a parameter. Where several things happened to one, the greatest is its fate."""
+    """What became of a parameter. Where several things happened to one, the greatest is its fate.
+
+    One that is refused has no entry: the request is answered with an error that names it.
+    """
 
     KEPT = 0
     RENAMED = 1
@@ -26,7 +29,6 @@ class Fate(IntEnum):
     CLAMPED = 4
     EMULATED = 5
     DROPPED = 6
-    REFUSED = 7
 
     @property
     def word(self) -> str:
@@ -48,6 +50,7 @@ class Report:
     def __init__(self) -> None:
         self._fates: dict[str, Fate] = {}
         self._details: dict[str, list[str]] = {}
+        self._sent_as: dict[str, str] = {}
 
     def note(self, parameter: str, fate: Fate, detail: str = "") -> None:
         """Record what happened to a parameter; notes on one parameter add up."""
@@ -56,6 +59,10 @@ class Report:
             details = self._details.setdefault(parameter, [])
             if detail not in details:
                 details.append(detail)
+
+    def sent_as(self, parameter: str, name: str) -> None:
+        """Record the name under which the backend gets a parameter, where it is not the common one."""
+        self._sent_as[parameter] = name
 
     def entries(self, sent: Mapping[str, str], settled: Mapping[str, Entry]) -> tuple[Entry, ...]:
         """One entry for each parameter that the client sent, then what was added to the request.
@@ -75,7 +82,11 @@ class Report:
         return (*before, *own, *added.values())
 
     def _entry(self, common: str, name: str) -> Entry:
-        return Entry(name, self._fates[common], "; ".join(self._details.get(common, ())))
+        fate = self._fates[common]
+        sent_as = self._sent_as.get(common, common)
+        if fate is Fate.KEPT and sent_as != name:
+            return Entry(name, Fate.RENAMED, f"sent as '{sent_as}'")
+        return Entry(name, fate, "; ".join(self._details.get(common, ())))
 
 
 def header(entries: Iterable[Entry]) -> str:

@@ -5,7 +5,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from gateway.api.raw import Client, Request
-from gateway.errors import unknown_model
+from gateway.errors import unknown_model, unknown_url
 from gateway.pipeline import Gateway
 from gateway.routing import Routes
 from translators.backends.workers_ai.catalogue import Facts
@@ -21,7 +21,10 @@ def list_models(routes: Routes) -> Iterator[Model]:
 
 async def models(gateway: Gateway, request: Request, client: Client) -> None:
     """`GET /v1/models` and `GET /v1/models/{id}`, the id raw or percent-encoded."""
-    name = unquote(request.exchange.path.partition("/models")[2]).strip("/")
+    rest = unquote(request.exchange.path.partition("/models")[2])
+    if rest and not rest.startswith("/"):  # a mount takes any path that begins as it does
+        raise unknown_url(request.exchange.method, request.exchange.path)
+    name = rest.strip("/")
     if not name:
         await client.send_json(200, write_list(list_models(gateway.routes)))
         return

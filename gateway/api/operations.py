@@ -16,7 +16,10 @@ async def health(_gateway: Gateway, _request: Request, client: Client) -> None:
 
 
 async def ready(_gateway: Gateway, _request: Request, client: Client) -> None:
-    """`GET /readyz`: settings are loaded and nothing drains. Never 'the backends are up'."""
+    """`GET /readyz`: the process takes requests; whether backends are up is not asked.
+
+    One that is ending says so by refusing connections: the server closes its socket before anything else.
+    """
     await client.send_whole(200, JSON, _OK)
 
 

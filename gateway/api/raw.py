@@ -28,7 +28,10 @@ Headers = Mapping[bytes, bytes]
 
 JSON: Final = b"application/json"
 _EVENTS: Final = b"text/event-stream; charset=utf-8"
+_PIECE: Final = 2**16  # asyncio's own mark above which a connection counts as full
 _KEEP_ALIVE: Final = b": keep-alive\n\n"
+# A spent allocation and a refused credential of the operator's do not come right by asking again.
+_NOT_TO_RETRY: Final = frozenset({"insufficient_quota", "upstream_auth"})
 _logger: Final = logging.getLogger("penstock")
 
 
@@ -103,7 +106,11 @@ class Client:
         length = (b"content-length", str(len(body)).encode())
         self.watch.wait_for("write_stall")
         await self._start(status, content_type, [length, *_encoded(more or {})])
-        await self._write(body, last=True)
+        rest = memoryview(body)
+        while len(rest) > _PIECE:  # so that a client that does not read is noticed, and holds a piece only
+            await self._write(bytes(rest[:_PIECE]), last=False)
+            rest = rest[_PIECE:]
+        await self._write(bytes(rest), last=True)
 
     async def send_events(self, data: bytes) -> None:
         """Send events of a stream; the first call sends status 200 and the headers."""
@@ -197,8 +204,18 @@ class Endpoint:
             await self._guard(request, client)
         finally:
             self.gateway.ticker.release(watch)
+            self._settle(exchange)
+
+    def _settle(self, exchange: Exchange) -> None:
+        """Write what has become of the exchange; what fails here costs nothing else, least the connection."""
+        try:
             self.gateway.metrics.ended(exchange)
+        except Exception:
+            _logger.exception("Request %s is not in the metrics.", exchange.request_id)
+        try:
             logs.write(logs.access_line(exchange))
+        except Exception:
+            _logger.exception("Request %s has no access line.", exchange.request_id)
 
     async def _guard(self, request: Request, client: Client) -> None:
         """Turn whatever is raised into an answer, or into silence where there is nobody to answer."""
@@ -295,7 +312,7 @@ def _error_headers(error: ApiError) -> dict[str, str]:
     if error.retry_after is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
         headers["retry-after-ms"] = str(math.ceil(error.retry_after * 1000))
-    if error.code == "insufficient_quota":
+    if error.code in _NOT_TO_RETRY:
         headers["x-should-retry"] = "false"
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"

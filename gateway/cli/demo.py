@@ -6,7 +6,7 @@ import secrets
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,10 @@ from gateway.cli.chat import ChatError, chat
 from gateway.cli.console import WRONG_USE, examples, fail, host_option, port_option
 from gateway.cli.simulate import API_PATH
 from gateway.settings import Settings, SettingsError
+from gateway.settings.environment import TOKEN_VARIABLES
 from gateway.simulator import SIMULATED_ACCOUNT_ID, SIMULATED_API_TOKEN, Simulator
 
 MODEL = "@cf/meta/llama-3.1-8b-instruct-fast"
-CREDENTIALS = ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN")
 
 EXAMPLES = (
     "penstock demo",
@@ -45,8 +45,7 @@ def demo(once: bool, host: str | None, port: int | None) -> None:  # noqa: FBT00
     takes a free one and says so.
     """
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-    real = all(map(os.environ.get, CREDENTIALS))
-    simulator = None if real else server.Site(Simulator(), server.listen("127.0.0.1", 0))
+    simulator = None if _has_account(os.environ) else server.Site(Simulator(), server.listen("127.0.0.1", 0))
     listener = _listen(host or "127.0.0.1", port, console)
     key = f"sk-ps-{secrets.token_urlsafe(24)}"
     with tempfile.TemporaryDirectory(prefix="penstock-demo-") as folder:
@@ -57,6 +56,10 @@ def demo(once: bool, host: str | None, port: int | None) -> None:  # noqa: FBT00
             server.run(_show(sites, key, console, once=once))
         except (ChatError, httpx.HTTPError, server.StartError) as error:
             fail(f"the demo failed: {error}")
+
+
+def _has_account(environ: Mapping[str, str]) -> bool:
+    return bool(environ.get("CLOUDFLARE_ACCOUNT_ID")) and any(map(environ.get, TOKEN_VARIABLES))
 
 
 def _listen(host: str, port: int | None, console: Console) -> socket.socket:

@@ -8,7 +8,7 @@ from gateway import settings as configuration
 from gateway.app import create_app
 from gateway.cli import server
 from gateway.cli.console import config_option, examples, fail, host_option, load_settings, port_option, stderr
-from gateway.keys import MasterKey, master_key
+from gateway.keys import KeptKeyError, MasterKey, master_key
 from gateway.settings import Settings
 
 EXAMPLES = (
@@ -36,6 +36,8 @@ def serve(config: Path | None, host: str | None, port: int | None) -> None:
         key = master_key(settings)
     except OSError as error:
         fail(f"cannot keep a key in {settings.data_dir}: {error.strerror}; set keys.master or data_dir")
+    except KeptKeyError as error:
+        fail(str(error))
     site = server.Site(create_app(settings, key.value), listener)
     try:
         server.run(server.serve(site, started=lambda: _greet(settings, key, site.url, config)))

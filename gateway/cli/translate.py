@@ -12,10 +12,11 @@ from gateway import settings as configuration
 from gateway.app import routes_of
 from gateway.cli.console import config_option, examples, fail, load_settings
 from gateway.settings import Settings
+from gateway.settings.environment import TOKEN_VARIABLES
 from gateway.translation import explain
 from translators.errors import ApiError
 
-CREDENTIALS = ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_AUTH_TOKEN")
+CREDENTIALS = ("CLOUDFLARE_ACCOUNT_ID", *TOKEN_VARIABLES)
 NO_ACCOUNT = {"CLOUDFLARE_ACCOUNT_ID": "account", "CLOUDFLARE_API_TOKEN": "unused"}
 
 EXAMPLES = (

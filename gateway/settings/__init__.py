@@ -8,6 +8,8 @@ from gateway.settings.load import load, load_environment, locate
 from gateway.settings.mistakes import Mistake, SettingsError
 from gateway.settings.schema import json_schema
 from gateway.settings.shape import (
+    MASTER_KEY_LENGTH,
+    VISIBLE_ASCII,
     Backend,
     Deadlines,
     Errors,
@@ -21,6 +23,8 @@ from gateway.settings.shape import (
 )
 
 __all__ = [
+    "MASTER_KEY_LENGTH",
+    "VISIBLE_ASCII",
     "Backend",
     "Deadlines",
     "Errors",

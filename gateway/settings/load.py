@@ -13,6 +13,7 @@ from gateway.settings.environment import Origins, add_environment
 from gateway.settings.mistakes import Mistake, SettingsError, broken_excerpt, dotted, excerpt
 from gateway.settings.schema import Shape
 from gateway.settings.shape import MIB, Settings
+from translators.backends.workers_ai.request import is_model_id
 
 DEFAULT_FILE = Path("penstock.yaml")
 NO_BACKENDS = (
@@ -95,8 +96,8 @@ def _read(path: Path, environ: Mapping[str, str]) -> Document:
 
 
 def _validate(values: Values, report: "_Report") -> Settings | None:
-    for loc, name in _unknown_backends(values):
-        report.add(loc, f"there is no backend of this name{_suggestion(name, list(values['backends']))}")
+    for loc, message in _wrong_targets(values):
+        report.add(loc, message)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -167,17 +168,29 @@ def _suggestion(word: str, choices: list[str]) -> str:
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
-def _unknown_backends(values: Values) -> Iterator[tuple[Loc, str]]:
-    """Targets that name no backend; on raw values, so that it shows beside all other mistakes."""
+def _wrong_targets(values: Values) -> Iterator[tuple[Loc, str]]:
+    """Targets that cannot be reached; on raw values, so that it shows beside all other mistakes."""
     backends = _mapping(values.get("backends"))
     if not backends:
         return
     for model, route in _mapping(values.get("models")).items():
         targets = _mapping(route).get("targets")
         for index, target in enumerate(targets if isinstance(targets, list) else []):
-            name = _mapping(target).get("backend")
-            if isinstance(name, str) and name and name not in backends:
-                yield ("models", model, "targets", index, "backend"), name
+            for key, message in _wrong_target(_mapping(target), backends):
+                yield ("models", model, "targets", index, key), message
+
+
+def _wrong_target(target: Values, backends: Values) -> Iterator[tuple[str, str]]:
+    name, model = target.get("backend"), target.get("model")
+    if not isinstance(name, str) or not name:
+        return  # which is told as it is
+    if name not in backends:
+        yield "backend", f"there is no backend of this name{_suggestion(name, list(backends))}"
+        return
+    if not isinstance(model, str) or not model:
+        return
+    if _mapping(backends[name]).get("kind") == "workers_ai" and not is_model_id(model):
+        yield "model", "is no model id of Workers AI: it should be like '@cf/author/model'"
 
 
 def _mapping(value: Any) -> Values:

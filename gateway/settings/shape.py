@@ -169,7 +169,6 @@ class Deadlines(Section):
     gap: Seconds = Field(default=30.0, description="Silence between two pieces of an answer.")
     total: Seconds = Field(default=600.0, description="A whole exchange.")
     write_stall: Seconds = Field(default=20.0, description="A client that takes nothing of its answer.")
-    header: Seconds = Field(default=5.0, description="A client sending its request's headers.")
     body_idle: Seconds = Field(default=10.0, description="Silence of a client that is sending its body.")
     hold_headers: Seconds = Field(
         default=15.0,

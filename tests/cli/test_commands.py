@@ -70,6 +70,15 @@ def test_check_shows_what_the_configuration_amounts_to(penstock: Command) -> Non
     ]
 
 
+def test_check_finds_a_target_that_is_no_model(penstock: Command) -> None:
+    Path("penstock.yaml").write_text(ROUTES.replace("@cf/meta/", ""))
+    result = penstock("check", **ACCOUNT)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(
+        "penstock.yaml:3:50: models.small.targets.0.model: is no model id of Workers AI"
+    )
+
+
 @pytest.mark.parametrize("name", ["check", "serve", "models", "translate"])
 def test_mistakes_of_the_configuration_go_to_stderr_with_2(penstock: Command, name: str) -> None:
     Path("other.yaml").write_text("sever: {}\n")

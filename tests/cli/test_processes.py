@@ -108,6 +108,18 @@ def test_serve_on_a_taken_port_says_so_and_makes_no_key(environment: Environment
     assert not (tmp_path / "data").exists()
 
 
+def test_serve_with_a_kept_key_that_is_none_says_what_to_do(environment: Environment, tmp_path: Path) -> None:
+    account = {"CLOUDFLARE_ACCOUNT_ID": "a", "CLOUDFLARE_API_TOKEN": "t"}
+    kept = tmp_path / "data" / "master.key"
+    kept.parent.mkdir()
+    kept.write_text("")
+    with started({**environment, **account}, tmp_path, "serve", "--port", "0") as process:
+        _, stderr = process.communicate(timeout=LIMIT_SECONDS)
+    assert process.returncode == 1
+    assert stderr.startswith(f"the key kept in {kept} is empty: delete the file to have a new key made")
+    assert stderr.count("\n") == 1
+
+
 def test_simulate_prints_the_variables_that_reach_it(environment: Environment, tmp_path: Path) -> None:
     with started(environment, tmp_path, "simulate", "--port", "0") as process:
         shown = read_until(process.stdout, "CLOUDFLARE_API_TOKEN")
@@ -144,12 +156,13 @@ def test_the_demo_takes_a_free_port_where_its_own_is_taken(environment: Environm
     assert f"http://127.0.0.1:{told[1]}/v1" in stdout
 
 
+@pytest.mark.parametrize("variable", ["CLOUDFLARE_API_TOKEN", "CLOUDFLARE_AUTH_TOKEN"])
 def test_the_demo_uses_the_account_of_the_environment(
-    environment: Environment, tmp_path: Path, serve_app: Callable[..., str]
+    environment: Environment, tmp_path: Path, serve_app: Callable[..., str], variable: str
 ) -> None:
     account = {
         "CLOUDFLARE_ACCOUNT_ID": SIMULATED_ACCOUNT_ID,
-        "CLOUDFLARE_API_TOKEN": "0" * 40,
+        variable: "0" * 40,
         "CLOUDFLARE_BASE_URL": f"{serve_app(Simulator())}/client/v4",
     }
     with started({**environment, **account}, tmp_path, "demo", "--once", "--port", "0") as process:

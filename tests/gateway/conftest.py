@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.scripted import Backend, serving_backend
-from tests.gateway.served import Served, backend_settings, serving_gateway
+from tests.gateway.served import Served, backend_settings, route, serving_gateway
 
 Serve = Callable[..., Awaitable[Served]]
 
@@ -44,6 +44,15 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
 async def served(serve: Serve, backend: Backend) -> Served:
     """A gateway before `backend`."""
     return await serve(backends={"cloudflare": backend_settings(backend.url)})
+
+
+@pytest.fixture
+async def two(serve: Serve, backend: Backend, second: Backend) -> Served:
+    """A gateway whose model `small` has two targets, `backend` and `second`."""
+    return await serve(
+        backends={"first": backend_settings(backend.url), "second": backend_settings(second.url)},
+        models={"small": route("first", "second")},
+    )
 
 
 @pytest.fixture

@@ -113,6 +113,16 @@ class Call:
 Reply = Callable[[Call], None]
 
 
+def begins_with(text: str) -> Reply:
+    """A stream that says something and leaves the rest to the test."""
+
+    def reply(call: Call) -> None:
+        call.begin()
+        call.event(response=text)
+
+    return reply
+
+
 class Backend:
     """A server on loopback; calls wait in a queue unless `reply` answers them at once."""
 

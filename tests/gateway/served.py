@@ -30,7 +30,12 @@ def backend_settings(url: str, **more: Any) -> Json:
     return {"kind": "workers_ai", "account_id": ACCOUNT, "api_token": TOKEN, "base_url": url, **more}
 
 
-def asks(text: str = "Hello", **fields: Any) -> Json:
+def route(*backends: str, **more: Any) -> Json:
+    """A model's targets, one a backend."""
+    return {"targets": [{"backend": name, "model": MODEL} for name in backends], **more}
+
+
+def asks(text: str = "Hello", /, **fields: Any) -> Json:
     """A chat request."""
     return {"model": MODEL, "messages": [{"role": "user", "content": text}], **fields}
 
@@ -47,7 +52,7 @@ class Served:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def chat(self, text: str = "Hello", **fields: Any) -> httpx.Response:
+    async def chat(self, text: str = "Hello", /, **fields: Any) -> httpx.Response:
         """Ask and read the whole answer, streamed or not."""
         return await self.client.post("/v1/chat/completions", json=asks(text, **fields))
 
@@ -61,6 +66,12 @@ class Served:
         if tasks:
             async with asyncio.timeout(PATIENCE):
                 await asyncio.wait(tasks)
+
+    async def waits_for(self, phase: str) -> None:
+        """Let the loop turn until an exchange waits for this; the gateway runs in the same one."""
+        async with asyncio.timeout(PATIENCE):
+            while all(watch.phase != phase for watch in self.gateway.ticker._live):  # noqa: ASYNC110 - turns, not time
+                await asyncio.sleep(0)
 
     def pass_time(self, seconds: float) -> None:
         """Let the ticker's clock jump, and tick."""
@@ -93,7 +104,7 @@ async def serving_gateway(
     monkeypatch.setattr(app, "build", remember)
     application = app.create_app(Settings.model_validate(settings), MASTER)
     monkeypatch.undo()
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = server.listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     headers = {"authorization": f"Bearer {MASTER}"}
     async with (

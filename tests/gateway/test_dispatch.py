@@ -8,22 +8,9 @@ import pytest
 
 from tests.gateway.conftest import Serve
 from tests.gateway.scripted import Backend, Call, usage
-from tests.gateway.served import ACCOUNT, MODEL, TOKEN, Served, backend_settings, events, text_of
+from tests.gateway.served import ACCOUNT, MODEL, TOKEN, Served, backend_settings, events, route, text_of
 
 Lines = Callable[[], list[dict[str, Any]]]
-
-
-@pytest.fixture
-async def two(serve: Serve, backend: Backend, second: Backend) -> Served:
-    """A gateway whose model `small` has two targets."""
-    return await serve(
-        backends={"first": backend_settings(backend.url), "second": backend_settings(second.url)},
-        models={"small": _route("first", "second")},
-    )
-
-
-def _route(*backends: str, **more: Any) -> dict[str, Any]:
-    return {"targets": [{"backend": name, "model": MODEL} for name in backends], **more}
 
 
 async def test_a_chat_is_sent_to_the_account_with_its_credential(served: Served, backend: Backend) -> None:
@@ -49,6 +36,15 @@ async def test_nothing_of_the_clients_headers_is_sent_on(served: Served, backend
     assert backend.calls[0].headers["accept-encoding"] == "identity"
 
 
+async def test_a_large_body_is_sent_whole(served: Served, backend: Backend) -> None:
+    backend.reply = lambda call: call.result("Hi")
+    text = "x" * 2_000_000
+    tool = {"type": "function", "function": {"name": "f", "description": text, "parameters": {}}}
+    answer = await served.chat(tools=[tool])
+    assert answer.status_code == 200
+    assert text in str(backend.calls[0].body)
+
+
 async def test_calls_share_a_connection(served: Served, backend: Backend) -> None:
     backend.reply = lambda call: call.result("Hi")
     for _ in range(3):
@@ -66,7 +62,7 @@ async def test_a_backends_cookies_are_not_kept(served: Served, backend: Backend)
 async def test_a_route_fills_in_its_defaults_and_says_so(serve: Serve, backend: Backend) -> None:
     served = await serve(
         backends={"b": backend_settings(backend.url)},
-        models={"small": _route("b", defaults={"max_tokens": 9, "temperature": 0.5, "seed": 3})},
+        models={"small": route("b", defaults={"max_tokens": 9, "temperature": 0.5, "seed": 3})},
     )
     backend.reply = lambda call: call.result("Hi")
     answer = await served.chat(model="small", temperature=1)
@@ -81,7 +77,7 @@ async def test_a_route_fills_in_its_defaults_and_says_so(serve: Serve, backend: 
 async def test_a_strict_route_refuses_what_it_would_drop(serve: Serve, backend: Backend) -> None:
     served = await serve(
         backends={"b": backend_settings(backend.url)},
-        models={"exact": _route("b", translation="strict"), "small": _route("b")},
+        models={"exact": route("b", translation="strict"), "small": route("b")},
     )
     backend.reply = lambda call: call.result("Hi")
     refused = await served.chat(model="exact", logit_bias={"1": 2})
@@ -93,7 +89,7 @@ async def test_a_strict_route_refuses_what_it_would_drop(serve: Serve, backend: 
 
 async def test_a_listed_catalogue_serves_what_models_list_alone(serve: Serve, backend: Backend) -> None:
     served = await serve(
-        backends={"b": backend_settings(backend.url, catalogue="listed")}, models={"small": _route("b")}
+        backends={"b": backend_settings(backend.url, catalogue="listed")}, models={"small": route("b")}
     )
     backend.reply = lambda call: call.result("Hi")
     assert (await served.chat(model="small")).status_code == 200
@@ -149,6 +145,15 @@ async def test_a_quota_tells_when_to_ask_again_and_not_to_try_before(
     assert 0 < int(headers["retry-after"]) <= 86_400
     assert int(headers["retry-after-ms"]) == int(headers["retry-after"]) * 1000
     assert headers["x-should-retry"] == "false"
+
+
+async def test_a_credential_that_was_refused_is_not_to_be_tried_again(
+    served: Served, backend: Backend
+) -> None:
+    backend.reply = lambda call: call.refuse(401, 10000)
+    assert (await served.chat()).headers["x-should-retry"] == "false"
+    backend.reply = lambda call: call.refuse(500)
+    assert "x-should-retry" not in (await served.chat()).headers
 
 
 async def test_a_backends_sentence_is_quoted_unless_the_operator_forbids_it(
@@ -232,12 +237,14 @@ async def test_a_backend_that_refuses_connections_is_a_502(
         lambda call: call.refuse(500),
         lambda call: call.refuse(503, 3040),
         lambda call: call.refuse(401, 10000),
+        lambda call: call.refuse(403, 5016),
+        lambda call: call.refuse(404, 5007),
         lambda call: call.whole(b"<html>"),
     ],
-    ids=["reset", "429", "500", "503", "401", "html"],
+    ids=["reset", "429", "500", "503", "401", "403", "404", "html"],
 )
 async def test_what_another_target_may_not_have_fails_over(
-    two: Served, backend: Backend, second: Backend, fault: Callable[[Call], None], stream: bool
+    two: Served, backend: Backend, second: Backend, fault: Callable[[Call], None], *, stream: bool
 ) -> None:
     backend.reply = fault
     second.reply = lambda call: call.stream("Hi") if call.body.get("stream") else call.result("Hi")
@@ -255,7 +262,7 @@ async def test_a_refused_connection_fails_over(
             "gone": backend_settings(f"http://127.0.0.1:{free_port()}"),
             "second": backend_settings(second.url),
         },
-        models={"small": _route("gone", "second")},
+        models={"small": route("gone", "second")},
     )
     second.reply = lambda call: call.result("Hi")
     assert (await served.chat(model="small")).status_code == 200
@@ -275,6 +282,27 @@ async def test_the_last_targets_error_is_the_answer(two: Served, backend: Backen
     second.reply = lambda call: call.refuse(503, 3040)
     answer = await two.chat(model="small")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
+
+
+PIXEL = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+
+
+async def test_a_target_that_cannot_be_asked_does_not_hide_why_the_one_before_failed(
+    serve: Serve, backend: Backend, second: Backend, access_lines: Lines
+) -> None:
+    sees = "@cf/meta/llama-3.2-11b-vision-instruct"
+    served = await serve(
+        backends={"first": backend_settings(backend.url), "second": backend_settings(second.url)},
+        models={
+            "small": {"targets": [{"backend": "first", "model": sees}, {"backend": "second", "model": MODEL}]}
+        },
+    )
+    backend.reply = lambda call: call.refuse(503, 3040)
+    answer = await served.chat(model="small", messages=[{"role": "user", "content": [PIXEL]}])
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
+    assert not second.calls
+    [line] = access_lines()
+    assert (line["backend"], line["error"], line["attempts"]) == ("first", "overloaded", 1)
 
 
 async def test_an_answer_that_broke_before_anything_was_sent_fails_over(
@@ -297,18 +325,12 @@ async def test_after_the_first_delta_nothing_fails_over(
     call = await backend.call()
     call.begin()
     call.event(response="Hel")
-    await _until_sent(two)
+    await two.waits_for("gap")
     call.reset()
     answer = await asking
     assert text_of(answer.text) == "Hel"
     assert events(answer.text)[-1]["error"]["code"] == "backend_broken"
     assert not second.calls
-
-
-async def _until_sent(served: Served) -> None:
-    """Wait until the gateway has read what it was sent; two loops of the same thread take turns."""
-    while not any(watch.phase == "gap" for watch in served.gateway.ticker._live):  # noqa: ASYNC110 - no event tells
-        await asyncio.sleep(0)
 
 
 async def test_a_failover_has_deadlines_of_its_own(two: Served, backend: Backend, second: Backend) -> None:
@@ -358,7 +380,7 @@ async def test_usage_of_a_whole_answer_is_the_backends(
     served: Served, backend: Backend, access_lines: Lines
 ) -> None:
     neurons = {**usage(12, 34), "neurons": 1.5, "prompt_tokens_details": {"cached_tokens": 2}}
-    backend.reply = lambda call: call.result("Hi", **{"usage": neurons})
+    backend.reply = lambda call: call.result("Hi", usage=neurons)
     answer = await served.chat()
     assert answer.json()["usage"]["completion_tokens"] == 34
     [line] = access_lines()

@@ -128,7 +128,7 @@ _NUMBERS = st.integers(-100, 100) | st.booleans() | st.just({"a": [1, None]})
 PIECES = st.lists(TEXTS | TEXTS | _NUMBERS, max_size=5).map(tuple)
 CALLS = st.lists(st.tuples(NAMES, ARGUMENTS), max_size=3).map(tuple)
 USAGES = st.fixed_dictionaries(
-    {"prompt_tokens": st.integers(0, 500), "completion_tokens": st.integers(0, 500)},
+    {"prompt_tokens": st.integers(1, 500), "completion_tokens": st.integers(0, 500)},
     optional={
         "total_tokens": st.integers(0, 1000),
         "neurons": st.floats(0, 9),

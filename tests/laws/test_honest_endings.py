@@ -19,7 +19,11 @@ _DONE = b"data: [DONE]\n\n"
 
 
 def _end_was_seen(body: bytes) -> bool:
-    """Whether the backend has said that it is done, read off the bytes line by line."""
+    """Whether the backend has said that it is done, read off the bytes line by line.
+
+    Usage says so where it stands alone and nothing of the answer follows.
+    """
+    ended = False
     for line in re.split(rb"\r\n|\n|\r", body):
         data = line.removeprefix(b"data:").strip()
         if data == b"[DONE]":
@@ -28,9 +32,14 @@ def _end_was_seen(body: bytes) -> bool:
             event: Any = json.loads(data)
         except ValueError:
             continue
-        if isinstance(event, dict) and (event.get("usage") or event.get("finish_reason")):
+        if not isinstance(event, dict):
+            continue
+        if event.get("finish_reason"):
             return True
-    return False
+        usage = event.get("usage")
+        counted = isinstance(usage, dict) and any(usage.get(f"{k}_tokens") for k in ("prompt", "completion"))
+        ended = not event.get("response") and not event.get("tool_calls") and (counted or ended)
+    return ended
 
 
 def _assert_honest(exchange: Translated, answer: Answer) -> bool:

@@ -120,4 +120,6 @@ def stops(value: Any, place: str) -> tuple[str, ...]:
     """OpenAI's `stop`: a string or an array of strings. More than OpenAI's four do no harm here."""
     if isinstance(value, str):
         return (filled(value, place),)
-    return tuple(filled(each, f"{place}[{k}]") for k, each in enumerate(array(value, place)))
+    if not isinstance(value, list):
+        raise wrong_type(place, "a string or an array of strings", value)
+    return tuple(filled(each, f"{place}[{k}]") for k, each in enumerate(value))

@@ -22,6 +22,7 @@ from translators.report import Entry, Fate
 
 _DEFAULT_MAX_TOKENS: Final = 16  # OpenAI's specification
 _CHOICES: Final = body.integer_in(1, 128)
+_LIMIT: Final = body.integer_in(1, 2**31)
 _MAX_CALLS: Final = 128
 
 STRUCTURAL: Final = frozenset(
@@ -66,7 +67,8 @@ def read(raw: bytes) -> ChatRequest:
     return ChatRequest(
         model=model,
         prompts=prompts,
-        max_tokens=body.integer_in(1, 2**31)(given.get("max_tokens", _DEFAULT_MAX_TOKENS), "max_tokens"),
+        max_tokens=_LIMIT(given["max_tokens"], "max_tokens") if "max_tokens" in given else None,
+        usual_max_tokens=_DEFAULT_MAX_TOKENS,
         choices=choices,
         stop=body.stops(given.get("stop", []), "stop"),
         stream=body.boolean(given.get("stream", False), "stream"),
@@ -96,8 +98,6 @@ def _prompts(value: Any) -> tuple[str, ...]:
 
 def _settled(fields: Object) -> dict[str, Entry]:
     entries = {name: Entry(name, Fate.KEPT) for name, value in fields.items() if value is None}
-    if fields.get("max_tokens") is None:
-        entries["max_tokens"] = Entry("max_tokens", Fate.DEFAULTED, f"{_DEFAULT_MAX_TOKENS}, as OpenAI does")
     for name in ("model", "stream", "stream_options", "suffix"):
         if name in fields:
             entries[name] = Entry(name, Fate.KEPT)

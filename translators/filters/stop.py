@@ -28,6 +28,8 @@ class Stop:
         match delta:
             case Usage():
                 yield delta
+            case Failed() if self.satisfied:
+                return  # the client has its whole answer
             case Failed():
                 for choice in sorted(self._held):
                     yield from self._release(choice)

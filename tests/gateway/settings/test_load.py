@@ -59,7 +59,6 @@ def test_credentials_in_the_environment_are_enough(tmp_path: Path, monkeypatch: 
         "gap": 30,
         "total": 600,
         "write_stall": 20,
-        "header": 5,
         "body_idle": 10,
         "hold_headers": 15,
     }
@@ -157,7 +156,7 @@ def test_an_override_goes_over_the_file(loaded: Callable[..., Settings]) -> None
 def test_anchors_and_aliases_are_read(loaded: Callable[..., Settings]) -> None:
     text = """
 models:
-  a: &route {targets: [{backend: cloudflare, model: m}]}
+  a: &route {targets: [{backend: cloudflare, model: "@cf/a/b"}]}
   b: *route
 """
     settings = loaded(text)

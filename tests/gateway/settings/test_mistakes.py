@@ -104,6 +104,15 @@ def test_a_target_of_an_unknown_backend_shows_beside_other_mistakes(mistakes_of:
         ("models: {'': {targets: [{backend: cloudflare, model: m}]}}", "should not be empty"),
         ("models: {a: {targets: {}}}", "1:23: models.a.targets: should be a list"),
         ("models: {a: {targets: [{backend: cloudflare}]}}", "models.a.targets.0.model: is required"),
+        ("models: {a: {targets: [{backend: cloudflare, model: ''}]}}", "model: should not be empty"),
+        (
+            "models: {a: {targets: [{backend: cloudflare, model: cf/a/b}]}}",
+            "1:53: models.a.targets.0.model: is no model id of Workers AI: it should be like '@cf/",
+        ),
+        (
+            "models: {a: {targets: [{backend: cloudflare, model: '@cf/../b'}]}, b: {targets: []}}",
+            "1:53: models.a.targets.0.model: is no model id of Workers AI",
+        ),
         (
             "models: {a: {targets: [{backend: cloudflare, model: m}], translation: strickt}}",
             "(did you mean 'strict'?)",
@@ -243,9 +252,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_long_line_is_cut_around_its_mistake(mistakes_of: Mistakes) -> None:
-    text = (
-        f"models: {{a: {{targets: [{{backend: cloudflare, model: '{'m' * 300}'}}], translation: strickt}}}}"
-    )
+    model = f"@cf/a/{'m' * 294}"
+    text = f"models: {{a: {{targets: [{{backend: cloudflare, model: '{model}'}}], translation: strickt}}}}"
     first, line, caret = mistakes_of(text).splitlines()
     assert first.startswith("penstock.yaml:1:372:")
     assert len(line) < 110

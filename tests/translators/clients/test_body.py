@@ -41,7 +41,7 @@ def test_what_is_no_object_is_a_wrong_type() -> None:
         (body.integer, False, "a number"),
         (body.obj, [], "an object"),
         (body.array, {}, "an array"),
-        (body.stops, {}, "an array"),
+        (body.stops, {}, "a string or an array of strings"),
         (body.one_of("a"), 1, "a string"),
     ],
 )

@@ -31,16 +31,16 @@ def test_every_parameter_of_openais_endpoint_has_a_place() -> None:
     assert set(params) == {*PLAIN, *STRUCTURAL}
 
 
-def test_a_plain_prompt_asks_for_openais_default_of_16_tokens_and_says_so() -> None:
+def test_a_plain_prompt_knows_openais_default_of_16_tokens() -> None:
     request = read(_body())
-    assert (request.prompts, request.max_tokens, request.choices, request.stream) == (("p",), 16, 1, False)
-    assert request.settled["max_tokens"].fate is Fate.DEFAULTED
+    assert (request.prompts, request.max_tokens, request.choices, request.stream) == (("p",), None, 1, False)
+    assert request.usual_max_tokens == 16
     assert request.sent == {"prompt": "prompt"}
 
 
 def test_a_null_says_nothing() -> None:
     request = read(_body(max_tokens=None, echo=None, stop=None, suffix=None, n=None))
-    assert (request.max_tokens, request.echo, request.stop, request.choices) == (16, False, (), 1)
+    assert (request.max_tokens, request.echo, request.stop, request.choices) == (None, False, (), 1)
     assert request.settled["echo"] == Entry("echo", Fate.KEPT)
 
 

@@ -57,3 +57,8 @@ def test_a_stream_that_met_no_stop_string_is_never_cut_short() -> None:
     stop = Stop(("#",), 1)
     run([stop], [Text(0, "a"), Finish(0, "stop")])
     assert not stop.satisfied
+
+
+def test_a_backend_that_breaks_behind_the_stop_string_harms_nobody() -> None:
+    failed = Failed(bad_answer("broken"))
+    assert _run(("#",), Text(0, "a#"), failed) == [Text(0, "a"), Finish(0, "stop")]

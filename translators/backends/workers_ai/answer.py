@@ -29,6 +29,10 @@ _REASONS: Final[dict[str, Reason]] = {
 }
 
 
+# Words by which a backend says that it failed (Cloudflare's own provider knows "error").
+_FAILURES: Final = frozenset({"error", "abort", "cancelled"})
+
+
 class Payload(msgspec.Struct):
     """One event, or the `result` of a whole answer. Unknown fields (`p`, the padding) fall away."""
 
@@ -43,11 +47,22 @@ class Payload(msgspec.Struct):
     error: Any = None
 
     @property
-    def says_nothing(self) -> bool:
-        """Whether no field of an answer is there."""
-        shapes = (self.response, self.tool_calls, self.choices, self.output)
-        nothing = all(each is msgspec.UNSET for each in shapes)
-        return nothing and self.usage is None and self.finish_reason is None
+    def is_answer(self) -> bool:
+        """Whether it has one of the known shapes: usage alone is no answer."""
+        legacy = self.response is not msgspec.UNSET or self.tool_calls is not msgspec.UNSET
+        return (
+            legacy
+            or isinstance(self.finish_reason, str)
+            or isinstance(self.output, list)
+            or any(isinstance(each, dict) for each in self.listed)
+        )
+
+    @property
+    def listed(self) -> list[Any]:
+        """The choices of OpenAI's shape."""
+        if isinstance(self.output, list):
+            return [read_output(self.output, self.status)]
+        return self.choices if isinstance(self.choices, list) else []
 
 
 class Answer:
@@ -68,6 +83,9 @@ class Answer:
         self._usage: Usage | None = None
         self._reason: Reason | None = None
         self._usage_closes = False
+        self.heard = False  # whether anything came at all
+        self.spoke = False  # whether something of it had a shape that is known
+        self.broke = False  # whether the backend itself says that it failed
 
     @property
     def ended(self) -> bool:
@@ -81,14 +99,13 @@ class Answer:
             self._text(out, _text(payload.response))
         if payload.tool_calls:
             out += self._calls.take(payload.tool_calls)
-        choices = payload.choices if isinstance(payload.choices, list) else []
-        if payload.output is not msgspec.UNSET:
-            choices = [read_output(payload.output, payload.status)]
+        choices = payload.listed
         for choice in choices:
             if isinstance(choice, dict):
                 self._choice(out, choice)
+        self.heard, self.spoke = True, self.spoke or payload.is_answer
         self._end_of(payload.finish_reason)
-        self._take_usage(payload.usage, beside_choices=bool(choices))
+        self._take_usage(payload.usage, alone=not (out or choices))
         self._characters += sum(
             len(delta.text) for delta in out if isinstance(delta, Text | Reasoning | Refusal | Arguments)
         )
@@ -127,16 +144,19 @@ class Answer:
 
     def _end_of(self, reason: Any) -> None:
         if isinstance(reason, str) and reason:
+            self.broke = self.broke or reason in _FAILURES
             self._reason = _REASONS.get(reason, "stop")
 
-    def _take_usage(self, value: Any, *, beside_choices: bool) -> None:
-        """Take the last usage; chunks before it repeat or zero it, and are neither summed nor believed."""
+    def _take_usage(self, value: Any, *, alone: bool) -> None:
+        """Take the last usage; chunks before it repeat or zero it, and are neither summed nor believed.
+
+        Usage that stands alone ends a stream, unless more of the answer follows.
+        """
         usage = read_usage(value)
-        if usage is None:
-            return
-        if usage.prompt or usage.completion:
+        known = usage is not None and bool(usage.prompt or usage.completion)
+        if known:
             self._usage = usage
-        self._usage_closes = self._usage_closes or not beside_choices
+        self._usage_closes = alone and (known or self._usage_closes)
 
     def _finish(self) -> Reason:
         if self._calls and self._reason in (None, "stop"):

@@ -59,27 +59,29 @@ class Messages:
 
     def _content(self, turn: Turn) -> str | list[dict[str, Any]]:
         texts: list[str] = []
-        images: list[dict[str, Any]] = []
+        parts: list[dict[str, Any]] = []
         for k, part in enumerate(turn.parts):
             where = f"{turn.place}.content[{k}]"
             match part:
                 case chat.Text(text) | chat.Refusal(text):
                     texts.append(text)
+                    parts.append({"type": "text", "text": text})
                 case chat.Image():
-                    images += self._image(part, where)
+                    parts += self._image(part, where)
                 case chat.Reasoning() if not self._facts.speaks_openai:
                     note = "the thinking of earlier turns is not sent again"
                     self._report.note("messages", Fate.TRANSFORMED, note)
                 case chat.Audio() | chat.File():
                     raise _cannot_take(part, where)
-        if not texts and not images:
+        has_images = len(parts) > len(texts)
+        if not parts:
             # Content null beside tool calls is legal in OpenAI and refused by the schema.
             self._report.note("messages", Fate.TRANSFORMED, "missing content becomes an empty string")
-        if len(texts) > 1:
+        if len(texts) > 1 and not has_images:
             self._report.note("messages", Fate.TRANSFORMED, "text parts are joined to one string")
         text = "".join(texts)
         self._check_length(text, turn)
-        return [{"type": "text", "text": text}, *images] if images else text
+        return parts if has_images else text
 
     def _thinking(self, turn: Turn) -> dict[str, str]:
         """Replayed thinking, under the name that vLLM expects; never inside the content, which garbles it."""

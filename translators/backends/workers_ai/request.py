@@ -17,7 +17,7 @@ from translators.backends.workers_ai.response import Reader
 from translators.backends.workers_ai.structured import translate_format
 from translators.backends.workers_ai.tools import offered_custom_names, translate_tools
 from translators.call import BackendCall, Stamp
-from translators.chat import ChatRequest, Text, Turn
+from translators.chat import Call, ChatRequest, Part, Reasoning, Refusal, Result, Text
 from translators.dialogue import OneRound
 from translators.errors import ApiError, invalid
 from translators.filters import Filter
@@ -30,7 +30,8 @@ from translators.report import Fate, Report
 _MODEL: Final = re.compile(r"@(?:cf|hf)/(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+")
 
 _MOST_STOPS: Final = 4  # OpenAI's schema
-_CHARACTERS_PER_TOKEN: Final = 4  # a rough count for English; used only where nobody reports
+_BYTES_PER_TOKEN: Final = 4  # of English; used only where nobody reports
+_LEAST_BYTES_PER_TOKEN: Final = 3  # of nearly any text: a Chinese character has three and is about one token
 
 
 def is_model_id(name: str) -> bool:
@@ -48,12 +49,15 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
         raise ApiError(
             404, f"The model '{model[:100]}' does not exist.", param="model", code="model_not_found"
         )
+    for name, detail in chat.left_out.items():
+        report.note(name, Fate.TRANSFORMED, detail)
     fields = _fields(chat, facts, report)
+    prompt = _tokens(_largest_prompt(chat, fields))
     calls = tuple(
         BackendCall(
             segments=("ai", "run", *model.split("/")),
             body=msgspec.json.encode(body),
-            reader=partial(Reader, stamp, choice, fields[_limit_name(facts)], _estimate(chat, body)),
+            reader=partial(Reader, stamp, choice, fields[_limit_name(facts)], prompt),
         )
         for choice, body in enumerate(_bodies(chat, fields, facts, report))
     )
@@ -65,8 +69,8 @@ def _fields(chat: ChatRequest, facts: Facts, report: Report) -> dict[str, Any]:
     given = {**chat.parameters, **chat.extra}
     as_prompt = bool(chat.prompts) and not facts.speaks_openai
     fields = translate_parameters(given, facts, report, prompt=as_prompt)
-    fields[_limit_name(facts)] = _max_tokens(chat, facts, report)
     fields |= translate_tools(chat, report)
+    fields[_limit_name(facts)] = _max_tokens(chat, facts, _largest_prompt(chat, fields), report)
     if facts.speaks_openai and chat.tools and not chat.parallel_calls:
         fields["parallel_tool_calls"] = False
     fields |= translate_format(chat.response_format, facts, report)
@@ -92,17 +96,24 @@ def _limit_name(facts: Facts) -> str:
     return "max_completion_tokens" if facts.speaks_openai else "max_tokens"
 
 
-def _max_tokens(chat: ChatRequest, facts: Facts, report: Report) -> int:
+def _max_tokens(chat: ChatRequest, facts: Facts, prompt_bytes: int, report: Report) -> int:
+    """What the answer may have: what was asked for, as far as the window has room beside the prompt.
+
+    The prompt is counted high, for one token too many and the backend refuses the whole request; what it
+    refuses in spite of that is really too long.
+    """
+    report.sent_as("max_tokens", _limit_name(facts))
+    room = None if facts.window is None else max(1, facts.window - -(-prompt_bytes // _LEAST_BYTES_PER_TOKEN))
     if chat.max_tokens is None:
-        report.note("max_tokens", Fate.DEFAULTED, f"{facts.default_max_tokens}; Workers AI's own is 256")
-        return facts.default_max_tokens
-    if facts.window is not None and chat.max_tokens > facts.window:
-        note = f"{chat.max_tokens} is more than the model's window and became {facts.window}"
+        usual = chat.usual_max_tokens or facts.default_max_tokens
+        limit = usual if room is None else min(usual, room)
+        report.note("max_tokens", Fate.DEFAULTED, f"{limit}; Workers AI's own is 256")
+        return limit
+    if room is not None and chat.max_tokens > room:
+        note = f"the window has no room for {chat.max_tokens} beside the prompt; it became {room}"
         report.note("max_tokens", Fate.CLAMPED, note)
-        return facts.window
-    asked_as = [name for name, common in chat.sent.items() if common == "max_tokens"]
-    renamed = bool(asked_as) and _limit_name(facts) not in asked_as
-    report.note("max_tokens", Fate.RENAMED if renamed else Fate.KEPT)
+        return room
+    report.note("max_tokens", Fate.KEPT)
     return chat.max_tokens
 
 
@@ -113,6 +124,8 @@ def _bodies(
     if chat.choices > 1 or "n" in chat.sent:
         fate = Fate.EMULATED if chat.choices > 1 else Fate.KEPT
         report.note("n", fate, "each choice is a call of its own" if chat.choices > 1 else "")
+    if "seed" in fields and chat.choices * max(1, len(chat.prompts)) > 1:
+        report.note("seed", Fate.TRANSFORMED, "each choice has a seed of its own, or all would be the same")
     for number, question in enumerate(_questions(chat, facts, report)):
         if "image" in question and "image" in fields:
             raise invalid(
@@ -171,13 +184,29 @@ def _filters(chat: ChatRequest, choices: int) -> tuple[Filter, ...]:
     return tuple(filters)
 
 
-def _estimate(chat: ChatRequest, body: dict[str, Any]) -> int:
-    """The prompt in tokens, roughly, for when the backend reports nothing."""
+def _largest_prompt(chat: ChatRequest, fields: dict[str, Any]) -> int:
+    """Bytes of the longest prompt: of its texts, and of the tools beside them."""
+    tools = len(msgspec.json.encode(fields["tools"])) if "tools" in fields else 0
     if chat.prompts:
-        prompt = body["prompt"] if "prompt" in body else body["messages"][0]["content"]
-        return -(-len(prompt) // _CHARACTERS_PER_TOKEN)
-    return -(-sum(map(_characters, chat.turns)) // _CHARACTERS_PER_TOKEN)
+        return tools + max(map(_bytes, chat.prompts))
+    return tools + sum(_bytes(text) for turn in chat.turns for part in turn.parts for text in _texts(part))
 
 
-def _characters(turn: Turn) -> int:
-    return sum(len(part.text) for part in turn.parts if isinstance(part, Text))
+def _texts(part: Part) -> tuple[str, ...]:
+    """What of a part a model reads as text."""
+    match part:
+        case Call():
+            return (part.name, part.arguments)
+        case Text() | Refusal() | Reasoning() | Result():
+            return (part.text,)
+        case _:
+            return ()
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _tokens(prompt_bytes: int) -> int:
+    """Roughly; used only where nobody reports."""
+    return -(-prompt_bytes // _BYTES_PER_TOKEN)

@@ -74,6 +74,8 @@ class Reader:
             return out
         if not (self._done or self._answer.ended):
             return [*out, *self._fail(bad_answer("Workers AI ended its answer before it was whole."))]
+        if self._answer.heard and not self._answer.spoke:
+            return [*out, *self._fail(shape_error(b"?"))]
         return [*out, *self._answer.end()]
 
     def usage(self) -> Usage:
@@ -98,7 +100,9 @@ class Reader:
             out = self._answer.take(payload)
         except _UNREADABLE:
             return self._fail(shape_error(body))
-        if payload.says_nothing:
+        if self._answer.broke:
+            return self._fail(bad_answer("Workers AI says that it failed. Ask again."))
+        if not self._answer.spoke:
             return self._fail(shape_error(body))
         return [*out, *self._answer.end()]
 
@@ -116,6 +120,8 @@ class Reader:
                 if payload.errors or payload.error:
                     return [*out, *self._fail(read_error(502, event.data, self._now))]
                 out += self._answer.take(payload)
+                if self._answer.broke:
+                    return [*out, *self._fail(bad_answer("Workers AI says that it failed. Ask again."))]
             except _UNREADABLE:
                 return [*out, *self._fail(bad_answer("Workers AI sent an event that is no JSON object."))]
         if too_long:

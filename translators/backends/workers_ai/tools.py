@@ -31,6 +31,8 @@ def translate_tools(chat: ChatRequest, report: Report) -> dict[str, Any]:
     report.note("parallel_tool_calls", *_parallel_fate(chat))
     choice, tools = chat.tool_choice, chat.tools
     report.note("tool_choice", Fate.KEPT)
+    if not tools:
+        return {}
     if choice.mode == "none":
         report.note("tool_choice", Fate.EMULATED, "the tools are withheld from the model")
         return {}
@@ -49,7 +51,7 @@ def translate_tools(chat: ChatRequest, report: Report) -> dict[str, Any]:
 
 
 def _parallel_fate(chat: ChatRequest) -> tuple[Fate, str]:
-    if chat.parallel_calls:
+    if chat.parallel_calls or not chat.tools:
         return Fate.KEPT, ""
     return Fate.EMULATED, "calls after the first are left out of the answer"
 
@@ -70,6 +72,8 @@ def _tool(tool: Tool, report: Report) -> dict[str, Any]:
         function = _function(tool)
         if (tool.description, tool.parameters) != (function["description"], function["parameters"]):
             report.note("tools", Fate.TRANSFORMED, "schemas are completed to what the model's schema asks")
+        if tool.strict:
+            report.note("tools", Fate.TRANSFORMED, "the model does not enforce 'strict'")
     return {"type": "function", "function": function}
 
 

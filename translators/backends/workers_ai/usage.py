@@ -16,13 +16,12 @@ def read_usage(value: Any) -> Usage | None:
     completion = _count(value.get("completion_tokens", value.get("output_tokens")))
     if prompt is None or completion is None:
         return None
-    neurons = value.get("neurons")
     return Usage(
         prompt,
         completion,
         cached=_detail(value, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens"),
         reasoning=_detail(value, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens"),
-        neurons=float(neurons) if isinstance(neurons, int | float) else None,
+        neurons=_amount(value.get("neurons")),
     )
 
 
@@ -35,4 +34,11 @@ def _detail(usage: dict[str, Any], groups: tuple[str, ...], name: str) -> int | 
 
 
 def _count(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and value >= 0 else None
+    amount = _amount(value)
+    return None if amount is None else int(amount)
+
+
+def _amount(value: Any) -> float | None:
+    """A number that can be an amount: neither negative nor a boolean. JSON knows no infinity."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number and value >= 0 else None

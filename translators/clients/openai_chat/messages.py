@@ -7,7 +7,14 @@ from translators import chat
 from translators.chat import Part, Turn
 from translators.clients import body
 from translators.clients.body import Object
-from translators.errors import invalid
+from translators.errors import invalid, wrong_type
+
+_MESSAGE_FIELDS: Final = frozenset({
+    "content", "function_call", "name", "reasoning", "reasoning_content", "refusal", "role", "tool_call_id",
+    "tool_calls",
+})  # fmt: skip
+_PART_FIELDS: Final = frozenset({"file", "image_url", "input_audio", "refusal", "text", "type"})
+_SHOWN: Final = 100  # characters of names that a client may have made up
 
 ROLES: Final = ("system", "developer", "user", "assistant", "tool", "function")
 
@@ -22,6 +29,20 @@ def read_messages(value: Any) -> tuple[Turn, ...]:
     if not messages:
         raise invalid("'messages' must have at least one message.", "messages", "empty_array")
     return tuple(_read_message(each, f"messages[{k}]") for k, each in enumerate(messages))
+
+
+def left_out(messages: Any) -> str:
+    """What the messages of a read request hold beyond the common request, in words; else nothing.
+
+    Hints for a cache, an id of spoken audio, fields of other products.
+    """
+    names: set[str] = set()
+    for message in messages:
+        names |= message.keys() - _MESSAGE_FIELDS
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            names |= part.keys() - _PART_FIELDS
+    return f"left out: {', '.join(sorted(names))[:_SHOWN]}" if names else ""
 
 
 def _read_message(value: Any, place: str) -> Turn:
@@ -51,7 +72,9 @@ def _read_result(message: Object, role: str, name: str | None, place: str) -> ch
             raise invalid(f"'{where}': a tool's answer holds text parts only.", where, "invalid_value")
         texts.append(part.text)
     if role == "function":
-        return chat.Result("".join(texts), None, body.text(body.required(message, "name", place), place))
+        return chat.Result(
+            "".join(texts), None, body.text(body.required(message, "name", place), f"{place}.name")
+        )
     call_id = body.filled(body.required(message, "tool_call_id", place), f"{place}.tool_call_id")
     return chat.Result("".join(texts), call_id, name)
 
@@ -93,7 +116,9 @@ def _name_and_arguments(fields: Object, place: str, key: str) -> tuple[str, str]
 def _read_content(value: Any, place: str) -> tuple[Part, ...]:
     if isinstance(value, str):
         return (chat.Text(value),)
-    parts = body.array(value, place)
+    if not isinstance(value, list):
+        raise wrong_type(place, "a string or an array of parts", value)
+    parts = value
     return tuple(_read_part(each, f"{place}[{k}]") for k, each in enumerate(parts))
 
 
@@ -137,8 +162,10 @@ def _audio(part: Object, place: str) -> Part:
 def _file(part: Object, place: str) -> Part:
     where = f"{place}.file"
     file = body.obj(body.required(part, "file", place), where)
-    fields = (file.get(name) for name in ("filename", "file_data", "file_id"))
-    return chat.File(*(None if each is None else body.text(each, where) for each in fields))
+    names = ("filename", "file_data", "file_id")
+    return chat.File(
+        *(None if file.get(name) is None else body.text(file[name], f"{where}.{name}") for name in names)
+    )
 
 
 _PARTS: Final[Mapping[str, Callable[[Object, str], Part]]] = {

@@ -5,7 +5,7 @@ from typing import Any, Final
 from translators.chat import AUTO, ChatRequest, ResponseFormat, Tool, ToolChoice
 from translators.clients import body
 from translators.clients.body import Object
-from translators.clients.openai_chat.messages import read_messages
+from translators.clients.openai_chat.messages import left_out, read_messages
 from translators.clients.openai_chat.parameters import COMMON_NAMES, PLAIN, STRUCTURAL
 from translators.clients.openai_chat.tools import (
     check_choice,
@@ -36,13 +36,15 @@ def read_fields(fields: Object) -> ChatRequest:
     tools, embedded = _tools(given)
     choice = _tool_choice(given)
     check_choice(choice, tools, "tool_choice" if "tool_choice" in given else "function_call")
+    turns = read_messages(body.required(given, "messages"))
+    unread = left_out(given["messages"])
     settled = _settled(fields, embedded=embedded is not None)
     extra = {n: value for n, value in given.items() if n not in PLAIN and n not in STRUCTURAL}
     if embedded is not None:
         extra["functions"] = embedded
     return ChatRequest(
         model=model,
-        turns=read_messages(body.required(given, "messages")),
+        turns=turns,
         tools=tools,
         tool_choice=choice,
         parallel_calls=_parallel_calls(given, tools),
@@ -56,6 +58,7 @@ def read_fields(fields: Object) -> ChatRequest:
         extra=extra,
         sent=_sent(given, settled, embedded=embedded is not None),
         settled=settled,
+        left_out={"messages": unread} if unread else {},
     )
 
 

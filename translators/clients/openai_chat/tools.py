@@ -82,6 +82,7 @@ def _read_function(value: Any, place: str) -> Tool:
         name=body.filled(body.required(function, "name", place), f"{place}.name"),
         description=_description(function, place),
         parameters=None if parameters is None else body.obj(parameters, f"{place}.parameters"),
+        strict=function.get("strict") is True,
         place=place,
     )
 

@@ -17,6 +17,7 @@ from translators.clients import openai_error
 from translators.clients.openai_chat.read import wants_functions
 from translators.deltas import (
     Arguments,
+    Block,
     Call,
     Choice,
     Completion,
@@ -171,7 +172,7 @@ class ChatWriter:
         return {
             "index": choice.index,
             "message": message,
-            "logprobs": None,
+            "logprobs": _logprobs(choice),
             "finish_reason": self._reason(choice.reason),
         }
 
@@ -188,6 +189,15 @@ def usage_fields(usage: Usage) -> dict[str, Any]:
     if usage.reasoning is not None:
         fields["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
     return fields
+
+
+def _logprobs(choice: Choice) -> dict[str, Any] | None:
+    """All pieces of the log probabilities as one."""
+    pieces = [
+        msgspec.json.decode(raw) for item in choice.items if isinstance(item, Block) for raw in item.logprobs
+    ]
+    tokens = [token for piece in pieces if isinstance(piece, dict) for token in piece.get("content") or ()]
+    return {"content": tokens, "refusal": None} if tokens else None
 
 
 def _whole_call(call: WholeCall) -> dict[str, Any]:

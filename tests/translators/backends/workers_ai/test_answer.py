@@ -109,9 +109,46 @@ def test_an_answer_has_ended_when_something_came_that_only_comes_at_the_end() ->
     assert answer.ended
 
 
+def test_usage_ends_an_answer_only_where_it_stands_alone_and_nothing_follows() -> None:
+    answer = Answer(STAMP, 0, 100, 7)
+    for event, ended in (
+        ({"response": "a", **_usage()}, False),
+        ({"response": "", **_usage(0, 0)}, False),
+        ({"response": "", **_usage()}, True),
+        ({"response": "b"}, False),
+        (_usage(), True),
+        ({"p": "abd"}, True),
+    ):
+        answer.take(_payload(**event))
+        assert answer.ended is ended
+
+
+@pytest.mark.parametrize("reason", ["error", "abort", "cancelled"])
+def test_a_backend_that_says_that_it_failed_is_believed(reason: str) -> None:
+    answer = Answer(STAMP, 0, 100, 7)
+    answer.take(_payload(response="part", finish_reason=reason))
+    assert answer.broke
+
+
 @pytest.mark.parametrize(
-    "fields", [{"response": None}, {"tool_calls": None}, {"usage": {}}, {"finish_reason": "x"}]
+    ("fields", "known"),
+    [
+        ({"response": None}, True),
+        ({"tool_calls": None}, True),
+        ({"choices": [{}]}, True),
+        ({"output": []}, True),
+        ({"choices": []}, False),
+        ({"choices": 5}, False),
+        ({"output": "x"}, False),
+        ({"usage": {"prompt_tokens": 1, "completion_tokens": 1}}, False),
+        ({"finish_reason": "stop"}, True),
+        ({"p": "x"}, False),
+    ],
 )
-def test_a_payload_with_a_field_of_an_answer_says_something(fields: dict[str, Any]) -> None:
-    assert not _payload(**fields).says_nothing
-    assert _payload(p="x").says_nothing
+def test_only_a_known_shape_is_an_answer(fields: dict[str, Any], known: bool) -> None:  # noqa: FBT001 - a case
+    assert _payload(**fields).is_answer is known
+
+
+@pytest.mark.parametrize("neurons", [-3, True, "1", None])
+def test_what_cannot_be_an_amount_is_no_neurons(neurons: Any) -> None:
+    assert _counted(_usage(neurons=neurons)).neurons is None

@@ -137,9 +137,26 @@ def test_a_text_completion_is_read() -> None:
     assert deltas[:2] == [Text(0, "more"), Finish(0, "length")]
 
 
-@pytest.mark.parametrize("choices", [None, "x", [], [5], [{"delta": 5}], [{}]])
-def test_choices_that_say_nothing_say_nothing(choices: Any) -> None:
+@pytest.mark.parametrize("choices", [[{"delta": 5}], [{}], [5, {}]])
+def test_choices_without_words_are_an_empty_answer(choices: Any) -> None:
     assert _stream({"choices": choices})[0] == Finish(0, "stop")
+
+
+@pytest.mark.parametrize(
+    "event", [{"choices": None}, {"choices": []}, {"choices": "x"}, {"output": 5}, {"p": "a"}]
+)
+def test_an_answer_in_no_known_shape_is_no_empty_answer_but_an_error(event: dict[str, Any]) -> None:
+    for deltas in (_stream(event, {"usage": TRUE}), _whole({**event, "usage": TRUE})):
+        (failed,) = deltas
+        assert isinstance(failed, Failed)
+
+
+@pytest.mark.parametrize("reason", ["error", "abort"])
+def test_a_finish_that_says_error_is_an_error(reason: str) -> None:
+    streamed = _stream({"response": "part"}, {"finish_reason": reason})
+    assert streamed[0] == Text(0, "part")
+    assert isinstance(streamed[-1], Failed)
+    assert isinstance(_whole({"response": "part", "finish_reason": reason})[-1], Failed)
 
 
 def test_an_answer_in_the_responses_shape_is_read() -> None:
@@ -171,7 +188,3 @@ def test_an_answer_in_the_responses_shape_is_read() -> None:
 def test_the_status_of_the_responses_shape_is_the_reason(status: str, reason: str) -> None:
     deltas = _whole({"status": status, "output": []})
     assert deltas[0] == Finish(0, reason)  # type: ignore[arg-type]  # one of the reasons
-
-
-def test_an_output_that_is_no_list_says_nothing() -> None:
-    assert _whole({"output": 5})[0] == Finish(0, "stop")

@@ -138,3 +138,8 @@ def test_the_seed_models_longest_text_is_counted_in_utf_16(role: str, longest: s
         translated({"model": "m", "messages": [message | {"content": longest + "a"}]}, SEED)
     assert (caught.value.param, caught.value.code) == ("messages[0].content", "string_above_max_length")
     assert "131073" in caught.value.message
+
+
+def test_text_and_images_keep_their_order() -> None:
+    parts = [{"type": "text", "text": "a"}, IMAGE, {"type": "text", "text": "b"}]
+    assert _messages({"role": "user", "content": parts}, facts=PARTS) == [{"role": "user", "content": parts}]

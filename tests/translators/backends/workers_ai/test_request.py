@@ -13,6 +13,7 @@ from translators.errors import ApiError
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "12345"}]}
 PROMPT: dict[str, Any] = {"model": "m", "prompt": "p"}
+_CALL = {"id": "c", "type": "function", "function": {"name": "a" * 15, "arguments": "b" * 15}}
 
 
 def _detail(exchange: Any, name: str) -> str:
@@ -64,11 +65,55 @@ def test_a_length_is_always_sent_since_the_backends_own_is_256() -> None:
     assert "256" in _detail(exchange, "max_tokens")
 
 
-def test_a_length_beyond_the_window_is_clamped() -> None:
+def test_a_length_beyond_the_window_is_clamped_to_what_the_prompt_leaves() -> None:
     exchange = translated(CHAT | {"max_completion_tokens": 10**6})
-    assert exchange.bodies[0]["max_tokens"] == 128_000
+    assert exchange.bodies[0]["max_tokens"] == 128_000 - 2
     assert exchange.fates()["max_completion_tokens"] == "clamped"
     assert translated(CHAT | {"max_tokens": 10**6}, facts=Facts()).bodies[0]["max_tokens"] == 10**6
+
+
+@pytest.mark.parametrize(
+    ("messages", "room"),
+    [
+        ([{"role": "user", "content": "a" * 300}], 900),
+        ([{"role": "user", "content": "你" * 300}], 700),
+        (
+            [
+                {"role": "assistant", "tool_calls": [_CALL]},
+                {"role": "tool", "tool_call_id": "c", "content": "b" * 30},
+            ],
+            1000 - 20,
+        ),
+        ([{"role": "user", "content": "a" * 9000}], 1),
+    ],
+)
+def test_the_default_leaves_the_prompt_its_room_in_the_window(messages: list[Any], room: int) -> None:
+    exchange = translated({"model": "m", "messages": messages}, facts=Facts(window=1000))
+    assert exchange.bodies[0]["max_tokens"] == min(250, room)
+    asked = translated({"model": "m", "messages": messages, "max_tokens": 5000}, facts=Facts(window=1000))
+    assert (asked.bodies[0]["max_tokens"], asked.fates()["max_tokens"]) == (room, "clamped")
+
+
+def test_tools_take_room_in_the_window_too() -> None:
+    tools = [{"type": "function", "function": {"name": "f", "description": "d" * 600}}]
+    body = translated(CHAT | {"tools": tools, "max_tokens": 5000}, facts=Facts(window=1000)).bodies[0]
+    assert body["max_tokens"] < 1000 - 200
+
+
+def test_a_seed_shared_by_several_choices_is_told() -> None:
+    exchange = translated(CHAT | {"seed": 7, "n": 2})
+    assert [body["seed"] for body in exchange.bodies] == [7, 8]
+    assert exchange.fates()["seed"] == "transformed"
+
+
+def test_what_messages_hold_beyond_the_common_request_is_told() -> None:
+    turn = {
+        "role": "assistant",
+        "audio": {"id": "a"},
+        "content": [{"type": "text", "text": "x", "cache_control": 1}],
+    }
+    exchange = translated({"model": "m", "messages": [turn]})
+    assert "left out: audio, cache_control" in _detail(exchange, "messages")
 
 
 def test_each_choice_is_a_call_with_a_seed_of_its_own() -> None:
@@ -111,12 +156,15 @@ def test_a_client_of_functions_gets_one_call_at_a_time_and_is_told() -> None:
     assert exchange.fates()["parallel_tool_calls"] == "emulated"
 
 
-@pytest.mark.parametrize(("body", "prompt_tokens"), [(CHAT, 2), (PROMPT | {"prompt": "123456789"}, 3)])
+@pytest.mark.parametrize(
+    ("body", "prompt_tokens"),
+    [(CHAT | {"messages": [{"role": "user", "content": "12345"}]}, 2), (PROMPT | {"prompt": "123456789"}, 3)],
+)
 def test_where_nobody_reports_the_prompt_is_counted_roughly(body: dict[str, Any], prompt_tokens: int) -> None:
     (call,) = translated(body).dialogue.first()
     reader = call.reader()
     reader.start(200, {"content-type": "text/event-stream"})
-    assert reader.feed(b"data: [DONE]\n\n") + reader.close() == [
+    assert reader.feed(b'data: {"response":""}\n\ndata: [DONE]\n\n') + reader.close() == [
         Finish(0, "stop"),
         Usage(prompt_tokens, 0, estimated=True),
     ]

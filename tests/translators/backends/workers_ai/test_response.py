@@ -83,7 +83,8 @@ def test_a_stream_that_lacks_done_is_whole_where_something_else_said_so(last: by
 
 
 def test_an_event_without_data_is_passed_over() -> None:
-    assert _stream(b"data:\n\ndata: [DONE]\n\n") == [Finish(0, "stop"), Usage(7, 0, estimated=True)]
+    body = b'data: {"response":""}\n\ndata:\n\ndata: [DONE]\n\n'
+    assert _stream(body) == [Finish(0, "stop"), Usage(7, 0, estimated=True)]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_an_event_that_is_too_long_ends_the_stream_behind_what_came() -> None:
     deltas = _stream(b'data: {"response":"a"}\n\n' + long)
     assert deltas[0] == Text(0, "a")
     assert "too long" in _failure(deltas).message
-    assert isinstance(_stream(b"data: [DONE]\n\n" + long)[-1], Usage)
+    assert isinstance(_stream(b'data: {"response":""}\n\ndata: [DONE]\n\n' + long)[-1], Usage)
 
 
 def test_a_whole_answer_that_is_too_long_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:

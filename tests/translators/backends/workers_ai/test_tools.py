@@ -177,3 +177,15 @@ def test_the_one_tool_is_required_by_its_name() -> None:
     exchange = translated(BASE | {"tools": TOOLS[:1], "tool_choice": "required"})
     assert exchange.bodies[0]["tool_choice"] == NAMED_F
     assert exchange.fates()["tool_choice"] == "transformed"
+
+
+def test_strictness_that_nobody_enforces_is_told() -> None:
+    function = {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {}}}
+    for strict, fate in ((True, "transformed"), (False, "kept")):
+        tool = {"type": "function", "function": {**function, "strict": strict}}
+        assert translated(BASE | {"tools": [tool]}).fates()["tools"] == fate
+
+
+def test_without_tools_there_is_nothing_to_emulate() -> None:
+    fates = translated(BASE | {"tool_choice": "none", "parallel_tool_calls": False}).fates()
+    assert (fates["tool_choice"], fates["parallel_tool_calls"]) == ("kept", "kept")

@@ -111,3 +111,18 @@ def test_a_broken_stream_ends_with_its_error_and_nothing_behind() -> None:
     raw = writer.stream([Text(0, "a"), Failed(bad_answer("broken"))])
     assert raw.endswith(b'"code":"bad_backend_answer"}}\n\n')
     assert writer.end() == b""
+
+
+def test_a_whole_answer_has_the_log_probabilities_of_all_its_pieces() -> None:
+    pieces = [msgspec.Raw(msgspec.json.encode({"content": [{"token": token}]})) for token in "ab"]
+    odd = msgspec.Raw(b"5")
+    deltas: list[Delta] = [
+        Text(0, "a", pieces[0]),
+        Text(0, "b", pieces[1]),
+        Text(0, "c", odd),
+        Finish(0, "stop"),
+    ]
+    (choice,) = _whole(_writer(), deltas)["choices"]
+    assert choice["logprobs"] == {"content": [{"token": "a"}, {"token": "b"}], "refusal": None}
+    (choice,) = _whole(_writer(), [Text(0, "a"), Finish(0, "stop")])["choices"]
+    assert choice["logprobs"] is None

@@ -1,0 +1,63 @@
+"""`/v1/models`: the list, and one model by its id, however the id is written in the path."""
+
+from urllib.parse import quote
+
+import pytest
+
+from gateway.app import load_catalogue
+from tests.gateway.conftest import Serve
+from tests.gateway.scripted import Backend
+from tests.gateway.served import MODEL, Served, backend_settings, route
+
+
+@pytest.fixture
+async def routed(serve: Serve, backend: Backend) -> Served:
+    return await serve(
+        backends={"b": backend_settings(backend.url)},
+        models={"small": route("b"), "team/small v2": route("b"), MODEL: route("b")},
+    )
+
+
+async def test_the_list_has_the_routes_first_and_then_the_catalogue_once(routed: Served) -> None:
+    answer = (await routed.client.get("/v1/models")).json()
+    assert answer["object"] == "list"
+    names = [each["id"] for each in answer["data"]]
+    assert names[:3] == ["small", "team/small v2", MODEL]
+    assert len(names) == len(set(names)) == 2 + len(load_catalogue().models)
+    for each in answer["data"]:
+        assert each["object"] == "model"
+        assert isinstance(each["created"], int)
+    assert answer["data"][0]["owned_by"] == "penstock"
+    assert answer["data"][2]["owned_by"] == "meta"
+
+
+@pytest.mark.parametrize("prefix", ["/v1/models/", "/models/", "/v1/v1/models/", "/v1/models//"])
+@pytest.mark.parametrize("quoted", [False, True])
+@pytest.mark.parametrize(
+    "name", ["small", "team/small v2", MODEL, "@cf/openai/gpt-oss-120b", "@hf/any/model-1"]
+)
+async def test_a_model_is_found_by_its_id(routed: Served, prefix: str, name: str, *, quoted: bool) -> None:
+    path = quote(name, safe="") if quoted else name.replace(" ", "%20")
+    answer = await routed.client.get(prefix + path)
+    assert (answer.status_code, answer.json()["id"]) == (200, name)
+    assert (await routed.client.get(f"{prefix}{path}/")).json() == answer.json()
+
+
+async def test_a_slash_before_the_id_may_be_quoted_as_well(routed: Served) -> None:
+    assert (await routed.client.get(f"/v1/models/%2F{quote(MODEL, safe='')}")).json()["id"] == MODEL
+
+
+@pytest.mark.parametrize(
+    "path", ["gpt-4", "@cf/one", "@cf/../x", "%40cf%2F..%2Fx", "a%0Ab", "%FF", "a/models/b", "@cf/a/b%3Fc"]
+)
+async def test_an_unknown_model_is_a_404(routed: Served, path: str) -> None:
+    answer = await routed.client.get(f"/v1/models/{path}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+    assert "\n" not in answer.json()["error"]["message"]
+
+
+async def test_a_model_tells_what_the_catalogue_knows(routed: Served) -> None:
+    model = (await routed.client.get(f"/v1/models/{MODEL}")).json()
+    facts = load_catalogue().models[MODEL]
+    assert model["context_length"] == facts.window
+    assert model["capabilities"] == sorted(facts.can)

@@ -1,0 +1,73 @@
+"""Canaries: neither the operator's key nor a backend's credential comes out anywhere."""
+
+import logging
+
+import pytest
+
+from gateway.app import build, routes_of
+from gateway.settings import Settings
+from tests.gateway.scripted import Backend, Call
+from tests.gateway.served import ACCOUNT, MASTER, TOKEN, Served, asks, backend_settings
+
+
+def _echoes(call: Call) -> None:
+    """A backend that tells all it knows, in its error."""
+    call.refuse(400, 5006, f"AiError: {call.headers['authorization']} {call.path} {ACCOUNT}")
+
+
+async def test_no_secret_is_in_any_answer_log_or_metric(
+    served: Served,
+    backend: Backend,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    said: list[str] = []
+    for reply in (
+        lambda call: call.result("Hi"),
+        lambda call: call.stream("Hi"),
+        lambda call: call.refuse(401, 10000, f"Authentication error {TOKEN}"),
+        _echoes,
+        Call.reset,
+        lambda call: call.whole(b"<html>"),
+        lambda call: call.json({"result": None}, 200, x_token=TOKEN, set_cookie=f"a={TOKEN}"),
+    ):
+        backend.reply = reply
+        for stream in (False, True):
+            answer = await served.chat(stream=stream)
+            said.append(f"{answer.headers} {answer.text}")
+    monkeypatch.setattr("gateway.dispatch.translate_for", _fails)
+    said.append((await served.chat()).text)
+    monkeypatch.undo()
+    for path in ("/metrics", "/v1/models", "/nothing", "/healthz"):
+        answer = await served.client.get(path)
+        said.append(f"{answer.headers} {answer.text}")
+    said.append((await served.client.post("/v1/translate", json=asks())).text)
+    out, err = capsys.readouterr()
+    told = {"answers": "".join(said), "stdout": out, "stderr": err, "logs": _ours(caplog)}
+    caplog.clear()
+    for place, text in told.items():
+        for secret in (MASTER, TOKEN, ACCOUNT):
+            assert secret not in text, place
+    assert told["stdout"].count("\n") == len(said)
+
+
+def _fails(*_arguments: object) -> None:
+    raise RuntimeError("a mistake of ours")
+
+
+def _ours(caplog: pytest.LogCaptureFixture) -> str:
+    """All that the process logged but for the test's own client."""
+    records = [each for each in caplog.records if not each.name.startswith(("httpx", "httpcore"))]
+    assert records
+    return "\n".join(logging.Formatter().format(each) for each in records)
+
+
+def test_no_secret_is_in_a_repr() -> None:
+    settings = Settings.model_validate(
+        {"backends": {"b": backend_settings("http://127.0.0.1:1")}, "keys": {"master": MASTER}}
+    )
+    shown = f"{settings!r} {build(settings, MASTER)!r} {routes_of(settings)!r}"
+    assert MASTER not in shown
+    assert TOKEN not in shown
