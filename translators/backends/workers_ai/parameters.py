@@ -184,26 +184,6 @@ OPENAI: Final[Mapping[str, Rule]] = {
     "functions": _drop(_NO_PLACE),
 }
 
-_NO_PLACE: Final = "the model's schema has no place for it"
-
-# What models with OpenAI's own schema treat otherwise.
-OPENAI: Final[Mapping[str, Rule]] = {
-    **LEGACY,
-    "temperature": _number(0, 2),
-    "top_p": _number(0, 1),
-    "top_k": _integer(1, 1000),  # not in the schema, taken by the engines behind it
-    "frequency_penalty": _number(-2, 2),
-    "presence_penalty": _number(-2, 2),
-    "logit_bias": _keep,
-    "logprobs": _keep,
-    "top_logprobs": _keep,
-    "user": _keep,
-    "chat_template_kwargs": _keep_object,
-    "lora": _drop(_NO_PLACE),
-    "raw": _drop(_NO_PLACE, False),
-    "functions": _drop(_NO_PLACE),
-}
-
 _ONLY_WITH_PROMPT: Final = frozenset({"raw"})
 _ONLY_WITH_MESSAGES: Final = frozenset({"functions"})
 
