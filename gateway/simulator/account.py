@@ -21,6 +21,7 @@ from gateway.simulator import (
     legacy,
     models,
     responses,
+    strict,
     validator,
 )
 from gateway.simulator.faults import Fault
@@ -109,7 +110,7 @@ class Account:
 
     def _generate(self, model: Model, sent: dict[str, Any], fault: Fault | None, request_id: str) -> Answer:
         form = _form(model, sent)
-        body = responses.as_chat(sent) if form == "input" else sent
+        body = responses.as_chat(sent) if form == "input" else model.understood(sent)
         asked = conversation.read(body, as_prompt=form == "prompt", unless_told=composition.defaults(model))
         asked = composition.fitted(model, body, asked, self._vocabulary)
         same = {key: value for key, value in sent.items() if key != "stream"}
@@ -145,7 +146,9 @@ def _form(model: Model, body: Mapping[str, Any]) -> str:
         prompt_form = model.input["oneOf"][0]
         is_prompt = "prompt" in body and validator.refusal(prompt_form, body) is None
         return "prompt" if is_prompt else "messages"
-    return next(form for form in ("messages", "prompt", "input") if body.get(form) is not None)
+    prompt, messages, *more = model.input["anyOf"]
+    forms = zip(("messages", "prompt", "input"), (messages, prompt, *more), strict=False)
+    return next(name for name, form in forms if strict.refusal(form, body) is None)
 
 
 def _spelled(generations: tuple[Generation, ...], wire: Wire, form: str, *, is_streamed: bool) -> Answer:

@@ -15,6 +15,8 @@ _TEMPLATE_TURN = re.compile(
     re.DOTALL,
 )
 
+_MOST_TOKENS = 10**12  # more than any window
+
 ToolChoice = Literal["auto", "none", "required"]
 
 
@@ -83,7 +85,7 @@ def read(body: Mapping[str, Any], *, as_prompt: bool, unless_told: Defaults) -> 
         raw=raw,
         image=_image_size(body.get("image")) or _shown_size(body.get("messages")),
         # The schema sets no bounds; what a live model makes of zero or less is not known.
-        max_tokens=max(1, int(most)),
+        max_tokens=max(1, min(int(most), _MOST_TOKENS)),
         stops=_stops(body.get("stop")),
         temperature=_temperature(body.get("temperature"), unless_told),
         overhead=tuple(f"{tool.name} {tool.description} {tool.parameters}" for tool in tools),

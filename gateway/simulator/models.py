@@ -29,6 +29,9 @@ _WITHOUT_JSON_MODE: Final = (
     "qwq-32b",
     "llama-3.1-8b-instruct-fast",
 )
+# Nor does any documentation say that these obey it.
+_IGNORES_FORMAT: Final = ("mistral-small-3.1", "qwq-32b")
+_OPENAI_ALONE: Final = frozenset({"n", "logprobs", "top_logprobs", "max_completion_tokens"})
 _GUIDED_JSON: Final = ("mistral-small-3.1", "qwq-32b", "llama-4-scout")
 # Reasoning effort: what a model takes another name for (documentation comments of the generated types).
 _EFFORT_ALIASES: Final[Mapping[str, Mapping[str, str]]] = {
@@ -109,6 +112,15 @@ class Model:
         """Say why a body is refused; None when it is not."""
         check = strict.refusal if self.speaks_openai else validator.refusal
         return check(self.input, body)
+
+    def understood(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Leave out what the model's schema lets through and the model does not look at."""
+        ignored = set() if self.speaks_openai else set(_OPENAI_ALONE)
+        if self.is_any_of(_IGNORES_FORMAT):
+            ignored.add("response_format")
+        if not self.is_any_of(_GUIDED_JSON):
+            ignored.add("guided_json")
+        return {key: value for key, value in body.items() if key not in ignored}
 
     def output(self) -> Schema:
         """State what an answer looks like."""

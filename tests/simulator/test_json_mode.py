@@ -92,3 +92,11 @@ async def test_llama_guard_gives_a_verdict(result_of: ResultOf, asked: str, text
     judged = await result_of(guard, asked, response_format={"type": "json_object"})
     categories = text.partition("\n")[2].split(",") if "\n" in text else []
     assert judged["response"] == {"safe": text == "safe", "categories": categories}
+
+
+async def test_models_that_know_no_json_mode_ignore_it(result_of: ResultOf) -> None:
+    asked = {"response_format": {"type": "json_object"}, "guided_json": SCHEMA}
+    assert isinstance((await result_of("@cf/qwen/qwq-32b", "Plan", **asked))["response"], dict)
+    del asked["guided_json"]
+    result = await result_of("@cf/mistralai/mistral-small-3.1-24b-instruct", "count to 3", **asked)
+    assert result["response"] == "1, 2, 3."
