@@ -24,6 +24,7 @@ from translators.filters import Filter
 from translators.filters.custom_calls import CustomCalls
 from translators.filters.one_call import OneCall
 from translators.filters.stop import Stop
+from translators.filters.think import Think
 from translators.report import Fate, Report
 
 # A segment of dots would climb out of the account's path with the operator's token.
@@ -61,7 +62,7 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
         )
         for choice, body in enumerate(_bodies(chat, fields, facts, report))
     )
-    return OneRound(calls, _filters(chat, len(calls)), chat.choices)
+    return OneRound(calls, _filters(chat, facts, len(calls)), chat.choices)
 
 
 def _fields(chat: ChatRequest, facts: Facts, report: Report) -> dict[str, Any]:
@@ -172,8 +173,10 @@ def _seeded(body: dict[str, Any], choice: int) -> dict[str, Any]:
     return body
 
 
-def _filters(chat: ChatRequest, choices: int) -> tuple[Filter, ...]:
+def _filters(chat: ChatRequest, facts: Facts, choices: int) -> tuple[Filter, ...]:
     filters: list[Filter] = []
+    if "reasoning" in facts.can and not facts.speaks_openai:
+        filters.append(Think())
     if not chat.parallel_calls:
         filters.append(OneCall())
     custom = offered_custom_names(chat.tools)
