@@ -7,8 +7,6 @@ with legacy input by one that says `stop_reason` and `prompt_logprobs`.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
-
 from gateway.simulator.chances import logprob
 from gateway.simulator.model import Generation
 from gateway.simulator.wire import Wire
@@ -73,7 +71,7 @@ def _choice(index: int, generation: Generation, wire: Wire) -> dict[str, Any]:
         {
             "id": wire.call_id(index, at, call.name),
             "type": "function",
-            "function": {"name": call.name, "arguments": msgspec.json.encode(call.arguments).decode()},
+            "function": {"name": call.name, "arguments": wire.arguments(call)},
         }
         for at, call in enumerate(generation.calls)
     ]

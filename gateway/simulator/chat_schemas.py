@@ -1,7 +1,8 @@
 """The schemas of the OpenAI family as data: Chat Completions and a prompt in, for gpt-oss Responses as well.
 
 From Cloudflare's generated types (`ChatCompletionsInput`); bounds where its parameter pages name them. That
-such a model also takes `prompt` is documented for gpt-oss and inferred for the others.
+such a model also takes `prompt` is documented for gpt-oss. For the others it is inferred: the types have such
+a form, and captured refusals begin with a list of forms.
 """
 
 from typing import Any

@@ -10,8 +10,6 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
 from gateway.simulator import chat
 from gateway.simulator.model import Generation
 from gateway.simulator.tools import ToolCall
@@ -65,7 +63,7 @@ def _fragments(
     call_id: str, at: int, call: ToolCall, wire: Wire, chance: random.Random
 ) -> Iterator[dict[str, Any]]:
     """Write one call: its name, then its arguments in pieces."""
-    written = msgspec.json.encode(call.arguments).decode()
+    written = wire.arguments(call)
     named = {"function": {"arguments": "", "name": call.name}, "id": call_id, "index": at, "type": "function"}
     yield {"content": None, "tool_calls": [named]}
     nulls: dict[str, Any] = {} if chat.has_legacy_input(wire) else {"id": None}

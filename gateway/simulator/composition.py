@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from gateway.simulator import arguments, guard, speech, thinking
+from gateway.simulator import arguments, guard, instructions, speech, thinking
 from gateway.simulator.clues import Clues
 from gateway.simulator.conversation import Conversation, Defaults
 from gateway.simulator.model import Generation, count_prompt
@@ -50,24 +50,34 @@ def compose(
     generations = []
     for variant in range(first, first + asked.choices):
         thinks = thinking.thoughts(asked)
-        says = _says(model, asked, variant)
+        says = _says(model, asked, variant, faults)
         if not is_apart and asked.effort != "none" and asked.schema is None:
             says, thinks = _beginning_with(thinks, says), iter(())
         generations.append(Generation(asked, vocabulary, says, thinks, faults))
     return tuple(generations)
 
 
-def _says(model: Model, asked: Conversation, variant: int) -> Iterable[str]:
+def _says(model: Model, asked: Conversation, variant: int, faults: frozenset[str]) -> Iterable[str]:
     if model.family == "legacy_guard":
         return [guard.verdict(guard.categories(asked))]
     spoken = speech.speak(asked, variant)
-    if asked.schema is None:
+    schema = instructions.schema_in(asked) if asked.schema is None else asked.schema
+    if schema is None:
         return spoken
-    if asked.schema:
-        value = arguments.invent_value(asked.schema, Clues(asked.asked))
+    if schema:
+        value = arguments.invent_value(schema, Clues(asked.asked))
     else:
         value = {"answer": "".join(itertools.islice(spoken, asked.max_tokens))}
-    return [json.dumps(value, ensure_ascii=False)]
+    return [_written(value, asked, faults)]
+
+
+def _written(value: Any, asked: Conversation, faults: frozenset[str]) -> str:
+    """Write JSON, flawed where asked for; a flaw is mended once the model has seen its own attempt."""
+    text = json.dumps(value, ensure_ascii=False)
+    if "fenced-json" in faults:
+        return f"Here it is:\n```json\n{text}\n```"
+    is_first = all(turn.role != "assistant" for turn in asked.turns)
+    return text[:-1] if "broken-json" in faults and is_first else text
 
 
 def _beginning_with(thinks: Iterator[str], says: Iterable[str]) -> Iterator[str]:

@@ -39,6 +39,12 @@ MENU: Final[dict[str, Kind]] = {
     "numeric-response": Kind("a text that is a number is sent as a number"),
     "object-response": Kind("the text stands inside an object"),
     "string-arguments": Kind("a call's arguments are a string in the legacy form"),
+    "slipped-arguments": Kind(
+        "a call's arguments are strings where the tool wants something else", like=_GLM
+    ),
+    "broken-arguments": Kind("a call's arguments are not quite JSON", like=_GLM),
+    "fenced-json": Kind("JSON stands in a code fence, after a sentence", like=_GLM),
+    "broken-json": Kind("JSON lacks its end, until the model is shown its attempt", like=_GLM),
     "duplicate-ids": Kind("calls have the same ids in every turn", like="@cf/moonshotai/kimi-k2.6"),
     "leaked-call": Kind("a call stands as JSON in the text", like=_GPT_OSS),
     "null-content": Kind("thinking has used up the answer", like=_GLM),

@@ -5,14 +5,10 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from gateway.simulator import edge, guard
 from gateway.simulator.model import Generation
 from gateway.simulator.tools import ToolCall
 from gateway.simulator.wire import DONE, Wire, event, padding
-
-_encode = msgspec.json.encode
 
 
 def whole(generation: Generation, wire: Wire) -> dict[str, Any] | edge.Refusal:
@@ -46,7 +42,10 @@ def _spelled(text: str, wire: Wire) -> Any:
 
 
 def _arguments(call: ToolCall, wire: Wire) -> Any:
-    return _encode(call.arguments).decode() if "string-arguments" in wire.faults else call.arguments
+    written = wire.arguments(call)
+    if wire.faults & {"string-arguments", "broken-arguments"}:
+        return written
+    return json.loads(written)
 
 
 def events(generation: Generation, wire: Wire) -> Iterator[bytes]:
@@ -77,7 +76,7 @@ def _response(piece: str, wire: Wire) -> str | int:
 
 def _call_events(index: int, call: ToolCall, wire: Wire, chance: random.Random) -> Iterator[dict[str, Any]]:
     """Write one call in OpenAI's nested form; often its first event holds all arguments already."""
-    written = _encode(call.arguments).decode()
+    written = wire.arguments(call)
     cut = len(written) if chance.random() < 0.5 else 0
     function = {"name": call.name, "arguments": written[:cut]}
     yield {"id": wire.call_id(0, index, call.name), "type": "function", "index": index, "function": function}

@@ -6,8 +6,6 @@ Whole answers only, as documented: such a model does not stream Responses.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
-
 from gateway.simulator.model import Generation
 from gateway.simulator.wire import Wire
 
@@ -85,7 +83,7 @@ def _items(generation: Generation, wire: Wire) -> Iterator[dict[str, Any]]:
             "id": f"fc_{mark}_{index}",
             "call_id": wire.call_id(0, index, call.name),
             "name": call.name,
-            "arguments": msgspec.json.encode(call.arguments).decode(),
+            "arguments": wire.arguments(call),
             "status": "completed",
         }
     if text or not generation.calls:

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.simulator.model import Generation
 from gateway.simulator.models import Model
+from gateway.simulator.tools import ToolCall
 
 # Captured streams pad each event with a prefix of this alphabet (no c, q, w), repeated; why is not said.
 _PADDING = "abdefghijklmnoprstuvxyz1234567890" * 2
@@ -43,6 +44,14 @@ class Wire:
         seed = self.fingerprint + (choice * 1000 + index).to_bytes(4, "big")
         return f"call_{hashlib.blake2b(seed, digest_size=12).hexdigest()}"
 
+    def arguments(self, call: ToolCall) -> str:
+        """Write a call's arguments, with the slips of a careless model where asked for."""
+        stated = call.arguments
+        if "slipped-arguments" in self.faults:
+            stated = {name: _slipped(value) for name, value in stated.items()}
+        text = msgspec.json.encode(stated).decode()
+        return f"{text[:-1]},}}" if "broken-arguments" in self.faults else text
+
     def usage(self, generations: Sequence[Generation]) -> dict[str, Any]:
         """State the cost so far; neurons by the price table, to four places (inferred)."""
         prompt = generations[0].prompt_tokens
@@ -54,6 +63,11 @@ class Wire:
             "total_tokens": prompt + completion,
             "neurons": round(neurons, 4),
         }
+
+
+def _slipped(value: Any) -> Any:
+    """Make a string of what ought to be something else."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def event(payload: Mapping[str, Any]) -> bytes:

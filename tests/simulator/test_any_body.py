@@ -11,16 +11,20 @@ from hypothesis import strategies as st
 from gateway.simulator import edge
 from gateway.simulator.account import Account
 from gateway.simulator.models import models
+from gateway.simulator.words import listed
 
 ACCOUNT = Account(lambda: 0.0)
 FAULTS = ("leaked-call", "null-content", "object-response", "json-for-stream")
 NAMES = [*models(), *(f"@cf/simulator/{name}" for name in FAULTS)]
-KEYS = (
-    """messages prompt input tools tool_choice role content type text function name arguments tool_calls id
-    tool_call_id image_url url response_format json_schema schema properties required n stop temperature
-    logprobs top_logprobs image raw max_completion_tokens reasoning_effort chat_template_kwargs
-    enable_thinking guided_json instructions reasoning format effort output call_id allowed_tools mode"""
-).split()
+KEYS = sorted(
+    listed(
+        """messages prompt input tools tool_choice role content type text function name arguments tool_calls
+        id tool_call_id image_url url response_format json_schema schema properties required n stop
+        temperature logprobs top_logprobs image raw max_completion_tokens reasoning_effort guided_json
+        chat_template_kwargs enable_thinking instructions reasoning format effort output call_id
+        allowed_tools mode"""
+    )
+)
 LEAVES = st.sampled_from([None, True, False, 0, 1, -1, 2.5, 1e308, 129, "", "x", "none", "required", "any"])
 VALUES = st.recursive(
     LEAVES,

@@ -260,3 +260,38 @@ def serve(
         await simulator(scope, requests.get, send)
 
     return asyncio.create_task(call()), requests
+
+
+ADD = {
+    "type": "function",
+    "function": {
+        "name": "add_numbers",
+        "parameters": {
+            "type": "object",
+            "properties": {"a": {"type": "integer"}, "of": {"type": "array", "items": {"type": "integer"}}},
+            "required": ["a", "of"],
+        },
+    },
+}
+
+
+async def test_arguments_can_be_of_the_wrong_type(result_of: ResultOf, client: httpx.AsyncClient) -> None:
+    result = await result_of("@cf/simulator/slipped-arguments", "add numbers 2 and 3", tools=[ADD])
+    [call] = result["choices"][0]["message"]["tool_calls"]
+    assert json.loads(call["function"]["arguments"]) == {"a": "2", "of": "[3]"}
+    chosen = {"x-simulator-fault": "slipped-arguments"}
+    answer = await client.post(
+        f"/run/{SEED}", json=asking("add numbers 2 and 3", tools=[ADD]), headers=chosen
+    )
+    assert answer.json()["result"]["tool_calls"][0]["arguments"] == {"a": "2", "of": "[3]"}
+
+
+async def test_arguments_can_be_not_quite_json(result_of: ResultOf, events_of: EventsOf) -> None:
+    name = "@cf/simulator/broken-arguments"
+    result = await result_of(name, "Weather in Paris?", tools=[WEATHER])
+    written = result["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
+    assert written == '{"city":"Paris",}'
+    events = await events_of(name, "Weather in Paris?", tools=[WEATHER])
+    deltas = [event["choices"][0]["delta"] for event in events if "choices" in event]
+    fragments = [call["function"]["arguments"] for delta in deltas for call in delta.get("tool_calls", [])]
+    assert "".join(fragments) == written

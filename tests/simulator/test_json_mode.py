@@ -8,6 +8,7 @@ import httpx
 import jsonschema_rs
 import pytest
 
+SEED = "@cf/meta/llama-3.1-8b-instruct-fast"
 LEGACY = "@cf/meta/llama-3.3-70b-instruct-fp8-fast"
 GLM = "@cf/zai-org/glm-4.7-flash"
 SCHEMA: dict[str, Any] = {
@@ -100,3 +101,43 @@ async def test_models_that_know_no_json_mode_ignore_it(result_of: ResultOf) -> N
     del asked["guided_json"]
     result = await result_of("@cf/mistralai/mistral-small-3.1-24b-instruct", "count to 3", **asked)
     assert result["response"] == "1, 2, 3."
+
+
+@pytest.mark.parametrize("role", ["system", "user"])
+@pytest.mark.parametrize("model", ["@cf/qwen/qwq-32b", GLM])
+async def test_an_instruction_in_words_is_obeyed(result_of: ResultOf, role: str, model: str) -> None:
+    instruction = f"Answer with nothing but JSON that satisfies this schema: {json.dumps(SCHEMA)}"
+    messages = [{"role": role, "content": instruction}, {"role": "user", "content": "Plan it for Anna"}]
+    result = await result_of(model, {"messages": messages})
+    text = result["response"] if "response" in result else result["choices"][0]["message"]["content"]
+    assert isinstance(text, str)
+    jsonschema_rs.validate(SCHEMA, json.loads(text.rpartition("</think>")[2]))
+
+
+@pytest.mark.parametrize("said", ["Reply in JSON only.", "Return JSON like {this}, {} or {'that'}"])
+async def test_an_instruction_without_a_schema_wants_an_object(result_of: ResultOf, said: str) -> None:
+    messages = [{"role": "system", "content": said}, {"role": "user", "content": "count to 3"}]
+    result = await result_of(SEED, {"messages": messages})
+    assert result["response"] == '{"answer": "1, 2, 3."}'
+
+
+async def test_talk_of_json_is_no_instruction(result_of: ResultOf) -> None:
+    assert "JSON" in (await result_of(SEED, "What is JSON?"))["response"]
+
+
+async def test_json_can_stand_in_a_fence(result_of: ResultOf) -> None:
+    [choice] = (await result_of("@cf/simulator/fenced-json", "Plan", response_format=BARE))["choices"]
+    before, _, fenced = choice["message"]["content"].partition("```json\n")
+    assert before
+    jsonschema_rs.validate(SCHEMA, json.loads(fenced.removesuffix("\n```")))
+
+
+async def test_broken_json_is_mended_when_the_model_sees_it(result_of: ResultOf) -> None:
+    name, asked = "@cf/simulator/broken-json", {"role": "user", "content": "Plan"}
+    [choice] = (await result_of(name, {"messages": [asked]}, response_format=BARE))["choices"]
+    attempt = choice["message"]["content"]
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(attempt)
+    again = [asked, {"role": "assistant", "content": attempt}, {"role": "user", "content": "Repair it"}]
+    [choice] = (await result_of(name, {"messages": again}, response_format=BARE))["choices"]
+    jsonschema_rs.validate(SCHEMA, json.loads(choice["message"]["content"]))
