@@ -10,8 +10,8 @@ request the same way every time.
     validator     checks a body as Workers AI does and words the refusal; `ecmascript` prints values
     strict        checks bodies of the OpenAI family, as far as is known
     conversation  what a request asks for, freed from its wire form
-    composition   from a conversation to answers: `thinking`, then a verdict of `guard`, JSON (if need be by
-                  `instructions`), or `speech`
+    composition   from a conversation to answers: `thinking`, then a verdict of `guard`, JSON, or `speech`;
+                  `instructions` finds JSON mode and tools where words ask for them
     model         an answer while it is produced, with exact counts, by
       tools         which tools are asked for
       arguments     what to pass them, by `plain` (their schemas) and `clues` (the sentence), from

@@ -111,6 +111,8 @@ class Account:
     def _generate(self, model: Model, sent: dict[str, Any], fault: Fault | None, request_id: str) -> Answer:
         form = _form(model, sent)
         body = responses.as_chat(sent) if form == "input" else model.understood(sent)
+        if fault and fault.name == "ignored-tools":
+            body = {key: value for key, value in body.items() if key not in ("tools", "tool_choice")}
         asked = conversation.read(body, as_prompt=form == "prompt", unless_told=composition.defaults(model))
         asked = composition.fitted(model, body, asked, self._vocabulary)
         same = {key: value for key, value in sent.items() if key != "stream"}

@@ -26,9 +26,11 @@ def defaults(model: Model) -> Defaults:
 def fitted(
     model: Model, body: Mapping[str, Any], asked: Conversation, vocabulary: Vocabulary
 ) -> Conversation:
-    """Settle what the model makes of a conversation: thinking, room for the answer, and `required`."""
+    """Settle what the model makes of a conversation: thinking, tools, room for the answer."""
     if not asked.is_completion:
         asked = replace(asked, effort=thinking.effort(model, body))
+    if not asked.tools and model.family != "legacy_guard":
+        asked = instructions.with_prompted_tools(asked)
     if asked.choice == "required" and model.is_any_of(_TAKES_ADVICE):
         asked = replace(asked, choice="auto")
     is_told = body.get("max_completion_tokens") or body.get("max_tokens")
@@ -61,7 +63,9 @@ def _says(model: Model, asked: Conversation, variant: int, faults: frozenset[str
     if model.family == "legacy_guard":
         return [guard.verdict(guard.categories(asked))]
     spoken = speech.speak(asked, variant)
-    schema = instructions.schema_in(asked) if asked.schema is None else asked.schema
+    schema = asked.schema
+    if schema is None and asked.call_form is None:  # how to call tools is no wish for JSON
+        schema = instructions.schema_in(asked)
     if schema is None:
         return spoken
     if schema:

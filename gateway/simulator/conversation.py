@@ -53,6 +53,7 @@ class Conversation:
     tools: tuple[Tool, ...] = ()
     choice: ToolChoice = "auto"
     forced: Tool | None = None
+    call_form: str | None = None  # how a call is written where tools stand in the instructions alone
     raw: bool = False  # no chat template: the prompt is continued
     image: int | None = None  # size of the image, in bytes or characters
     max_tokens: int = 256

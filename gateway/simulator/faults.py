@@ -45,6 +45,7 @@ MENU: Final[dict[str, Kind]] = {
     "broken-arguments": Kind("a call's arguments are not quite JSON", like=_GLM),
     "fenced-json": Kind("JSON stands in a code fence, after a sentence", like=_GLM),
     "broken-json": Kind("JSON lacks its end, until the model is shown its attempt", like=_GLM),
+    "ignored-tools": Kind("`tools` is not looked at, as by a model without function calling"),
     "duplicate-ids": Kind("calls have the same ids in every turn", like="@cf/moonshotai/kimi-k2.6"),
     "leaked-call": Kind("a call stands as JSON in the text", like=_GPT_OSS),
     "null-content": Kind("thinking has used up the answer", like=_GLM),

@@ -16,6 +16,8 @@ from gateway.simulator.vocabulary import Vocabulary
 # Tokens that the chat template puts around each message and in front of the answer (Llama 3: header, role,
 # header end, blank line, end of turn).
 _PER_TURN, _PER_ANSWER = 5, 4
+# How a model writes a call: Llama 3 in a form of its own, which nobody sees, others where it leaks.
+_SPOKEN, _LEAKED = '{"name": %s, "parameters": %s}', '{"name": %s, "arguments": %s}'
 _PER_IMAGE = 576  # of a picture; what the live engine counts is not known
 
 
@@ -50,9 +52,10 @@ class Generation:
         self._thoughts = list(itertools.islice(thought, conversation.max_tokens))
         self.reasoning_tokens = len(self._thoughts)
         self.calls = () if self._is_silent else tools.calls(conversation)
-        self._call_text = "".join(_written(call, leaked="leaked-call" in faults) for call in self.calls)
+        form = _LEAKED if "leaked-call" in faults else conversation.call_form
+        self._call_text = "".join(_written(call, form or _SPOKEN) for call in self.calls)
         room = conversation.max_tokens - self.reasoning_tokens
-        if "leaked-call" in faults or vocabulary.count([self._call_text]) > room:
+        if form or vocabulary.count([self._call_text]) > room:
             self.calls = ()  # a call cut short cannot be read back and stays text (inferred)
 
     @property
@@ -105,7 +108,6 @@ class Generation:
         yield from filter(None, [held])
 
 
-def _written(call: ToolCall, *, leaked: bool) -> str:
-    """Write a call as the model does (Llama 3: `name` and `parameters`), or as it shows when it leaks."""
-    named = "arguments" if leaked else "parameters"
-    return json.dumps({"name": call.name, named: call.arguments}, ensure_ascii=False)
+def _written(call: ToolCall, form: str) -> str:
+    name, arguments = (json.dumps(part, ensure_ascii=False) for part in (call.name, call.arguments))
+    return form % (name, arguments)
