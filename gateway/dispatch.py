@@ -17,19 +17,18 @@ from typing import Final
 
 from gateway.deadlines import Phase, Watch
 from gateway.errors import broken_off, too_late, unreachable
-from gateway.exchange import Exchange
+from gateway.exchange import Batch, Exchange
 from gateway.metrics import Metrics
 from gateway.routing import Plan, Target
 from gateway.translation import translate_for
 from gateway.upstream import Upstream, UpstreamError
 from translators.call import AnswerReader, BackendCall
 from translators.chat import ChatRequest
-from translators.deltas import Delta, Failed, Usage
+from translators.deltas import Failed, Usage
 from translators.dialogue import Dialogue
 from translators.errors import ApiError
 from translators.report import header
 
-Batch = list[Delta]
 Batches = AsyncGenerator[Batch, None]
 _Queue = asyncio.Queue[tuple[int, Batch | Exception]]
 
