@@ -226,7 +226,7 @@ def _innermost(message: object) -> str:
         return text
     try:
         engine: Any = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError):
         return ""
     nested = engine.get("error")
     inner = (nested if isinstance(nested, dict) else engine).get("message")
