@@ -1,15 +1,15 @@
 """Penstock: an OpenAI-compatible gateway for Cloudflare Workers AI. This is the map of the house.
 
-A request's way: `app` has the table of endpoints; `api/raw` is the adapter under each of them, from ASGI
-to an answer; `pipeline` tells the story of an exchange; `dispatch` drives the backend's calls and `relay`
-carries the answer to the client. What the words mean is translated in the package `translators`, which
-does no I/O; everything that does is here.
+A request's way: `app` has the table of endpoints; `api/raw` is the adapter under each of them, on the
+messages of `api/wire`; `pipeline` tells the story of an exchange; `dispatch` drives the backend's calls
+and `relay` carries the answer to the client. What the words mean is translated in the package
+`translators`, which does no I/O; everything that does is here.
 
 Rooms from the top down; each imports only from lines below its own:
 
     cli             the penstock command, and the server's process
     app             builds the application, one table of endpoints
-    api/            raw (the adapter), conversations, models, operations
+    api/            raw (the adapter), wire (ASGI in and out), conversations, models, operations, nowhere
     pipeline        the stages of one exchange, in order
     dispatch relay  the backend's calls, with failover; the client's answer, with honest endings
     translation     a request translated for its target, and the same explained

@@ -21,8 +21,7 @@ from gateway.keys import Keys
 from gateway.metrics import Metrics
 from gateway.pipeline import Gateway
 from gateway.routing import Routes
-from gateway.settings import Settings, WorkersAIBackend
-from gateway.settings.shape import Deadlines
+from gateway.settings import Deadlines, Settings, WorkersAIBackend
 from gateway.upstream import Upstream
 from translators.backends import workers_ai
 from translators.backends.workers_ai.catalogue import Catalogue, read_catalogue

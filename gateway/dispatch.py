@@ -17,19 +17,18 @@ from typing import Final
 
 from gateway.deadlines import Phase, Watch
 from gateway.errors import broken_off, too_late, unreachable
-from gateway.exchange import Exchange
+from gateway.exchange import Batch, Exchange
 from gateway.metrics import Metrics
 from gateway.routing import Plan, Target
 from gateway.translation import translate_for
 from gateway.upstream import Upstream, UpstreamError
 from translators.call import AnswerReader, BackendCall
 from translators.chat import ChatRequest
-from translators.deltas import Delta, Failed, Usage
+from translators.deltas import Failed, Usage
 from translators.dialogue import Dialogue
 from translators.errors import ApiError
 from translators.report import header
 
-Batch = list[Delta]
 Batches = AsyncGenerator[Batch, None]
 _Queue = asyncio.Queue[tuple[int, Batch | Exception]]
 
@@ -140,7 +139,7 @@ class _Round:
         return batch
 
     async def _one(self, call: BackendCall) -> Batches:
-        async with aclosing(self._attempt(call, self.open[0])) as batches:
+        async with aclosing(self._attempt(call, self.open[0], self.watch)) as batches:
             async for batch in batches:
                 yield self._take(0, batch)
                 if self.dialogue.satisfied:
@@ -150,12 +149,14 @@ class _Round:
         """Several calls at once, each in a task, their batches in the order in which they come."""
         queue: _Queue = asyncio.Queue(_AHEAD)
         tasks = [asyncio.create_task(self._pump(number, call, queue)) for number, call in enumerate(calls)]
+        self.watch.wait_for("first_byte")
         try:
             while self.open:
                 number, batch = await queue.get()
                 if isinstance(batch, Exception):
                     raise batch
                 yield self._take(number, batch)
+                self.watch.wait_for("gap")
         except asyncio.CancelledError:
             phase = self.watch.take_expired()
             if phase is None:
@@ -167,20 +168,26 @@ class _Round:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _pump(self, number: int, call: BackendCall, queue: _Queue) -> None:
+        # The watch is not this task's: while the client is written to, the exchange waits for the client.
         try:
-            async with aclosing(self._attempt(call, self.open[number])) as batches:
+            async with aclosing(self._attempt(call, self.open[number], None)) as batches:
                 async for batch in batches:
-                    if batch:
-                        await queue.put((number, batch))
+                    await queue.put((number, batch))
         except Exception as error:  # noqa: BLE001 - raised again where the batches are awaited
             await queue.put((number, error))
 
-    async def _attempt(self, call: BackendCall, reader: AnswerReader) -> Batches:
-        """One call to the backend; every attempt has one outcome in the metrics."""
+    async def _attempt(self, call: BackendCall, reader: AnswerReader, watch: Watch | None) -> Batches:
+        """One call to the backend; every attempt has one outcome in the metrics.
+
+        Args:
+            call: What to send.
+            reader: Reads the answer.
+            watch: Told what is being waited for, where this task is the one that it watches.
+        """
         self.exchange.attempts += 1
         outcome = "cancelled"
         try:
-            async with aclosing(self._read(call, reader)) as batches:
+            async with aclosing(self._read(call, reader, watch)) as batches:
                 async for batch in batches:
                     if batch and not isinstance(batch[0], Failed):
                         self.begun = True
@@ -196,7 +203,7 @@ class _Round:
                 self.dispatch.metrics.deadline("connect")
             yield [Failed(_transport_error(error))]
         except asyncio.CancelledError:
-            phase = self.watch.take_expired() if self.watch.task is asyncio.current_task() else None
+            phase = watch.take_expired() if watch else None
             if phase is None:
                 raise
             outcome = "timeout"
@@ -206,15 +213,16 @@ class _Round:
                 outcome = "ok"
             self.dispatch.metrics.attempt(self.target.backend, outcome)
 
-    async def _read(self, call: BackendCall, reader: AnswerReader) -> Batches:
-        self.watch.wait_for("first_byte")
+    async def _read(self, call: BackendCall, reader: AnswerReader, watch: Watch | None) -> Batches:
+        """A batch for each read, be it empty: that is a sign of life as well."""
+        if watch:
+            watch.wait_for("first_byte")
         async with self.dispatch.upstreams[self.target.backend].send(call) as answer:
             reader.start(answer.status, answer.headers)
             while data := await answer.read():
-                batch = reader.feed(data)
-                if batch:
-                    yield batch
-                self.watch.wait_for("gap")
+                yield reader.feed(data)
+                if watch:
+                    watch.wait_for("gap")
             yield reader.close()
 
     def _late(self, phase: Phase) -> Failed:

@@ -10,9 +10,12 @@ from time import monotonic, time
 from typing import Literal
 
 from translators.call import Stamp
-from translators.deltas import Usage
+from translators.deltas import Delta, Usage
 
 EndedBy = Literal["backend", "client", "gateway"]
+
+# The part of an answer that one read of a backend gave: from there to the client it stays together.
+Batch = list[Delta]
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ Labels come from closed sets: a model that nobody configured and the catalogue d
 
 import platform
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from math import inf
 from time import monotonic
@@ -40,66 +40,51 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for every counter, which nobody reads
         self._models = frozenset(models)
         self._registry = CollectorRegistry()
-        labels = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
-        self._requests = Counter(
+        counter = partial(Counter, registry=self._registry)
+        gauge = partial(Gauge, registry=self._registry)
+        histogram = partial(Histogram, registry=self._registry)
+        request = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
+        self._requests = counter(
             "penstock_requests_total",
             "Requests by outcome.",
             ("operation", "model", "backend", "status_class", "stream"),
-            registry=self._registry,
         )
-        self._duration = Histogram(
+        self._duration = histogram(
             "gen_ai_server_request_duration_seconds",
             "Time from the request's first byte to the answer's last.",
-            (*labels, "error_type"),
+            (*request, "error_type"),
             buckets=_DURATIONS,
-            registry=self._registry,
         )
-        self._first_token = Histogram(
+        self._first_token = histogram(
             "gen_ai_server_time_to_first_token_seconds",
             "Time from the request's first byte to the answer's first piece.",
-            labels,
+            request,
             buckets=_FIRST_TOKEN,
-            registry=self._registry,
         )
-        self._tokens = Counter(
+        self._tokens = counter(
             "penstock_tokens_total",
             "Tokens by kind: input, output, cached, reasoning.",
             ("model", "backend", "type"),
-            registry=self._registry,
         )
-        self._neurons = Counter(
+        self._neurons = counter(
             "penstock_neurons_total",
             "Neurons, Cloudflare's unit of cost, as reported.",
             ("model", "backend"),
-            registry=self._registry,
         )
-        self._attempts = Counter(
-            "penstock_upstream_attempts_total",
-            "Calls to backends by outcome.",
-            ("backend", "outcome"),
-            registry=self._registry,
+        self._attempts = counter(
+            "penstock_upstream_attempts_total", "Calls to backends by outcome.", ("backend", "outcome")
         )
-        self._deadlines = Counter(
-            "penstock_deadlines_total",
-            "Deadlines that passed, by reason.",
-            ("reason",),
-            registry=self._registry,
+        self._deadlines = counter(
+            "penstock_deadlines_total", "Deadlines that passed, by reason.", ("reason",)
         )
-        self._endings = Counter(
+        self._endings = counter(
             "penstock_stream_endings_total",
             "Ends of streams: by the backend, the client or the gateway, clean or not.",
             ("by", "clean"),
-            registry=self._registry,
         )
-        self._in_flight = Gauge(
-            "penstock_inflight_requests", "Requests that are being answered.", registry=self._registry
-        )
-        self._auth_failures = Counter(
-            "penstock_auth_failures_total", "Requests without a valid key.", registry=self._registry
-        )
-        build = Gauge(
-            "penstock_build_info", "Version of the gateway.", ("version", "python"), registry=self._registry
-        )
+        self._auth_failures = counter("penstock_auth_failures_total", "Requests without a valid key.")
+        self._in_flight = gauge("penstock_inflight_requests", "Requests that are being answered.")
+        build = gauge("penstock_build_info", "Version of the gateway.", ("version", "python"))
         build.labels(_version(), platform.python_version()).set(1)
         self._bound = lru_cache(_BOUND)(_bind)
 

@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from gateway.deadlines import Watch
-from gateway.dispatch import Batch
 from gateway.errors import is_deadline
-from gateway.exchange import Exchange
+from gateway.exchange import Batch, Exchange
 from translators.clients import Writer
 from translators.deltas import Delta, Failed, fold
 from translators.errors import ApiError

@@ -20,7 +20,7 @@ from translators.call import BackendCall
 # Below the 20 to 75 seconds after which servers commonly close an idle connection.
 _KEEP_ALIVE: Final = 15.0
 
-# A single line of a header block, or a chunk's: both bounded by aiohttp at 8 KB; fields altogether here.
+# How much of an answer may wait unread in memory; twice that, and aiohttp stops reading from the backend.
 _READ_BUFFER: Final = 2**16
 
 # Larger bodies (images, long histories) go out piece by piece, so that the event loop is not held up.

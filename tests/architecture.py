@@ -55,14 +55,6 @@ LINES: Final = (
 )
 _LINE_OF: Final = {room: number for number, line in enumerate(LINES) for room in line}
 
-# Imports against the order, each with its reason.
-EXCEPTIONS: Final = {
-    ("gateway.relay", "gateway.dispatch"): "the type of the batches that the one gives and the other carries",
-}
-
-# Modules that do something at import time, each with its reason.
-REGISTRATIONS: Final = {"gateway.cli": "adds the subcommands to their group"}
-
 # Calls that do something, where only definitions belong.
 _EFFECTS: Final = frozenset({
     "connect", "getenv", "now", "open", "print", "read_bytes", "read_text", "run", "time", "token_hex",
@@ -113,12 +105,7 @@ def violations(root: Path) -> list[str]:
         *(text for each in imports for text in _broken_rules(each)),
         *_cycles(imports),
         *(text for module in modules.values() for text in _late_imports(module)),
-        *(
-            text
-            for module in modules.values()
-            if module.name not in REGISTRATIONS
-            for text in effects(module)
-        ),
+        *(text for module in modules.values() for text in _effects(module)),
     ]
 
 
@@ -182,7 +169,7 @@ def _wing_rules(source: str, target: str) -> list[str]:
 
 def _line_rules(source: str, target: str) -> list[str]:
     own, other = _room(source), _room(target)
-    if not own or own == other or (source, target) in EXCEPTIONS:
+    if not own or own == other:
         return []
     missing = [room for room in (own, other) if room not in _LINE_OF]
     if missing:
@@ -233,7 +220,7 @@ def _late_imports(module: Module) -> Iterator[str]:
             yield f"{module.name}:{outer.lineno} imports by name"
 
 
-def effects(module: Module) -> Iterator[str]:
+def _effects(module: Module) -> Iterator[str]:
     """What a module does when it is imported, beside defining things."""
     for node in module.tree.body:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):

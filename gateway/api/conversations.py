@@ -4,7 +4,8 @@ from functools import partial
 
 import msgspec
 
-from gateway.api.raw import Answer, Client, Request, while_connected
+from gateway.api.raw import Answer, while_connected
+from gateway.api.wire import Client, Request
 from gateway.pipeline import Gateway, converse
 from gateway.translation import explain
 from translators.clients import Dialect

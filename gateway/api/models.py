@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote
 
-from gateway.api.raw import Client, Request
+from gateway.api.wire import Client, Request
 from gateway.errors import unknown_model, unknown_url
 from gateway.pipeline import Gateway
 from gateway.routing import Routes

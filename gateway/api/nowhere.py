@@ -6,7 +6,8 @@ from litestar import Response
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.response.base import ASGIResponse
 
-from gateway.api.raw import Client, Endpoint, Request
+from gateway.api.raw import Endpoint
+from gateway.api.wire import Client, Request
 from gateway.errors import invalid_host, unknown_url
 from gateway.pipeline import Gateway
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from gateway.api.raw import JSON, Client, Request
+from gateway.api.wire import JSON, Client, Request
 from gateway.metrics import CONTENT_TYPE
 from gateway.pipeline import Gateway
 

@@ -1,9 +1,8 @@
-"""The adapter under the endpoints: from ASGI messages to an answer.
+"""The adapter under the endpoints: whatever one raises becomes an answer, and every exchange is settled.
 
-It owns what every endpoint needs and none should think of: methods (405 with Allow), the key, the content
-type, the body's limit, the request id, a client that leaves, deadlines, OpenAI's error envelope, and the
-settling of the exchange. Litestar only finds the endpoint; its own request and response objects would
-cost more than an answer does.
+It owns what every endpoint needs and none should think of: methods (405 with Allow), the key, a client
+that leaves, deadlines, OpenAI's error envelope, and the settling of the exchange; `wire` has the bodies and
+headers. Litestar only finds the endpoint.
 """
 
 import asyncio
@@ -11,164 +10,21 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from time import monotonic
 from typing import Final
 
 from litestar.enums import ScopeType
-from litestar.types import HTTPResponseBodyEvent, Receive, Scope, Send
+from litestar.types import Receive, Scope, Send
 
 from gateway import errors, logs
-from gateway.deadlines import Watch
+from gateway.api.wire import JSON, Client, ClientLeftError, Request
 from gateway.exchange import Exchange
 from gateway.pipeline import Gateway
-from translators.clients.openai_error import envelope, event
+from translators.clients.openai_error import envelope
 from translators.errors import ApiError
 
-Headers = Mapping[bytes, bytes]
-
-JSON: Final = b"application/json"
-_EVENTS: Final = b"text/event-stream; charset=utf-8"
-_PIECE: Final = 2**16  # asyncio's own mark above which a connection counts as full
-_KEEP_ALIVE: Final = b": keep-alive\n\n"
 # A spent allocation and a refused credential of the operator's do not come right by asking again.
 _NOT_TO_RETRY: Final = frozenset({"insufficient_quota", "upstream_auth"})
 _logger: Final = logging.getLogger("penstock")
-
-
-@dataclass(slots=True)
-class Request:
-    """One request as endpoints see it."""
-
-    exchange: Exchange
-    watch: Watch
-    headers: Headers
-    receive: Receive
-    body_limit: int
-
-    async def body(self) -> bytes:
-        """The whole body.
-
-        Raises:
-            ApiError: 415 for what is not plain JSON, 413 for too much of it.
-        """
-        self._check_headers()
-        chunks: list[bytes] = []
-        size = 0
-        while True:
-            self.watch.wait_for("body_idle")
-            message = await self.receive()
-            if message["type"] != "http.request":
-                raise ClientLeftError
-            chunk = message["body"]
-            size += len(chunk)
-            if size > self.body_limit:
-                raise errors.body_too_large(self.body_limit)
-            chunks.append(chunk)
-            if not message["more_body"]:
-                return b"".join(chunks)
-
-    def _check_headers(self) -> None:
-        kind = self.headers.get(b"content-type", JSON)
-        media_type = kind.partition(b";")[0].strip().lower()
-        if media_type != JSON and not media_type.endswith(b"+json"):
-            raise errors.not_json(kind.decode("latin-1"))
-        encoding = self.headers.get(b"content-encoding", b"identity")
-        if encoding.lower() != b"identity":
-            raise errors.compressed(encoding.decode("latin-1"))
-        length = self.headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > self.body_limit:
-            raise errors.body_too_large(self.body_limit)
-
-
-class ClientLeftError(Exception):
-    """The client closed the connection before its answer."""
-
-
-class Client:
-    """Sends an answer; a `relay.Client`."""
-
-    def __init__(self, exchange: Exchange, watch: Watch, send: Send) -> None:
-        self.watch = watch
-        self._exchange = exchange
-        self._send = send
-        self.started = False
-        self.streams = False
-        self.ended = False
-
-    async def send_json(self, status: int, body: bytes) -> None:
-        """Send a whole JSON answer."""
-        await self.send_whole(status, JSON, body)
-
-    async def send_whole(
-        self, status: int, content_type: bytes, body: bytes, more: Mapping[str, str] | None = None
-    ) -> None:
-        """Send a whole answer."""
-        length = (b"content-length", str(len(body)).encode())
-        self.watch.wait_for("write_stall")
-        await self._start(status, content_type, [length, *_encoded(more or {})])
-        rest = memoryview(body)
-        while len(rest) > _PIECE:  # so that a client that does not read is noticed, and holds a piece only
-            await self._write(bytes(rest[:_PIECE]), last=False)
-            rest = rest[_PIECE:]
-        await self._write(bytes(rest), last=True)
-
-    async def send_events(self, data: bytes) -> None:
-        """Send events of a stream; the first call sends status 200 and the headers."""
-        self.watch.wait_for("write_stall")
-        await self._start_events()
-        if data:
-            await self._write(data, last=False)
-        self.watch.wait_for("gap")
-
-    async def keep_alive(self) -> None:
-        """Show a waiting client that the stream lives: a comment, which clients pass over.
-
-        It leaves the deadlines alone: they are those of the backend, which has not said a word.
-        """
-        await self._start_events()
-        await self._send(_body(_KEEP_ALIVE, last=False))
-
-    async def fail(self, error: ApiError) -> None:
-        """End a stream that has begun with an event that says what broke."""
-        if self.streams and not self.ended:
-            await self.send_events(event(error))
-            await self.end()
-
-    async def end(self) -> None:
-        """End the stream's body."""
-        await self._write(b"", last=True)
-
-    async def _start_events(self) -> None:
-        if not self.started:
-            self.streams = True
-            await self._start(200, _EVENTS, [(b"x-accel-buffering", b"no")])
-
-    async def _start(self, status: int, content_type: bytes, more: list[tuple[bytes, bytes]]) -> None:
-        self.started = True
-        self._exchange.status = status
-        elapsed = int((monotonic() - self._exchange.started) * 1000)
-        headers = [
-            (b"content-type", content_type),
-            (b"x-request-id", self._exchange.request_id.encode()),
-            (b"openai-processing-ms", str(elapsed).encode()),
-            (b"cache-control", b"no-store"),
-            (b"vary", b"authorization"),
-            (b"x-content-type-options", b"nosniff"),
-            *more,
-        ]
-        if self._exchange.translation:
-            headers.append((b"x-penstock-translation", self._exchange.translation.encode()))
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
-
-    async def _write(self, data: bytes, *, last: bool) -> None:
-        self.ended = self.ended or last
-        self.watch.wait_for("write_stall")
-        await self._send(_body(data, last=last))
-
-
-def _body(data: bytes, *, last: bool) -> HTTPResponseBodyEvent:
-    return {"type": "http.response.body", "body": data, "more_body": not last}
-
 
 Answer = Callable[[Gateway, Request, Client], Awaitable[None]]
 
@@ -198,7 +54,7 @@ class Endpoint:
         watch = self.gateway.ticker.watch()
         client = Client(exchange, watch, send)
         limit = self.gateway.settings.server.body_limit
-        request = Request(exchange, watch, _headers(scope), receive, limit)
+        request = Request(exchange, watch, dict(scope["headers"]), receive, limit)
         self.gateway.metrics.began()
         try:
             await self._guard(request, client)
@@ -317,11 +173,3 @@ def _error_headers(error: ApiError) -> dict[str, str]:
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"
     return headers
-
-
-def _headers(scope: Scope) -> Headers:
-    return dict(scope["headers"])
-
-
-def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode(), value.encode()) for name, value in headers.items()]

@@ -17,14 +17,10 @@ from gateway.cli.translate import translate
 COMMANDS = (serve, demo, simulate, check, models, translate, schema, completion)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="penstock", message="%(prog)s %(version)s")
 def main() -> None:
     """An OpenAI-compatible gateway for Cloudflare Workers AI.
 
     Try it with `penstock demo`, run it with `penstock serve`.
     """
-
-
-for command in COMMANDS:
-    main.add_command(command)

@@ -11,7 +11,7 @@ import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 PATIENCE = 5  # seconds until a test fails that awaits what does not come
 
@@ -176,8 +176,7 @@ class _Connection(asyncio.Protocol):
         self._call: Call | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self._backend.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

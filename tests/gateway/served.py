@@ -108,7 +108,7 @@ async def serving_gateway(
     port = listener.getsockname()[1]
     headers = {"authorization": f"Bearer {MASTER}"}
     async with (
-        _running(server.Site(application, listener)),
+        running(server.Site(application, listener)),
         httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}",
             headers=headers,
@@ -144,14 +144,14 @@ class _PromptServer(server._Server):
 
 
 @asynccontextmanager
-async def _running(site: server.Site) -> AsyncIterator[None]:
+async def running(site: server.Site) -> AsyncIterator[server._Server]:
     prompt = _PromptServer(site)
     serving = asyncio.create_task(prompt.serve(sockets=[site.socket]))
     ready = asyncio.create_task(prompt.ready.wait())
     await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
     ready.cancel()
     try:
-        yield
+        yield prompt
     finally:
         prompt.stop.set()
         await serving

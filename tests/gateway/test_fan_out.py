@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import pytest
 
-from tests.gateway.scripted import Backend, Call
-from tests.gateway.served import Served, events
+from tests.gateway.scripted import PATIENCE, Backend, Call
+from tests.gateway.served import Served, asks, events
+from tests.gateway.test_leaving import request
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -79,6 +81,52 @@ async def test_silence_of_all_calls_ends_them(served: Served, backend: Backend) 
     answer = await asking
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_first_byte")
     assert await served.metric("penstock_deadlines_total", reason="first_byte") == 1
+
+
+async def test_a_client_that_does_not_read_is_cut_off_though_the_backends_go_on(
+    served: Served, backend: Backend, access_lines: Lines, quiet_log: pytest.LogCaptureFixture
+) -> None:
+    _reader, writer = await served.connect()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    writer.write(request(asks(n=2, seed=1, stream=True)))
+    calls = sorted(await _calls(backend, 2), key=lambda call: call.body["seed"])
+    for call in calls:
+        call.begin()
+    [watch] = served.gateway.ticker._live
+    async with asyncio.timeout(PATIENCE):
+        while watch.phase != "write_stall":
+            calls[0].event(response="x" * 500_000)
+            await asyncio.sleep(0)
+    calls[1].event(response="more")
+    for _ in range(20):  # turns, in which the gateway reads that
+        await asyncio.sleep(0)
+    served.pass_time(21)
+    for call in calls:
+        await call.left()
+    await served.settled()
+    [line] = access_lines()
+    assert (line["ended_by"], line["error"]) == ("gateway", "deadline_write_stall")
+    quiet_log.clear()  # the server logs that the answer has no end
+    writer.transport.abort()
+
+
+async def test_a_piece_without_a_word_is_a_sign_of_life(served: Served, backend: Backend) -> None:
+    asking = asyncio.create_task(served.chat(n=2))
+    calls = await _calls(backend, 2)
+    [watch] = served.gateway.ticker._live
+    for call in calls:
+        call.begin(content_type="application/json")
+        call.piece(b'{"result":')
+    await served.waits_for("gap")
+    watch.at = inf
+    calls[0].piece(b'{"response":"Hi"}')
+    async with asyncio.timeout(PATIENCE):
+        while watch.at == inf:  # noqa: ASYNC110 - turns, not time
+            await asyncio.sleep(0)
+    for call, rest in zip(calls, (b"}", b'{"response":"Hi"}}'), strict=True):
+        call.piece(rest)
+        call.finish()
+    assert [each["message"]["content"] for each in (await asking).json()["choices"]] == ["Hi", "Hi"]
 
 
 async def test_what_came_before_a_break_is_booked(

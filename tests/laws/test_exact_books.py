@@ -48,6 +48,10 @@ class Case:
         return self.ending not in {"done", "no done"}
 
     @property
+    def refusals_race(self) -> bool:
+        return self.choices > 1 and (self.first_target_refuses or self.ending == "refused")
+
+    @property
     def counted(self) -> int:
         """Our count of one answer's text: four characters a token."""
         return -(-len("".join(self.texts)) // 4)
@@ -169,8 +173,9 @@ def test_the_books_are_exact(books: Books, case: Case) -> None:
     [line] = books.lines
     calls = len(books.first.calls) + len(books.second.calls)
     assert line["request_id"] == answer.headers["x-request-id"]
-    assert line["attempts"] == calls
-    assert books.runner.run(books.counted_attempts()) - before == calls
+    assert books.runner.run(books.counted_attempts()) - before == line["attempts"]
+    # Of several calls at once, the first refusal ends the others, which may not have arrived yet.
+    assert line["attempts"] == calls or (case.refusals_race and line["attempts"] > calls)
     booked = (line.get("prompt_tokens"), line.get("completion_tokens"), line.get("estimated", False))
     assert booked == _due(case)
     assert line.get("ended_by") == ("client" if case.ending == "client leaves" else "backend")

@@ -1,7 +1,8 @@
 """Workers AI's errors, read into the common error.
 
 Three envelopes occur (`errors` as a list or an object, and the gateway host's `error` list); the code
-inside says what happened, the HTTP status is only a second opinion.
+inside says what happened, the HTTP status is only a second opinion. In mid-stream OpenAI's own form occurs
+(one object under `error`), whose code may be a name.
 """
 
 import re
@@ -12,6 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from translators.errors import INVALID_REQUEST, SERVER_ERROR, ApiError, bad_answer
+from translators.overflow import overflow, tells_of_overflow
+from translators.quotes import quotable
 
 _DAY: Final = 86_400
 _MINUTE: Final = 60
@@ -36,6 +39,7 @@ class _Meaning:
     message: str
     type: str = INVALID_REQUEST
     wait: Callable[[int], float] | None = None
+    param: str | None = None
     quotes: bool = False
 
 
@@ -43,6 +47,13 @@ _AUTH: Final = _Meaning(
     502,
     "upstream_auth",
     "The gateway's credential for Workers AI was refused. Tell the gateway's operator.",
+    SERVER_ERROR,
+)
+_ACCOUNT: Final = _Meaning(
+    502,
+    "upstream_auth",
+    "Cloudflare does not know the account or the AI Gateway that this gateway is set up with. "
+    "Tell the gateway's operator to check their ids.",
     SERVER_ERROR,
 )
 _TIMEOUT: Final = _Meaning(504, "timeout", "Workers AI did not answer in time. Ask again.", SERVER_ERROR)
@@ -67,7 +78,12 @@ _QUOTA: Final = _Meaning(
     "insufficient_quota",
     _midnight,
 )
-_NO_MODEL: Final = _Meaning(404, "model_not_found", "The model does not exist on Workers AI.")
+_NO_MODEL: Final = _Meaning(
+    404,
+    "model_not_found",
+    "The model does not exist on Workers AI. Check its id: GET /v1/models lists those that can be asked.",
+    param="model",
+)
 _PLAN: Final = _Meaning(
     403,
     "model_not_available",
@@ -76,20 +92,49 @@ _PLAN: Final = _Meaning(
 )
 _INPUT: Final = _Meaning(400, None, "Workers AI refused the request.", quotes=True)
 
-# The codes of Cloudflare's error page and of captured answers.
-_MEANINGS: Final = {
-    **dict.fromkeys((10000, 9106, 3023, 3041, 5018), _AUTH),
+_LENGTH: Final = _Meaning(400, "context_length_exceeded", "")  # the words are those of `overflow`
+_TOO_LARGE: Final = _Meaning(413, None, "The request is too large for Workers AI. Send less.")
+_BROKEN: Final = _Meaning(502, "upstream_error", "Workers AI failed to answer. Ask again.", SERVER_ERROR)
+
+# The codes of Cloudflare's error page, of its AI Gateway and of captured answers.
+_CODES: Final = {
+    **dict.fromkeys((10000, 9106, 3023, 3041, 5018, 2009), _AUTH),
+    # The account's id stands in the path: no route means that the operator's is wrong. 2001, 2008 and 2021
+    # say the like of the AI Gateway: no such gateway, no such provider, no key laid down there.
+    **dict.fromkeys((7000, 7003, 2001, 2008, 2021), _ACCOUNT),
     **dict.fromkeys((5016, 5035), _PLAN),
     **dict.fromkeys((3007, 3008), _TIMEOUT),
-    **dict.fromkeys((3040, 3050), _BUSY),
+    **dict.fromkeys((3040, 3050, 7009), _BUSY),
     3021: _RATE,
+    2003: _Meaning(
+        429, "rate_limit_exceeded", "The AI Gateway's limit of requests is reached.", "requests", _next_minute
+    ),
     **dict.fromkeys((4006, 3036), _QUOTA),
     **dict.fromkeys((5007, 3042, 7001), _NO_MODEL),
-    8007: _Meaning(
-        400, "context_length_exceeded", "This model's maximum context length is exceeded.", quotes=True
+    8007: _LENGTH,
+    3006: _TOO_LARGE,
+    **dict.fromkeys((5006, 5004, 5012, 5023, 8001, 8006, 3003, 2019), _INPUT),
+    5005: _Meaning(400, None, "This model takes no LoRA adapter. Leave out 'lora'.", param="lora"),
+    3039: _Meaning(
+        400, None, "Files of the adapter that 'lora' names are missing on Workers AI.", param="lora"
     ),
-    3006: _Meaning(413, None, "The request is too large for Workers AI. Send less."),
-    **dict.fromkeys((5006, 5004, 5012, 5023, 8001, 8006, 3003), _INPUT),
+    5019: _Meaning(400, None, "Workers AI no longer serves this model in this way. Ask another model."),
+    3030: _Meaning(
+        400, "content_policy_violation", "Workers AI's safety check refused the prompt or what came of it."
+    ),
+    8005: _BROKEN,
+}
+
+# OpenAI's codes and error types, and those of the engines that speak like it.
+_NAMES: Final = {
+    "context_length_exceeded": _LENGTH,
+    "exceed_context_size_error": _LENGTH,
+    **dict.fromkeys(("rate_limit_exceeded", "rate_limit_error", "RateLimitError"), _RATE),
+    "insufficient_quota": _QUOTA,
+    **dict.fromkeys(("model_not_found", "NotFoundError"), _NO_MODEL),
+    **dict.fromkeys(("invalid_api_key", "authentication_error", "AuthenticationError"), _AUTH),
+    **dict.fromkeys(("invalid_request_error", "invalid_request", "BadRequestError"), _INPUT),
+    **dict.fromkeys(("overloaded", "overloaded_error", "ServiceUnavailableError"), _BUSY),
 }
 
 # Where there is no code that we know, the status decides.
@@ -99,23 +144,20 @@ _STATUSES: Final = {
     403: _AUTH,
     404: _NO_MODEL,
     408: _TIMEOUT,
-    413: _MEANINGS[3006],
+    413: _TOO_LARGE,
     422: _INPUT,
     429: _RATE,
     503: _BUSY,
     504: _TIMEOUT,
     529: _BUSY,
 }
-_BROKEN: Final = _Meaning(502, "upstream_error", "Workers AI failed to answer. Ask again.", SERVER_ERROR)
 
 _PREFIX: Final = re.compile(r"^(?:AiError: |Bad input: |Error: |No such model: )+")
 _REQUEST_ID: Final = re.compile(r" \([0-9a-f]{8}(?:-[0-9a-f-]{27})?\)$")
-_POINTER: Final = re.compile(r"'/([A-Za-z0-9_/]*)'")
-_UNQUOTABLE: Final = re.compile(
-    r"https?:|://|[0-9a-f]{16}|bearer|\b(?:\d{1,3}\.){3}\d{1,3}\b|(?:^|\s)/\w|\w+\.(?:com|net|dev|internal)\b",
-    re.IGNORECASE,
-)
-_QUOTE_LIMIT: Final = 300
+_TEXT_LIMIT: Final = 20_000  # characters; a validator's longest lists have some thousands
+_NUMERAL: Final = re.compile(r"[0-9]{1,6}")
+_POINTERS: Final = re.compile(r"(?<=')/\w*(?:/\w+)*(?:, (?:/\w+)+)*(?=')", re.ASCII)
+_PATTERN: Final = re.compile(r"failed test \S+ patttern")  # the validator's own spelling
 
 
 def read_error(status: int, body: bytes, now: int) -> ApiError:
@@ -126,16 +168,19 @@ def read_error(status: int, body: bytes, now: int) -> ApiError:
         body: The body, in whatever form.
         now: Seconds since 1970, to compute how long to wait.
     """
-    code, text = _code_and_text(body)
-    meaning = _MEANINGS.get(code) or _STATUSES.get(status, _BROKEN)
+    error = _first_error(body)
+    text = _innermost(error.get("message"))
+    meaning = _by_code(error.get("code")) or _STATUSES.get(status) or _by_name(error.get("type")) or _BROKEN
+    if meaning is _LENGTH or (meaning is _INPUT and tells_of_overflow(text)):
+        return overflow(text)
     return ApiError(
         meaning.status,
         meaning.message,
         type=meaning.type,
         code=meaning.code,
-        param="model" if meaning is _NO_MODEL else None,
+        param=meaning.param,
         retry_after=meaning.wait(now) if meaning.wait else None,
-        quote=_quotable(text) if meaning.quotes else "",
+        quote=quotable(_in_words_of_the_request(text)) if meaning.quotes else "",
     )
 
 
@@ -145,30 +190,38 @@ def shape_error(body: bytes) -> ApiError:
     return bad_answer(f"Workers AI sent {kind}. Ask again; if it stays, tell the gateway's operator.")
 
 
-def _code_and_text(body: bytes) -> tuple[int, str]:
+def _first_error(body: bytes) -> dict[str, Any]:
     try:
         envelope: Any = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return 0, ""
+        return {}
     if not isinstance(envelope, dict):
-        return 0, ""
+        return {}
     errors = envelope.get("errors") or envelope.get("error")
     first = errors[0] if isinstance(errors, list) and errors else errors
-    if not isinstance(first, dict):
-        return 0, ""
-    code, text = first.get("code"), first.get("message")
-    return (code if isinstance(code, int) else 0), (text if isinstance(text, str) else "")
+    if isinstance(first, str):
+        return {"message": first}
+    return first if isinstance(first, dict) else {}
 
 
-def _quotable(text: str) -> str:
-    """The backend's sentence, where it holds nothing but the request's own matter; else nothing."""
-    sentence = _innermost(_REQUEST_ID.sub("", _PREFIX.sub("", text)))
-    sentence = _POINTER.sub(lambda match: f"'{_field(match[1])}'", sentence)[:_QUOTE_LIMIT]
-    return "" if _UNQUOTABLE.search(sentence) else sentence.rstrip(".")
+def _by_code(code: object) -> _Meaning | None:
+    """What a code says: Cloudflare's number, OpenAI's name, or (engines do so) an HTTP status."""
+    if isinstance(code, str) and _NUMERAL.fullmatch(code):
+        code = int(code)
+    if isinstance(code, int) and not isinstance(code, bool):
+        return _CODES.get(code) or _STATUSES.get(code)
+    return _by_name(code)
 
 
-def _innermost(text: str) -> str:
-    """The engine's own message, where the text is the engine's JSON error (vLLM, SGLang)."""
+def _by_name(name: object) -> _Meaning | None:
+    return _NAMES.get(name) if isinstance(name, str) else None
+
+
+def _innermost(message: object) -> str:
+    """The message without its prefixes and request id; the engine's own where it is the engine's JSON."""
+    if not isinstance(message, str) or len(message) > _TEXT_LIMIT:
+        return ""
+    text = _REQUEST_ID.sub("", _PREFIX.sub("", message))
     if not text.startswith("{"):
         return text
     try:
@@ -176,13 +229,18 @@ def _innermost(text: str) -> str:
     except (msgspec.DecodeError, RecursionError):
         return ""
     nested = engine.get("error")
-    message = (nested if isinstance(nested, dict) else engine).get("message")
-    return message if isinstance(message, str) else ""
+    inner = (nested if isinstance(nested, dict) else engine).get("message")
+    return inner if isinstance(inner, str) else ""
+
+
+def _in_words_of_the_request(text: str) -> str:
+    """The validator's sentence with places as a client writes them: `/tools/0/type` is `tools[0].type`."""
+    text = _PATTERN.sub("does not match its pattern", text)
+    return _POINTERS.sub(lambda match: ", ".join(_field(each) for each in match[0].split(", ")), text)
 
 
 def _field(pointer: str) -> str:
-    """`messages/0/content` -> `messages[0].content`."""
     name = ""
     for token in pointer.split("/"):
         name += f"[{token}]" if token.isdecimal() else f".{token}"
-    return name.removeprefix(".") or "body"
+    return name.strip(".") or "body"
