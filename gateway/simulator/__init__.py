@@ -4,21 +4,28 @@ It is written from what is publicly known of the service and shares no code with
 cannot agree with their mistakes. It reaches nothing outside itself, costs nothing, and answers the same
 request the same way every time.
 
-    edge          routes, credentials, the two forms of a refusal
+    edge          routes, credentials, the two forms of a refusal; `codes` words those of Workers AI
+    listing       the search for models and their schemas, from `models`: the catalogue with window and price
+    schemas       what bodies of the legacy families may hold, `chat_schemas` those of the OpenAI family
     validator     checks a body as Workers AI does and words the refusal; `ecmascript` prints values
-    schemas       what each family's bodies may hold; `models` lists the models with window and price
+    strict        checks bodies of the OpenAI family, as far as is known
     conversation  what a request asks for, freed from its wire form
-    model         from a conversation to an answer with exact counts, by
+    composition   from a conversation to answers: `thinking`, then a verdict of `guard`, JSON, or `speech`;
+                  `instructions` finds JSON mode and tools where words ask for them
+    model         an answer while it is produced, with exact counts, by
       tools         which tools are asked for
       arguments     what to pass them, by `plain` (their schemas) and `clues` (the sentence), from
                     `texts`, `quantities` and `patterns`
-      speech        what is said otherwise
-      vocabulary    the tokens
-    legacy        the wire form of an answer, whole and streamed; `pieces` cuts streams at odd places
+      vocabulary    the tokens, and `chances`, how likely each was
+    legacy, chat, chat_stream, responses
+                  the wire forms of an answer, over `wire`: ids, usage, events
     account       from a request's body to an answer
-    app           the ASGI application; the only module that waits
+    faults        the menu of what can be made to go wrong, by a header or a model's name
+    delivery      sends an answer in pieces, paced, cut or broken off; `pieces` cuts streams at odd places
+    app           the ASGI application
 
-Another wire family is another row in `models`, its schema, and a module beside `legacy`.
+Nothing but `delivery` and `app` waits. The model `@cf/simulator/code.4006`, or the header
+`x-simulator-fault: code:4006` beside any model, gets that error.
 """
 
 from gateway.simulator.app import SIMULATED_ACCOUNT_ID, SIMULATED_API_TOKEN, Simulator

@@ -15,6 +15,11 @@ def invent(schema: Schema, clues: Clues) -> dict[str, Any]:
     return _Inventor(schema, clues).object(schema, 0, 0)
 
 
+def invent_value(schema: Schema, clues: Clues) -> Any:
+    """Invent any value that satisfies a schema: an answer in JSON mode."""
+    return _Inventor(schema, clues).value("answer", schema, 0)
+
+
 class _Inventor:
     """Invents the values of one call.
 

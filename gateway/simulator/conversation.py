@@ -7,14 +7,15 @@ that are strings, half-written tools); they are read as far as they make sense.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 # Llama 3 prompt format: how a raw prompt marks its turns.
 _TEMPLATE_TURN = re.compile(
     r"<\|start_header_id\|>(\w+)<\|end_header_id\|>\s*(.*?)\s*(?:<\|eot_id\|>|(?=<\|start_header_id\|>)|\Z)",
     re.DOTALL,
 )
-_DEFAULT_MAX_TOKENS = 256  # model page, Parameters: default 256
+
+_MOST_TOKENS = 10**12  # more than any window
 
 ToolChoice = Literal["auto", "none", "required"]
 
@@ -37,6 +38,13 @@ class Tool:
     parameters: Mapping[str, Any]
 
 
+class Defaults(NamedTuple):
+    """What holds where a body does not say. Legacy: model page of the seed, Parameters."""
+
+    max_tokens: int = 256
+    temperature: float = 0.6
+
+
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """One request, as a model sees it."""
@@ -45,12 +53,18 @@ class Conversation:
     tools: tuple[Tool, ...] = ()
     choice: ToolChoice = "auto"
     forced: Tool | None = None
+    call_form: str | None = None  # how a call is written where tools stand in the instructions alone
     raw: bool = False  # no chat template: the prompt is continued
     image: int | None = None  # size of the image, in bytes or characters
-    max_tokens: int = _DEFAULT_MAX_TOKENS
+    max_tokens: int = 256
     stops: tuple[str, ...] = ()
     temperature: float = 0.6
     overhead: tuple[str, ...] = ()  # what the model reads beside the turns, as text: the tools
+    effort: str = "none"  # how long to think
+    is_completion: bool = False  # a prompt was sent, not messages
+    schema: Mapping[str, Any] | None = None  # of the JSON that the answer has to be; empty: any object
+    choices: int = 1  # how many answers are wanted
+    alternatives: int | None = None  # log probabilities are wanted, with so many other tokens each
 
     @property
     def asked(self) -> str:
@@ -58,24 +72,52 @@ class Conversation:
         return next((turn.text for turn in reversed(self.turns) if turn.role == "user"), "")
 
 
-def read(body: Mapping[str, Any], *, as_prompt: bool) -> Conversation:
-    """Read a body of the legacy text-generation family; `as_prompt` where its Prompt form matched."""
+def read(body: Mapping[str, Any], *, as_prompt: bool, unless_told: Defaults) -> Conversation:
+    """Read a body, `as_prompt` where its prompt form matched."""
     tools = () if as_prompt else tuple(_tools(body.get("tools")))
     choice, forced = _tool_choice(body.get("tool_choice"), tools)
     raw = as_prompt and body.get("raw") is True
+    most = body.get("max_completion_tokens") or body.get("max_tokens") or unless_told.max_tokens
     return Conversation(
         turns=tuple(_prompt_turns(body["prompt"], raw=raw) if as_prompt else _turns(body.get("messages"))),
         tools=tools,
         choice=choice,
         forced=forced,
         raw=raw,
-        image=_image_size(body.get("image")),
+        image=_image_size(body.get("image")) or _shown_size(body.get("messages")),
         # The schema sets no bounds; what a live model makes of zero or less is not known.
-        max_tokens=max(1, int(body.get("max_tokens", _DEFAULT_MAX_TOKENS))),
+        max_tokens=max(1, min(int(most), _MOST_TOKENS)),
         stops=_stops(body.get("stop")),
-        temperature=float(body.get("temperature", 0.6)),
+        temperature=_temperature(body.get("temperature"), unless_told),
         overhead=tuple(f"{tool.name} {tool.description} {tool.parameters}" for tool in tools),
+        is_completion=as_prompt,
+        schema=_wanted_schema(body),
+        choices=int(body.get("n") or 1),
+        alternatives=int(body.get("top_logprobs") or 0) if body.get("logprobs") is True else None,
     )
+
+
+def _temperature(stated: Any, unless_told: Defaults) -> float:
+    return float(unless_told.temperature if stated is None else stated)
+
+
+def _wanted_schema(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Read JSON mode: a bare schema, OpenAI's envelope around one, or `guided_json`."""
+    if isinstance(guided := body.get("guided_json"), dict):
+        return guided
+    wanted = body.get("response_format")
+    if not isinstance(wanted, dict):
+        return None
+    match wanted.get("type"):
+        case "json_object":
+            return {}
+        case "json_schema":
+            stated = wanted.get("json_schema")
+            if isinstance(stated, dict) and isinstance(stated.get("schema"), dict):
+                stated = stated["schema"]
+            return stated if isinstance(stated, dict) else {}
+        case _:
+            return None
 
 
 def _prompt_turns(prompt: str, *, raw: bool) -> list[Turn]:
@@ -112,7 +154,7 @@ def _content_text(content: Any) -> str:
     """Read a string, or the text of content parts."""
     if isinstance(content, str):
         return content
-    parts = content if isinstance(content, list) else []
+    parts = [content] if isinstance(content, dict) else content if isinstance(content, list) else []
     texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
     return "\n".join(text for text in texts if isinstance(text, str))
 
@@ -139,6 +181,8 @@ def _tool_choice(choice: Any, tools: tuple[Tool, ...]) -> tuple[ToolChoice, Tool
     if isinstance(choice, dict):
         function = choice.get("function")
         name = function.get("name") if isinstance(function, dict) else choice.get("name")
+        if isinstance(allowed := choice.get("allowed_tools"), dict):
+            return ("required" if allowed.get("mode") == "required" else "auto"), None
         return "auto", next((tool for tool in tools if tool.name == name), None)
     if choice == "none":
         return "none", None
@@ -154,3 +198,19 @@ def _stops(stop: Any) -> tuple[str, ...]:
 
 def _image_size(image: Any) -> int | None:
     return len(image) if isinstance(image, list | str) and image else None
+
+
+def _shown_size(messages: Any) -> int | None:
+    """Add up the pictures that content parts show, by the length of their URLs."""
+    contents = [message.get("content") for message in _of_dicts(messages)]
+    urls = [
+        part["image_url"].get("url")
+        for content in contents
+        for part in _of_dicts([content] if isinstance(content, dict) else content)
+        if isinstance(part.get("image_url"), dict)
+    ]
+    return sum(len(url) for url in urls if isinstance(url, str)) or None
+
+
+def _of_dicts(entries: Any) -> list[dict[str, Any]]:
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []

@@ -17,6 +17,10 @@ _ACCOUNT_ID = re.compile(r"[0-9a-fA-F]{32}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{40}|(?:cfut|cfat|cfk)_[A-Za-z0-9_-]{20,}")
 
 
+_Listing = Literal["models/search", "models/schema"]
+_LISTINGS: dict[str, _Listing] = {"models/search": "models/search", "models/schema": "models/schema"}
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """An answer that is an error."""
@@ -30,7 +34,7 @@ class Call:
     """A request that found its place: one of the account's endpoints."""
 
     account_id: str
-    endpoint: Literal["run", "models/search"]
+    endpoint: Literal["run"] | _Listing
     model: str = ""
 
 
@@ -57,8 +61,8 @@ def route(method: str, path: str) -> Call | Refusal:
         return edge_refusal(404, (7003, text))
     if place == "v1/models":
         return _wrong_method(method)
-    if place == "models/search":
-        return Call(account_id, "models/search") if method == "GET" else _wrong_method(method)
+    if listing := _LISTINGS.get(place):
+        return Call(account_id, listing) if method == "GET" else _wrong_method(method)
     if place.startswith("run/dynamic/"):
         return edge_refusal(400, (7000, "No route for that URI"))
     if model := place.removeprefix("run/") if place.startswith("run/") else "":

@@ -4,10 +4,11 @@ Everything derives from the request and the seed. An answer is produced token by
 somebody reads it; streamed and whole answers to one request are the same.
 """
 
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from gateway.simulator import speech, tools
+from gateway.simulator import tools
 from gateway.simulator.conversation import Conversation
 from gateway.simulator.tools import ToolCall
 from gateway.simulator.vocabulary import Vocabulary
@@ -15,6 +16,8 @@ from gateway.simulator.vocabulary import Vocabulary
 # Tokens that the chat template puts around each message and in front of the answer (Llama 3: header, role,
 # header end, blank line, end of turn).
 _PER_TURN, _PER_ANSWER = 5, 4
+# How a model writes a call: Llama 3 in a form of its own, which nobody sees, others where it leaks.
+_SPOKEN, _LEAKED = '{"name": %s, "parameters": %s}', '{"name": %s, "arguments": %s}'
 _PER_IMAGE = 576  # of a picture; what the live engine counts is not known
 
 
@@ -28,55 +31,83 @@ def count_prompt(conversation: Conversation, vocabulary: Vocabulary) -> int:
 
 
 class Generation:
-    """One answer while it is produced: iterate for its text, then read its counts."""
+    """One answer while it is produced: read its thoughts, then iterate for its text, then read its counts."""
 
-    def __init__(self, conversation: Conversation, vocabulary: Vocabulary, variant: int) -> None:
-        self._conversation = conversation
+    def __init__(
+        self,
+        conversation: Conversation,
+        vocabulary: Vocabulary,
+        says: Iterable[str],
+        thinks: Iterable[str] = (),
+        faults: frozenset[str] = frozenset(),
+    ) -> None:
+        self.conversation = conversation
         self._vocabulary = vocabulary
-        self._variant = variant
+        self._says = says
+        self._is_silent = "null-content" in faults
+        self._is_stopped = False
         self.prompt_tokens = count_prompt(conversation, vocabulary)
         self.completion_tokens = 0
-        self.calls = tools.calls(conversation)
-        self._call_text = "".join(_written(call) for call in self.calls)
-        if self.calls and vocabulary.count([self._call_text]) > conversation.max_tokens:
+        thought = (token for piece in thinks for token in vocabulary.tokens(piece))
+        self._thoughts = list(itertools.islice(thought, conversation.max_tokens))
+        self.reasoning_tokens = len(self._thoughts)
+        self.calls = () if self._is_silent else tools.calls(conversation)
+        form = _LEAKED if "leaked-call" in faults else conversation.call_form
+        self._call_text = "".join(_written(call, form or _SPOKEN) for call in self.calls)
+        room = conversation.max_tokens - self.reasoning_tokens
+        if form or vocabulary.count([self._call_text]) > room:
             self.calls = ()  # a call cut short cannot be read back and stays text (inferred)
+
+    @property
+    def finish(self) -> str:
+        """Say why a finished answer ended."""
+        if self.calls:
+            return "tool_calls"
+        is_full = self.completion_tokens >= self.conversation.max_tokens and not self._is_stopped
+        return "length" if is_full or self._is_silent else "stop"
+
+    def thoughts(self) -> Iterator[str]:
+        """Think before the text, token by token; thoughts count and use up what the answer may cost."""
+        for token in self._thoughts:
+            self.completion_tokens += 1
+            yield token
 
     def __iter__(self) -> Iterator[str]:
         """Produce the text, about one token at a time; a call has none, but its tokens are counted."""
         if self.calls:
-            self.completion_tokens = self._vocabulary.count([self._call_text])
-            return
-        yield from _until_stop(self._tokens(), self._conversation.stops)
+            self.completion_tokens += self._vocabulary.count([self._call_text])
+        elif not self._is_silent:
+            yield from self._until_stop(self._tokens())
 
     def _tokens(self) -> Iterator[str]:
-        pieces = [self._call_text] if self._call_text else speech.speak(self._conversation, self._variant)
-        for piece in pieces:
+        for piece in [self._call_text] if self._call_text else self._says:
             for token in self._vocabulary.tokens(piece):
-                if self.completion_tokens >= self._conversation.max_tokens:
+                if self.completion_tokens >= self.conversation.max_tokens:
                     return
                 self.completion_tokens += 1
                 yield token
 
-
-def _written(call: ToolCall) -> str:
-    """Write a call as the model does (Llama 3: a JSON object with `name` and `parameters`)."""
-    return json.dumps({"name": call.name, "parameters": call.arguments}, ensure_ascii=False)
-
-
-def _until_stop(tokens: Iterator[str], stops: tuple[str, ...]) -> Iterator[str]:
-    """End the text before the first stop sequence; holds back what may still become one."""
-    if not stops:
-        yield from tokens
-        return
-    holdback = max(map(len, stops)) - 1
-    held = ""
-    for token in tokens:
-        held += token
-        found = [at for stop in stops if (at := held.find(stop)) >= 0]
-        if found:
-            yield from filter(None, [held[: min(found)]])
+    def _until_stop(self, tokens: Iterator[str]) -> Iterator[str]:
+        """End the text before the first stop sequence; holds back what may still become one."""
+        stops = self.conversation.stops
+        if not stops:
+            yield from tokens
             return
-        if len(held) > holdback:
-            yield held[: len(held) - holdback]
-            held = held[len(held) - holdback :]
-    yield from filter(None, [held])
+        holdback = max(map(len, stops)) - 1
+        held = ""
+        for token in tokens:
+            held += token
+            found = [at for stop in stops if (at := held.find(stop)) >= 0]
+            if found:
+                self._is_stopped = True
+                yield from filter(None, [held[: min(found)]])
+                return
+            if len(held) > holdback:
+                yield held[: len(held) - holdback]
+                held = held[len(held) - holdback :]
+        yield from filter(None, [held])
+
+
+def _written(call: ToolCall, form: str) -> str:
+    name, arguments = (json.dumps(part, ensure_ascii=False) for part in (call.name, call.arguments))
+    return form % (name, arguments)

@@ -109,15 +109,31 @@ _TOOLS: Schema = _array(
 _TEXT_OR_PARTS: Schema = {"oneOf": [_STRING, _array(_object({"type": _STRING, "text": _STRING}))]}
 
 
-def legacy_input(bounds: Bounds, *, content: Schema, image: bool, json_mode: bool) -> Schema:
+# Models that see pictures in messages also take one part alone; anyOf, as the generated types have it.
+_PART = _object({"type": _STRING, "text": _STRING, "image_url": _object({"url": _STRING})})
+_IMAGE_PARTS: Schema = {"anyOf": [_STRING, _array(_PART), _PART]}
+CONTENTS: dict[str, Schema] = {
+    "string": _STRING,
+    "text_parts": _TEXT_OR_PARTS,
+    "image_parts": _IMAGE_PARTS,
+}
+
+
+def legacy_input(
+    bounds: Bounds, *, content: Schema, image: bool, json_mode: bool, guided: bool = False
+) -> Schema:
     """State the input of the legacy text-generation family: a prompt or messages, never both."""
     shared = _sampling(bounds)
+    if guided:
+        shared["guided_json"] = {"type": "object"}
     if image:
         shared["image"] = _IMAGE
     if json_mode:
         shared |= {"raw": _RAW, "response_format": _RESPONSE_FORMAT}
     prompt = {**shared, "lora": _STRING, "prompt": text(bounds.text, shortest=1), "raw": _RAW}
-    message = _object({"content": content, "role": _STRING}, "role", "content")
+    # Generated types: where messages may hold pictures, neither role nor content is required.
+    required = () if content is _IMAGE_PARTS else ("role", "content")
+    message = _object({"content": content, "role": _STRING}, *required)
     messages = {**shared, "functions": _FUNCTIONS, "messages": _array(message), "tools": _TOOLS}
     return {
         "type": "object",
@@ -134,3 +150,17 @@ def _by_name(properties: Schema) -> Schema:
 
 SEED_INPUT = legacy_input(SEED_BOUNDS, content=text(_LONGEST_TEXT), image=True, json_mode=False)
 NEWER_INPUT = legacy_input(NEWER_BOUNDS, content=_TEXT_OR_PARTS, image=False, json_mode=True)
+# Generated types of llama-guard-3-8b: a plain object, so that its refusals have no list in front.
+GUARD_INPUT: Schema = _object(
+    {
+        "max_tokens": {"type": "number"},
+        "messages": _array(
+            _object(
+                {"role": {**_STRING, "enum": ["user", "assistant"]}, "content": _STRING}, "role", "content"
+            )
+        ),
+        "response_format": {"anyOf": [_object({"type": _STRING})]},
+        "temperature": {"type": "number"},
+    },
+    "messages",
+)

@@ -225,7 +225,7 @@ class _Validation:
             return 1
         kind = rules.get("type")
         if "type" in rules:
-            types = _types_of(place.value)
+            types = types_of(place.value)
             if not isinstance(kind, str) or kind not in types:
                 got = ",".join(f"'{name}'" for name in types)
                 raise self._refused(f"Type mismatch of '{place}', '{_type_text(kind)}' not in {got}", flags)
@@ -290,7 +290,7 @@ def _path_text(path: tuple[str, ...]) -> str:
     return "/" + "/".join(path)
 
 
-def _types_of(value: Any) -> tuple[str, ...]:
+def types_of(value: Any) -> tuple[str, ...]:
     """Name the types of a present value, in the order in which messages list them."""
     match value:
         case None:

@@ -103,7 +103,7 @@ async def test_a_wrong_method_is_named(client: httpx.AsyncClient, method: str, p
 
 
 async def test_the_catalogue_lists_what_is_simulated(client: httpx.AsyncClient) -> None:
-    answer = (await client.get("/models/search", params={"search": "70B"})).json()
+    answer = (await client.get("/models/search", params={"search": "3.3-70B"})).json()
     assert [entry["name"] for entry in answer["result"]] == ["@cf/meta/llama-3.3-70b-instruct-fp8-fast"]
     assert {"property_id": "context_window", "value": "24000"} in answer["result"][0]["properties"]
     assert answer["result_info"]["total_count"] == 1

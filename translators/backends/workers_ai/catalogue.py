@@ -62,6 +62,16 @@ class Facts(msgspec.Struct, frozen=True):
         return usual if self.window is None else min(usual, self.window // 4)
 
     @property
+    def guards(self) -> bool:
+        """Whether the model only judges a dialogue of users and assistants."""
+        return self.family == "legacy_guard"
+
+    @property
+    def takes_prompt(self) -> bool:
+        """Whether the model completes a prompt, and not only a dialogue."""
+        return not (self.speaks_openai or self.guards)
+
+    @property
     def speaks_openai(self) -> bool:
         """Whether the model's input is OpenAI's chat request and not the legacy schema."""
         return self.family in ("openai", "openai+responses")

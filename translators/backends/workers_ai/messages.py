@@ -38,7 +38,16 @@ class Messages:
             ApiError: 400 naming a part that the model cannot take.
         """
         self._report.note("messages", Fate.KEPT)
-        return [self._message(turn) for turn in turns]
+        messages = [self._message(turn) for turn in turns]
+        return [self._judged(message) for message in messages] if self._facts.guards else messages
+
+    def _judged(self, message: Message) -> Message:
+        """A message as a model takes it that judges what users and assistants said to one another."""
+        role = "assistant" if message["role"] == "assistant" else "user"
+        if message.keys() != {"role", "content"} or role != message["role"]:
+            note = "all turns become plain ones of users and assistants"
+            self._report.note("messages", Fate.TRANSFORMED, note)
+        return {"role": role, "content": message["content"]}
 
     def _message(self, turn: Turn) -> Message:
         match turn.parts:

@@ -118,6 +118,12 @@ def _keep(value: Any, _name: str, _facts: Facts) -> Outcome:
     return Outcome(Fate.KEPT, value)
 
 
+def _logprobs(value: Any, _name: str, _facts: Facts) -> Outcome:
+    if isinstance(value, bool):
+        return Outcome(Fate.KEPT, value)
+    return Outcome(Fate.DROPPED, detail="the completions endpoint's form of them is not written")
+
+
 def _keep_object(value: Any, name: str, _facts: Facts) -> Outcome:
     if not isinstance(value, dict):
         raise wrong_type(name, "an object", value)
@@ -166,6 +172,12 @@ LEGACY: Final[Mapping[str, Rule]] = {
 
 _NO_PLACE: Final = "the model's schema has no place for it"
 
+# The legacy schema's own parameters.
+_SCHEMA: Final = frozenset({
+    "frequency_penalty", "functions", "image", "lora", "presence_penalty", "raw", "repetition_penalty",
+    "seed", "temperature", "top_k", "top_p",
+})  # fmt: skip
+
 # What models with OpenAI's own schema treat otherwise.
 OPENAI: Final[Mapping[str, Rule]] = {
     **LEGACY,
@@ -175,13 +187,20 @@ OPENAI: Final[Mapping[str, Rule]] = {
     "frequency_penalty": _number(-2, 2),
     "presence_penalty": _number(-2, 2),
     "logit_bias": _keep,
-    "logprobs": _keep,
+    "logprobs": _logprobs,
     "top_logprobs": _keep,
     "user": _keep,
     "chat_template_kwargs": _keep_object,
     "lora": _drop(_NO_PLACE),
     "raw": _drop(_NO_PLACE, False),
     "functions": _drop(_NO_PLACE),
+}
+
+# Llama Guard judges a dialogue and takes nothing that steers an answer.
+GUARD: Final[Mapping[str, Rule]] = {
+    **{name: _drop(_NO_PLACE) for name in LEGACY},
+    **{name: LEGACY[name] for name in LEGACY if name not in _SCHEMA},
+    "temperature": LEGACY["temperature"],
 }
 
 _ONLY_WITH_PROMPT: Final = frozenset({"raw"})
@@ -197,7 +216,7 @@ def translate_parameters(
         ApiError: 400 naming a parameter that the model cannot meet or that has the wrong type.
     """
     fields: dict[str, Any] = {}
-    table = OPENAI if facts.speaks_openai else LEGACY
+    table = OPENAI if facts.speaks_openai else GUARD if facts.guards else LEGACY
     for name, value in given.items():
         if name == "reasoning_effort":
             continue

@@ -24,6 +24,7 @@ from translators.filters import Filter
 from translators.filters.custom_calls import CustomCalls
 from translators.filters.one_call import OneCall
 from translators.filters.stop import Stop
+from translators.filters.think import Think
 from translators.report import Fate, Report
 
 # A segment of dots would climb out of the account's path with the operator's token.
@@ -61,15 +62,17 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
         )
         for choice, body in enumerate(_bodies(chat, fields, facts, report))
     )
-    return OneRound(calls, _filters(chat, len(calls)), chat.choices)
+    return OneRound(calls, _filters(chat, facts, len(calls)), chat.choices)
 
 
 def _fields(chat: ChatRequest, facts: Facts, report: Report) -> dict[str, Any]:
     """Everything of the body but the prompt, the same for all choices."""
     given = {**chat.parameters, **chat.extra}
-    as_prompt = bool(chat.prompts) and not facts.speaks_openai
+    as_prompt = bool(chat.prompts) and facts.takes_prompt
     fields = translate_parameters(given, facts, report, prompt=as_prompt)
-    fields |= translate_tools(chat, report)
+    fields |= {} if facts.guards else translate_tools(chat, report)
+    if facts.guards:
+        _withhold_tools(chat, report)
     fields[_limit_name(facts)] = _max_tokens(chat, facts, _largest_prompt(chat, fields), report)
     if facts.speaks_openai and chat.tools and not chat.parallel_calls:
         fields["parallel_tool_calls"] = False
@@ -82,6 +85,12 @@ def _fields(chat: ChatRequest, facts: Facts, report: Report) -> dict[str, Any]:
         fields["stop"] = list(chat.stop)
     report.note("stop", *_stop_fate(chat, fields))
     return fields
+
+
+def _withhold_tools(chat: ChatRequest, report: Report) -> None:
+    fate = Fate.DROPPED if chat.tools else Fate.KEPT
+    for name in ("tools", "tool_choice", "parallel_tool_calls"):
+        report.note(name, fate, "the model judges a dialogue and calls nothing" if chat.tools else "")
 
 
 def _stop_fate(chat: ChatRequest, fields: dict[str, Any]) -> tuple[Fate, str]:
@@ -146,7 +155,7 @@ def _questions(chat: ChatRequest, facts: Facts, report: Report) -> Iterator[dict
     report.note("prompt", Fate.KEPT)
     for prompt in chat.prompts:
         _check_prompt(prompt, facts)
-        if facts.speaks_openai:
+        if not facts.takes_prompt:
             report.note("prompt", Fate.TRANSFORMED, "it becomes a user's message: the model only chats")
             yield {"messages": [{"role": "user", "content": prompt}]}
         else:
@@ -172,8 +181,10 @@ def _seeded(body: dict[str, Any], choice: int) -> dict[str, Any]:
     return body
 
 
-def _filters(chat: ChatRequest, choices: int) -> tuple[Filter, ...]:
+def _filters(chat: ChatRequest, facts: Facts, choices: int) -> tuple[Filter, ...]:
     filters: list[Filter] = []
+    if "reasoning" in facts.can and not facts.speaks_openai:
+        filters.append(Think())
     if not chat.parallel_calls:
         filters.append(OneCall())
     custom = offered_custom_names(chat.tools)

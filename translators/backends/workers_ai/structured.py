@@ -22,6 +22,9 @@ def translate_format(form: ResponseFormat | None, facts: Facts, report: Report) 
     """
     if form is None:
         return {}
+    if facts.guards and form.type != "json_object":
+        report.note("response_format", Fate.TRANSFORMED, "the model has one form of JSON, its own")
+        return {"response_format": {"type": "json_object"}}
     if form.type == "json_object" or form.schema is None:
         report.note("response_format", Fate.KEPT)
         return {"response_format": {"type": "json_object"}}

@@ -140,6 +140,12 @@ def test_a_prompt_becomes_a_users_message() -> None:
     assert exchange.fates()["prompt"] == "transformed"
 
 
+def test_the_completions_form_of_log_probabilities_is_dropped() -> None:
+    exchange = translated({"model": "m", "prompt": "p", "logprobs": 2}, GLM)
+    assert "logprobs" not in exchange.bodies[0]
+    assert exchange.fates()["logprobs"] == "dropped"
+
+
 def test_replayed_thinking_goes_under_its_own_name_and_never_into_the_content() -> None:
     turns = [
         {"role": "user", "content": "hi"},

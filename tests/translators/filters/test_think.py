@@ -1,0 +1,67 @@
+"""Thinking that stands in the text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from translators.deltas import Call, Delta, Failed, Finish, Reasoning, Text, Usage
+from translators.errors import bad_answer
+from translators.filters import run
+from translators.filters.think import Think
+
+END: list[Delta] = [Finish(0, "stop"), Usage(1, 1)]
+
+
+def _said(*pieces: str) -> tuple[str, str]:
+    """The thinking and the text of an answer in pieces."""
+    deltas = run([Think()], [*(Text(0, piece) for piece in pieces), *END])
+    assert deltas[-2:] == END
+    thinking = "".join(delta.text for delta in deltas if isinstance(delta, Reasoning))
+    return thinking, "".join(delta.text for delta in deltas if isinstance(delta, Text))
+
+
+@pytest.mark.parametrize(
+    ("text", "thinking", "answer"),
+    [
+        ("<think>\nHm\n</think>\n\nHi", "\nHm\n", "Hi"),
+        ("\n <think>Hm</think>Hi", "Hm", "Hi"),
+        ("<think>a < b\n\n\nc </thin\n d</think> x", "a < b\n\n\nc </thin\n d", "x"),
+        ("<think></think>Hi", "", "Hi"),
+        ("<think>Hm", "Hm", ""),
+        ("<think>Hm</thi", "Hm</thi", ""),
+        ("<thin", "", "<thin"),
+        ("  Hi", "", "  Hi"),
+        ("Hi <think>no</think>", "", "Hi <think>no</think>"),
+        ("<think>a</think>b</think>", "a", "b</think>"),
+        ("", "", ""),
+    ],
+)
+def test_thinking_is_taken_out_however_the_text_is_cut(text: str, thinking: str, answer: str) -> None:
+    assert _said(text) == (thinking, answer)
+    assert _said(*text) == (thinking, answer)
+    for cut in range(len(text)):
+        assert _said(text[:cut], text[cut:]) == (thinking, answer)
+
+
+@given(pieces=st.lists(st.sampled_from(["<think>", "</think>", "\n", "<", "/", "a", " ", "</th", "ink>"])))
+def test_the_pieces_do_not_matter(pieces: list[str]) -> None:
+    assert _said("".join(pieces)) == _said(*pieces)
+
+
+def test_text_without_a_tag_is_given_out_at_once() -> None:
+    think = Think()
+    assert run([think], [Text(0, "Hi")]) == [Text(0, "Hi")]
+    assert run([think], [Text(0, "<think>")]) == [Text(0, "<think>")]
+
+
+def test_what_is_held_comes_before_what_follows() -> None:
+    call = Call(0, 0, "c", "f")
+    assert run([Think()], [Text(0, "<thi"), call]) == [Text(0, "<thi"), call]
+    failed = Failed(bad_answer("x"))
+    deltas = run([Think()], [Text(1, "<think>a<"), Text(0, "<"), failed])
+    assert deltas == [Reasoning(1, "a"), Text(0, "<"), Reasoning(1, "<"), failed]
+
+
+def test_each_choice_thinks_by_itself() -> None:
+    deltas = run([Think()], [Text(0, "<think>a"), Text(1, "b"), Text(0, "</think>c")])
+    assert deltas == [Reasoning(0, "a"), Text(1, "b"), Text(0, "c")]
