@@ -74,3 +74,9 @@ def test_the_guard_judges(client: openai.OpenAI) -> None:
         model=GUARD, messages=[{"role": "system", "content": "x"}, *HELLO]
     )
     assert (answer.choices[0].message.content or "").startswith("safe")
+
+
+def test_text_that_holds_a_data_url_is_taken_as_text(client: openai.OpenAI) -> None:
+    turn: Any = {"role": "user", "content": "Say data:image/png;base64,no"}
+    answer = client.chat.completions.create(model="@cf/moonshotai/kimi-k2.6", messages=[turn])
+    assert "png" in (answer.choices[0].message.content or "")

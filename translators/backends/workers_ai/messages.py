@@ -18,6 +18,9 @@ from translators.tools import restore_call_id, wrap_custom
 
 Message = dict[str, Any]
 
+_DATA_URL: Final = "data:image/"
+_BROKEN_DATA_URL: Final = "data:\u200bimage/"  # a zero-width space
+
 _SYSTEM: Final = "developer turns become system turns"
 
 
@@ -72,7 +75,8 @@ class Messages:
         for k, part in enumerate(turn.parts):
             where = f"{turn.place}.content[{k}]"
             match part:
-                case chat.Text(text) | chat.Refusal(text):
+                case chat.Text(words) | chat.Refusal(words):
+                    text = self._harmless(words)
                     texts.append(text)
                     parts.append({"type": "text", "text": text})
                 case chat.Image():
@@ -91,6 +95,15 @@ class Messages:
         text = "".join(texts)
         self._check_length(text, turn)
         return parts if has_images else text
+
+    def _harmless(self, text: str) -> str:
+        """Text in which the server finds no image: it scans even plain text for data URLs (code 8006)."""
+        if _DATA_URL not in text or not (self._facts.speaks_openai and "vision" in self._facts.can):
+            return text
+        self._report.note(
+            "messages", Fate.TRANSFORMED, "data URLs in text are broken by an invisible character"
+        )
+        return text.replace(_DATA_URL, _BROKEN_DATA_URL)
 
     def _thinking(self, turn: Turn) -> dict[str, str]:
         """Replayed thinking, under the name that vLLM expects; never inside the content, which garbles it."""
@@ -151,7 +164,7 @@ class Messages:
         else:
             call_id = restore_call_id(result.call_id)
         name = result.name or self._names.get(result.call_id or "")
-        message: Message = {"role": "tool", "content": result.text}
+        message: Message = {"role": "tool", "content": self._harmless(result.text)}
         if call_id is not None:
             message["tool_call_id"] = call_id
         if name is not None:

@@ -146,6 +146,16 @@ def test_the_completions_form_of_log_probabilities_is_dropped() -> None:
     assert exchange.fates()["logprobs"] == "dropped"
 
 
+def test_a_data_url_in_plain_text_is_no_image_to_a_server_that_scans_for_them() -> None:
+    text = f"see {PIXEL}"
+    messages = [{"role": "user", "content": text}, {"role": "tool", "tool_call_id": "c", "content": text}]
+    exchange = translated({"model": "m", "messages": messages}, KIMI)
+    sent = [each["content"] for each in exchange.bodies[0]["messages"]]
+    assert all("data:image/" not in each and each.replace("\u200b", "") == text for each in sent)
+    assert exchange.fates()["messages"] == "transformed"
+    assert translated({"model": "m", "messages": messages}, SEED).bodies[0]["messages"][0]["content"] == text
+
+
 def test_replayed_thinking_goes_under_its_own_name_and_never_into_the_content() -> None:
     turns = [
         {"role": "user", "content": "hi"},
