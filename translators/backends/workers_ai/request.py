@@ -53,12 +53,13 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
     for name, detail in chat.left_out.items():
         report.note(name, Fate.TRANSFORMED, detail)
     fields = _fields(chat, facts, report)
-    prompt = _tokens(_largest_prompt(chat, fields))
+    prompt_bytes = _largest_prompt(chat, fields)
+    fields[_limit_name(facts)] = _max_tokens(chat, facts, prompt_bytes, report)
     calls = tuple(
         BackendCall(
             segments=("ai", "run", *model.split("/")),
             body=msgspec.json.encode(body),
-            reader=partial(Reader, stamp, choice, fields[_limit_name(facts)], prompt),
+            reader=partial(Reader, stamp, choice, fields[_limit_name(facts)], _tokens(prompt_bytes)),
         )
         for choice, body in enumerate(_bodies(chat, fields, facts, report))
     )
@@ -66,14 +67,13 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
 
 
 def _fields(chat: ChatRequest, facts: Facts, report: Report) -> dict[str, Any]:
-    """Everything of the body but the prompt, the same for all choices."""
+    """What of the body is the same for all choices, but the limit, which depends on the prompt."""
     given = {**chat.parameters, **chat.extra}
     as_prompt = bool(chat.prompts) and facts.takes_prompt
     fields = translate_parameters(given, facts, report, prompt=as_prompt)
     fields |= {} if facts.guards else translate_tools(chat, report)
     if facts.guards:
         _withhold_tools(chat, report)
-    fields[_limit_name(facts)] = _max_tokens(chat, facts, _largest_prompt(chat, fields), report)
     if facts.speaks_openai and chat.tools and not chat.parallel_calls:
         fields["parallel_tool_calls"] = False
     fields |= translate_format(chat.response_format, facts, report)
