@@ -126,6 +126,8 @@ class _Round:
             del self.open[number]
         out = self.dialogue.take(number, batch)
         if not self.dialogue.satisfied:
+            if _is_broken(batch) and not _is_broken(out):
+                del self.open[number]  # an earlier answer stands in for it
             return out
         # The answer is whole: nothing that still comes can matter, not even a break.
         return [*(delta for delta in out if not isinstance(delta, Failed)), *self._count_open()]
@@ -233,6 +235,10 @@ class _Round:
 def _is_complete(batch: Batch) -> bool:
     """Whether a backend's batch ends its answer, with its usage."""
     return bool(batch) and isinstance(batch[-1], Usage)
+
+
+def _is_broken(batch: Batch) -> bool:
+    return bool(batch) and isinstance(batch[-1], Failed)
 
 
 def _transport_error(error: UpstreamError) -> ApiError:

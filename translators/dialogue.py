@@ -1,4 +1,4 @@
-"""Answers that take several calls.
+"""Answers that take several calls: of one round here, of several in rounds.py.
 
 A backend dialect's `request` gives a `Dialogue`. The gateway sends the calls of `first()` at once, hands
 over their deltas as they come with `take`, and gives the client what `take` returns; when all have ended,
@@ -118,14 +118,14 @@ class FanOut:
         return Usage(
             prompt=sum(max(each.prompt for each in same) for same in prompts),
             completion=sum(each.completion for each in usages),
-            cached=_sum_known(_max_known(each.cached for each in same) for same in prompts),
-            reasoning=_sum_known(each.reasoning for each in usages),
-            neurons=_sum_known(each.neurons for each in usages),
+            cached=sum_known(_max_known(each.cached for each in same) for same in prompts),
+            reasoning=sum_known(each.reasoning for each in usages),
+            neurons=sum_known(each.neurons for each in usages),
             estimated=any(each.estimated for each in usages),
         )
 
 
-def _sum_known(values: Iterable[_Number | None]) -> _Number | None:
+def sum_known(values: Iterable[_Number | None]) -> _Number | None:
     """The sum of what is known, or None where nothing is."""
     known = [value for value in values if value is not None]
     return sum(known[1:], start=known[0]) if known else None
