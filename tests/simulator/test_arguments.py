@@ -42,10 +42,11 @@ STRINGS = st.one_of(
         [r"^[A-Z]{3}$", r"^\d{4}-\d{2}$", r"^(yes|no)$", r"^#[0-9a-fA-F]{6}$", r"^\w+@\w+\.com$", "[^a-z]"]
     ).map(lambda pattern: {"type": "string", "pattern": pattern}),
 )
+# In any nine integers are the three multiples that an array of unique items may ask for.
 INTEGERS = SMALL.flatmap(
     lambda low: with_some(
         {"type": "integer", "minimum": low},
-        {"maximum": st.integers(low + 6, low + 60), "multipleOf": st.just(3)},
+        {"maximum": st.integers(low + 8, low + 60), "multipleOf": st.just(3)},
     )
 )
 NUMBERS = SMALL.flatmap(
