@@ -14,11 +14,11 @@ import translators
 from translators.backends.workers_ai.catalogue import Facts, read_catalogue
 from translators.backends.workers_ai.request import translate
 from translators.backends.workers_ai.response import Reader
-from translators.call import AnswerReader, Stamp
+from translators.call import AnswerReader, BackendCall, Stamp
 from translators.chat import ChatRequest
 from translators.clients import OPENAI_CHAT, OPENAI_COMPLETIONS, Dialect
 from translators.deltas import Delta, Failed, Usage, fold
-from translators.dialogue import OneRound
+from translators.dialogue import Dialogue
 from translators.errors import ApiError
 from translators.report import Entry, Report
 
@@ -38,7 +38,7 @@ class Translated:
 
     dialect: Dialect
     request: ChatRequest
-    dialogue: OneRound
+    dialogue: Dialogue
     entries: tuple[Entry, ...]
 
     @property
@@ -100,9 +100,17 @@ def read(answer: Answer, pieces: Sequence[bytes] | None = None, reader: Reader |
 
 
 def deltas_of(exchange: Translated, answers: Sequence[Answer]) -> list[Delta]:
-    """What the client is to see, the calls' batches taken in turn."""
+    """What the client is to see, the calls' batches taken in turn; a call that asks again gets the same."""
     calls = exchange.dialogue.first()
     assert len(calls) == len(answers)
+    out: list[Delta] = []
+    while calls and not (out and isinstance(out[-1], Failed)):
+        out += _round(exchange.dialogue, calls, answers[: len(calls)])
+        calls = exchange.dialogue.next()
+    return out
+
+
+def _round(dialogue: Dialogue, calls: Sequence[BackendCall], answers: Sequence[Answer]) -> list[Delta]:
     batches: list[Iterator[tuple[int, list[Delta]]]] = []
     readers = [call.reader() for call in calls]
     for number, (reader, answer) in enumerate(zip(readers, answers, strict=True)):
@@ -118,14 +126,13 @@ def deltas_of(exchange: Translated, answers: Sequence[Answer]) -> list[Delta]:
                 continue
             if batch and isinstance(batch[-1], Usage | Failed):
                 ended.add(number)
-            out += exchange.dialogue.take(number, batch)
+            out += dialogue.take(number, batch)
             if out and isinstance(out[-1], Failed):
                 return out
-            if exchange.dialogue.satisfied:
+            if dialogue.satisfied:
                 for rest in set(range(len(calls))) - ended:
-                    out += exchange.dialogue.take(rest, [readers[rest].usage()])
+                    out += dialogue.take(rest, [readers[rest].usage()])
                 return out
-    assert exchange.dialogue.next() == ()
     return out
 
 

@@ -4,21 +4,22 @@ This dialect speaks Workers AI's native endpoint, not Cloudflare's OpenAI-shaped
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
 import msgspec
 
+from translators.backends.workers_ai.ask import LEAST_BYTES_PER_TOKEN, Asker
 from translators.backends.workers_ai.catalogue import Facts
+from translators.backends.workers_ai.judges import judge_for
 from translators.backends.workers_ai.messages import Messages, utf16_length
 from translators.backends.workers_ai.parameters import translate_parameters
-from translators.backends.workers_ai.response import Reader
 from translators.backends.workers_ai.structured import translate_format
 from translators.backends.workers_ai.tools import offered_custom_names, translate_tools
 from translators.call import BackendCall, Stamp
 from translators.chat import Call, ChatRequest, Part, Reasoning, Refusal, Result, Text
-from translators.dialogue import OneRound
+from translators.dialogue import Dialogue, OneRound
 from translators.errors import ApiError, invalid
 from translators.filters import Filter
 from translators.filters.custom_calls import CustomCalls
@@ -26,13 +27,12 @@ from translators.filters.one_call import OneCall
 from translators.filters.stop import Stop
 from translators.filters.think import Think
 from translators.report import Fate, Report
+from translators.rounds import Judge, Question, Rounds
 
 # A segment of dots would climb out of the account's path with the operator's token.
 _MODEL: Final = re.compile(r"@(?:cf|hf)/(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+")
 
 _MOST_STOPS: Final = 4  # OpenAI's schema
-_BYTES_PER_TOKEN: Final = 4  # of English; used only where nobody reports
-_LEAST_BYTES_PER_TOKEN: Final = 3  # of nearly any text: a Chinese character has three and is about one token
 
 
 def is_model_id(name: str) -> bool:
@@ -40,7 +40,7 @@ def is_model_id(name: str) -> bool:
     return _MODEL.fullmatch(name) is not None
 
 
-def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report: Report) -> OneRound:
+def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report: Report) -> Dialogue:
     """The calls that answer a request, with the fate of every parameter in the report.
 
     Raises:
@@ -55,15 +55,34 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
     fields = _fields(chat, facts, report)
     prompt_bytes = _largest_prompt(chat, fields)
     fields[_limit_name(facts)] = _max_tokens(chat, facts, prompt_bytes, report)
-    calls = tuple(
-        BackendCall(
-            segments=("ai", "run", *model.split("/")),
-            body=msgspec.json.encode(body),
-            reader=partial(Reader, stamp, choice, fields[_limit_name(facts)], _tokens(prompt_bytes)),
-        )
+    limit = _limit_name(facts)
+    questions = [
+        _question(chat, facts, body, Asker(model, stamp, choice, limit, facts.window, prompt_bytes))
         for choice, body in enumerate(_bodies(chat, fields, facts, report))
-    )
-    return OneRound(calls, _filters(chat, facts, len(calls)), chat.choices)
+    ]
+    return _dialogue(chat, facts, questions)
+
+
+def _question(
+    chat: ChatRequest, facts: Facts, body: dict[str, Any], asker: Asker
+) -> tuple[BackendCall, Judge | None]:
+    return asker.call(body), judge_for(chat, facts, body, asker)
+
+
+def _dialogue(
+    chat: ChatRequest, facts: Facts, questions: Sequence[tuple[BackendCall, Judge | None]]
+) -> Dialogue:
+    """Of several rounds where the answers are judged, else of one."""
+    judged = [
+        Question(call, judge, partial(_filters_of_call, facts))
+        for call, judge in questions
+        if judge is not None
+    ]
+    filters = _filters(chat, len(questions))
+    if judged:
+        return Rounds(judged, filters, chat.choices)
+    calls = tuple(call for call, _ in questions)
+    return OneRound(calls, (*_filters_of_call(facts), *filters), chat.choices)
 
 
 def _fields(chat: ChatRequest, facts: Facts, report: Report) -> dict[str, Any]:
@@ -112,7 +131,7 @@ def _max_tokens(chat: ChatRequest, facts: Facts, prompt_bytes: int, report: Repo
     refuses in spite of that is really too long.
     """
     report.sent_as("max_tokens", _limit_name(facts))
-    room = None if facts.window is None else max(1, facts.window - -(-prompt_bytes // _LEAST_BYTES_PER_TOKEN))
+    room = None if facts.window is None else max(1, facts.window - -(-prompt_bytes // LEAST_BYTES_PER_TOKEN))
     if chat.max_tokens is None:
         usual = chat.usual_max_tokens or facts.default_max_tokens
         limit = usual if room is None else min(usual, room)
@@ -181,10 +200,14 @@ def _seeded(body: dict[str, Any], choice: int) -> dict[str, Any]:
     return body
 
 
-def _filters(chat: ChatRequest, facts: Facts, choices: int) -> tuple[Filter, ...]:
+def _filters_of_call(facts: Facts) -> tuple[Filter, ...]:
+    """What reads an answer before it is judged; each call has its own."""
+    return (Think(),) if "reasoning" in facts.can and not facts.speaks_openai else ()
+
+
+def _filters(chat: ChatRequest, choices: int) -> tuple[Filter, ...]:
+    """What the answer goes through that the client gets."""
     filters: list[Filter] = []
-    if "reasoning" in facts.can and not facts.speaks_openai:
-        filters.append(Think())
     if not chat.parallel_calls:
         filters.append(OneCall())
     custom = offered_custom_names(chat.tools)
@@ -216,8 +239,3 @@ def _texts(part: Part) -> tuple[str, ...]:
 
 def _bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
-def _tokens(prompt_bytes: int) -> int:
-    """Roughly; used only where nobody reports."""
-    return -(-prompt_bytes // _BYTES_PER_TOKEN)

@@ -61,7 +61,12 @@ def _forced(tools: tuple[Tool, ...], report: Report) -> Any:
     if len(tools) > 1:
         return "required"
     report.note("tool_choice", Fate.TRANSFORMED, "the one tool is asked for by name")
-    return {"type": "function", "function": {"name": tools[0].name}}
+    return named_form(tools[0].name)
+
+
+def named_form(name: str) -> dict[str, Any]:
+    """`tool_choice` that asks for one tool by its name."""
+    return {"type": "function", "function": {"name": name}}
 
 
 def _tool(tool: Tool, report: Report) -> dict[str, Any]:

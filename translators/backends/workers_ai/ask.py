@@ -1,0 +1,53 @@
+"""A body as a call to a model, and the same question put once more with turns behind it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from translators.backends.workers_ai.response import Reader
+from translators.call import BackendCall, Stamp
+
+_BYTES_PER_TOKEN: Final = 4  # of English; used only where nobody reports
+LEAST_BYTES_PER_TOKEN: Final = 3  # of nearly any text: a Chinese character has three and is about one token
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Makes the calls for one choice.
+
+    Attributes:
+        model: The model's id.
+        stamp: Whence the ids of its tool calls come.
+        choice: Which choice the answers are.
+        limit: The body's field for the most tokens that an answer may have.
+        window: The model's context window in tokens, or None where nobody says.
+        prompt_bytes: How long the prompt is.
+    """
+
+    model: str
+    stamp: Stamp
+    choice: int
+    limit: str
+    window: int | None
+    prompt_bytes: int
+
+    def call(self, body: Mapping[str, Any], further_bytes: int = 0) -> BackendCall:
+        """The call that sends a body, whose prompt has grown by so many bytes."""
+        tokens = -(-(self.prompt_bytes + further_bytes) // _BYTES_PER_TOKEN)
+        return BackendCall(
+            segments=("ai", "run", *self.model.split("/")),
+            body=msgspec.json.encode(body),
+            reader=partial(Reader, self.stamp, self.choice, body[self.limit], tokens),
+        )
+
+    def again(self, body: Mapping[str, Any], turns: Sequence[Mapping[str, str]]) -> BackendCall:
+        """The call that sends a body with further messages, and with what they leave of the window."""
+        further = sum(len(turn["content"].encode("utf-8", "surrogatepass")) for turn in turns)
+        limit = body[self.limit]
+        if self.window is not None:
+            room = self.window - -(-(self.prompt_bytes + further) // LEAST_BYTES_PER_TOKEN)
+            limit = max(1, min(limit, room))
+        return self.call({**body, "messages": [*body["messages"], *turns], self.limit: limit}, further)

@@ -1,0 +1,101 @@
+"""What judges the answers to a request: whether a tool was called that had to be.
+
+`tool_choice: "required"` is only advice to several models (qwq, qwen3, gemma-4; langchain-cloudflare), and
+one takes none at all. So the text of an answer is held until a call comes. Where none comes, the model is
+asked once more, told plainly and by the tool's name where one is meant; where that fails as well, what it
+said stands: a call is never invented.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from translators.backends.workers_ai.ask import Asker
+from translators.backends.workers_ai.catalogue import Facts
+from translators.backends.workers_ai.tools import named_form
+from translators.call import BackendCall
+from translators.chat import ChatRequest
+from translators.deltas import Call, Delta, Finish, Reasoning, Text
+from translators.rounds import Held, Judge
+
+_LONGEST_ECHO: Final = 4000  # characters of an answer that the model is shown again
+
+
+def judge_for(chat: ChatRequest, facts: Facts, body: Mapping[str, Any], asker: Asker) -> Judge | None:
+    """The judge of the answers to one body, or None where every answer will do."""
+    names = forced_names(chat)
+    if names and not facts.guards and "messages" in body:
+        return ForcedTool(names, facts, body, asker)
+    return None
+
+
+def forced_names(chat: ChatRequest) -> tuple[str, ...]:
+    """The names of the tools of which one has to be called; none where no call is asked for."""
+    choice = chat.tool_choice
+    names = tuple(tool.name for tool in chat.tools)
+    if choice.mode == "named":
+        return tuple(name for name in names if name == choice.named)
+    if choice.mode != "required":
+        return ()
+    return tuple(name for name in names if choice.allowed is None or name in choice.allowed)
+
+
+class ForcedTool:
+    """Holds what an answer says until it calls a tool."""
+
+    def __init__(self, names: Sequence[str], facts: Facts, body: Mapping[str, Any], asker: Asker) -> None:
+        self._names = names
+        self._facts = facts
+        self._body = body
+        self._asker = asker
+        self._held = Held()
+        self._called = False
+        self._asked = False
+
+    def feed(self, delta: Delta) -> Iterable[Delta]:
+        """Pass on thinking, and everything once there is a call."""
+        if self._called or isinstance(delta, Reasoning):
+            return (delta,)
+        self._held.add(delta)
+        if not isinstance(delta, Call):
+            return ()
+        self._called = True
+        return self._held.take()
+
+    def again(self) -> BackendCall | None:
+        """The same question, told that there has to be a call; once, and not where the answer was cut."""
+        if self._called or self._asked or not self._ended_by_itself():
+            return None
+        self._asked = True
+        said = "".join(delta.text for delta in self._held.coming if isinstance(delta, Text))
+        self._held.turn()
+        meant = self._meant(said)
+        turns = [{"role": "assistant", "content": said[:_LONGEST_ECHO]}] if said.strip() else []
+        turns.append({"role": "user", "content": _reminder(meant)})
+        return self._asker.again(self._narrowed(meant), turns)
+
+    def rest(self) -> Iterable[Delta]:
+        """What was said in place of a call."""
+        return () if self._called else self._held.standing
+
+    def _ended_by_itself(self) -> bool:
+        return any(isinstance(delta, Finish) and delta.reason == "stop" for delta in self._held.coming)
+
+    def _meant(self, said: str) -> str | None:
+        """The tool to ask for: the only one, or the only one that the answer mentions."""
+        if len(self._names) == 1:
+            return self._names[0]
+        mentioned = [name for name in self._names if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", said)]
+        return mentioned[0] if len(mentioned) == 1 else None
+
+    def _narrowed(self, meant: str | None) -> dict[str, Any]:
+        """The body that offers the tool that is meant, and asks for it by name."""
+        if meant is None or "tools" not in self._body:
+            return dict(self._body)
+        tools = [tool for tool in self._body["tools"] if tool["function"]["name"] == meant]
+        return {**self._body, "tools": tools, "tool_choice": named_form(meant)}
+
+
+def _reminder(meant: str | None) -> str:
+    tool = "one of the tools" if meant is None else f"the tool `{meant}`"
+    return f"You have called no tool. You must call {tool} now. Answer with the call alone."
