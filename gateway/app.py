@@ -1,6 +1,7 @@
 """Builds the application: one composition root, one table of endpoints."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -109,6 +110,10 @@ async def _running(gateway: Gateway) -> AsyncIterator[None]:
     for upstream in gateway.dispatch.upstreams.values():
         await upstream.start()
     ticking = asyncio.create_task(gateway.ticker.run())
+    # What start-up made lives as long as the process: walking it again and again for garbage that it cannot
+    # hold takes a tenth of the time of all requests.
+    gc.collect()
+    gc.freeze()
     try:
         yield
     finally:
