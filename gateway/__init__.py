@@ -15,7 +15,8 @@ Rooms from the top down; each imports only from lines below its own:
     translation     a request translated for its target, and the same explained
     keys routing deadlines
     upstream metrics logs
-    exchange settings
+    pool            the connections to one backend
+    connection exchange settings
     errors
 
     simulator/      a Workers AI account on this machine; knows nothing of the rest

@@ -25,8 +25,8 @@ class Exchange:
     method: str
     path: str
     operation: str = ""
-    request_id: str = field(default_factory=lambda: f"req_{secrets.token_hex(16)}")
-    stamp: Stamp = field(default_factory=lambda: Stamp(int(time()), secrets.token_hex(12)))
+    request_id: str = field(init=False)
+    stamp: Stamp = field(init=False)
     started: float = field(default_factory=monotonic)
     model: str = ""
     backend: str = ""
@@ -38,6 +38,11 @@ class Exchange:
     first_token: float | None = None
     usage: Usage | None = None
     ended_by: EndedBy | None = None
+
+    def __post_init__(self) -> None:
+        random = secrets.token_hex(28)  # asked of the system once for both
+        self.request_id = f"req_{random[:32]}"
+        self.stamp = Stamp(int(time()), random[32:])
 
     def saw_token(self) -> None:
         """Note the time of the first delta."""

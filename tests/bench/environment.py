@@ -13,7 +13,7 @@ from typing import Any
 from tests.bench.measure import Cores
 from tests.bench.servers import UnavailableError
 
-LIBRARIES = ("aiohttp", "httptools", "litestar", "msgspec", "uvicorn", "uvloop")
+LIBRARIES = ("httptools", "litestar", "msgspec", "uvicorn", "uvloop")
 
 
 def cores() -> Cores:

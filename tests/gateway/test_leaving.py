@@ -172,9 +172,8 @@ async def test_two_hundred_leaving_clients_leave_nothing_behind(served: Served, 
         await call.left()
     assert {task for task in asyncio.all_tasks() - before if not task.done()} == set()
     assert not served.gateway.ticker._live
-    session = served.gateway.dispatch.upstreams["cloudflare"]._session
-    assert session is not None
-    assert not session.connector._acquired  # type: ignore[union-attr]  # aiohttp tells it nowhere else
+    pool = served.gateway.dispatch.upstreams["cloudflare"]._pool
+    assert pool._open == set(pool._idle)
     assert not backend.connections
     assert await served.metric("penstock_inflight_requests") == 1  # the request for the metrics
     backend.reply = lambda call: call.result("Hi")

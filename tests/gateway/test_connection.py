@@ -1,0 +1,299 @@
+"""Connections to a backend over real sockets: answers in every legal framing, broken ones, and reuse."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import cast
+
+import pytest
+
+from gateway import pool as pools
+from gateway.connection import MOST_HEADERS, READ_BUFFER, BrokenError, Connection
+from gateway.pool import Pool
+
+HEAD = b"POST /run HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
+SECONDS = 5
+
+
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Backend:
+    """Answers request k of every connection with the kth script: bytes to send, None to close."""
+
+    def __init__(self, *scripts: list[bytes | None]) -> None:
+        self.scripts = scripts
+        self.requests: list[bytes] = []
+        self.connections = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        for script in self.scripts:
+            self.requests.append(await reader.readuntil(b"\r\n\r\n") + await reader.readexactly(2))
+            for piece in script:
+                if piece is None:
+                    return
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0)
+        await reader.read()
+
+
+@asynccontextmanager
+async def serving(backend: Script) -> AsyncIterator[Pool]:
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.add(cast(asyncio.Task[None], asyncio.current_task()))
+        with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            await backend(reader, writer)
+        writer.close()
+        with suppress(ConnectionError, asyncio.CancelledError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    pool = Pool("127.0.0.1", server.sockets[0].getsockname()[1], None, SECONDS)
+    try:
+        async with asyncio.timeout(SECONDS):
+            yield pool
+    finally:
+        await pool.close()
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not condition():  # noqa: ASYNC110 - nothing announces what is waited for
+            await asyncio.sleep(0.001)
+
+
+async def ask(pool: Pool) -> tuple[Connection, bytes]:
+    """One whole exchange; the connection is not given back."""
+    connection = await pool.take()
+    await connection.send(HEAD, b"{}")
+    return connection, await rest(connection)
+
+
+async def rest(connection: Connection) -> bytes:
+    body = b""
+    while data := await connection.read():
+        body += data
+    return body
+
+
+@pytest.mark.parametrize(
+    ("pieces", "body", "again"),
+    [
+        ([OK + b"content-length: 2\r\n\r\nab"], b"ab", True),
+        ([OK + b"content-length: 0\r\n\r\n"], b"", True),
+        ([b"HTTP/1.1 204 No Content\r\n\r\n"], b"", True),
+        ([OK + CHUNKED, b"1;x=y\r\na\r\n", b"1\r\nb\r\n0\r\nt: r\r\n\r\n"], b"ab", True),
+        ([b"HTTP/1.1 100 Continue\r\n\r\n", OK + b"content-length: 2\r\n\r\nab"], b"ab", True),
+        ([b"HTTP/1.1 103 Early Hints\r\nx: y\r\n\r\n" + OK + b"content-length: 2\r\n\r\nab"], b"ab", True),
+        ([OK + b"connection: close\r\ncontent-length: 2\r\n\r\nab"], b"ab", False),
+        ([b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nab"], b"ab", False),
+        ([OK + b"\r\nab", None], b"ab", False),
+        ([OK + b"content-length: 2\r\n\r\nab" + OK + b"content-length: 2\r\n\r\ncd"], b"ab", False),
+        ([OK + b"content-length: 2\r\n\r\nabc"], b"ab", False),
+    ],
+)  # fmt: skip
+async def test_an_answer_ends_where_its_framing_says(
+    pieces: list[bytes | None],
+    body: bytes,
+    again: bool,  # noqa: FBT001 - a row of the table above
+) -> None:
+    backend = Backend(pieces)
+    async with serving(backend) as pool:
+        connection, read = await ask(pool)
+        assert (read, connection.reusable) == (body, again)
+        assert await connection.read() == b""
+    assert backend.requests == [HEAD + b"{}"]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [None],
+        [b"nonsense\r\n\r\n"],
+        [b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"],
+        [OK + b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"],
+        [OK + b"content-length: 1\r\ncontent-length: 2\r\n\r\nab"],
+        [OK + b"content-length: -1\r\n\r\nab"],
+        [OK + b"".join(b"h%d: v\r\n" % n for n in range(MOST_HEADERS + 1)) + b"\r\n"],
+        [OK + b"h: " + b"v" * 2**17 + b"\r\n\r\n"],
+        [OK, None],
+        [OK + b"content-length: 3\r\n\r\nab", None],
+        [OK + CHUNKED + b"2\r\nab\r\n", None],
+        [OK + CHUNKED + b"x\r\nab\r\n"],
+    ],
+)  # fmt: skip
+async def test_an_answer_that_breaks_is_never_taken_for_a_whole_one(pieces: list[bytes | None]) -> None:
+    async with serving(Backend(pieces)) as pool:
+        with pytest.raises(BrokenError):
+            await ask(pool)
+        connection = next(iter(pool._open), None)
+        assert connection is None or not connection.reusable
+
+
+async def test_what_came_before_a_break_can_be_read() -> None:
+    async with serving(Backend([OK + b"content-length: 9\r\n\r\nab", None])) as pool:
+        connection = await pool.take()
+        await connection.send(HEAD, b"{}")
+        assert await connection.read() == b"ab"
+        with pytest.raises(BrokenError):
+            await connection.read()
+
+
+async def test_headers_are_lower_case_and_repeated_ones_joined() -> None:
+    async with serving(Backend([OK + b"X-A: 1\r\nx-a: 2\r\nContent-Length: 0\r\n\r\n"])) as pool:
+        connection, _ = await ask(pool)
+        assert connection.headers == {"x-a": "1, 2", "content-length": "0"}
+
+
+async def test_the_connection_that_was_used_last_is_used_next() -> None:
+    answer: list[bytes | None] = [OK + b"content-length: 0\r\n\r\n"]
+    backend = Backend(answer, answer)
+    async with serving(backend) as pool:
+        first, _ = await ask(pool)
+        second, _ = await ask(pool)
+        pool.give(first)
+        pool.give(second)
+        assert await pool.take() is second
+        await second.send(HEAD, b"{}")
+        assert await rest(second) == b""
+    assert backend.connections == 2
+
+
+async def test_a_connection_that_the_backend_closed_is_not_used_again() -> None:
+    backend = Backend([OK + b"content-length: 0\r\n\r\n", None])
+    async with serving(backend) as pool:
+        connection, _ = await ask(pool)
+        pool.give(connection)
+        await until(lambda: not pool._open)
+        assert not pool._idle
+        assert await pool.take() is not connection
+
+
+async def test_a_connection_on_which_the_backend_speaks_unasked_is_closed() -> None:
+    backend = Backend([OK + b"content-length: 0\r\n\r\n", b"", OK])
+    async with serving(backend) as pool:
+        connection, _ = await ask(pool)
+        pool.give(connection)
+        await until(lambda: not pool._open)
+        assert not pool._idle
+        with pytest.raises(BrokenError):
+            await connection.send(HEAD, b"{}")
+
+
+async def test_connections_grow_old_and_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(pools, "monotonic", lambda: now)
+    answer: list[bytes | None] = [OK + b"content-length: 0\r\n\r\n"]
+    async with serving(Backend(answer)) as pool:
+        older, _ = await ask(pool)
+        younger, _ = await ask(pool)
+        pool.give(older)
+        now += 1
+        pool.give(younger)
+        now += pools.KEEP_ALIVE - 1
+        pool._close_old()
+        assert list(pool._idle) == [younger]
+        now += 1
+        assert await pool.take() is not younger
+        pool._close_old()
+        assert not pool._idle
+        assert pool._sweep is None
+
+
+async def test_an_answer_that_nobody_reads_waits_at_the_backend() -> None:
+    body = b"x" * 50 * READ_BUFFER
+    sent = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK + b"content-length: %d\r\n\r\n" % len(body))
+        for start in range(0, len(body), READ_BUFFER):
+            writer.write(body[start : start + READ_BUFFER])
+            await writer.drain()
+            sent += READ_BUFFER
+
+    async with serving(serve) as pool:
+        connection = await pool.take()
+        await connection.send(HEAD, b"{}")
+        before = -1
+        while before != sent:  # until the sockets' own buffers are full
+            before = sent
+            await asyncio.sleep(0.05)
+        assert connection._size < 4 * READ_BUFFER
+        assert sent < len(body)
+        assert await rest(connection) == body
+
+
+async def test_a_request_that_was_not_taken_whole_leaves_no_connection_behind() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
+        await asyncio.Event().wait()
+
+    async with serving(serve) as pool:
+        connection = await pool.take()
+        await connection.send(HEAD, b"x" * 2**24)
+        assert connection.status == 413
+        assert await connection.read() == b""
+        assert not connection.reusable
+        pool.give(connection)
+
+
+async def test_a_name_that_means_nothing_is_an_error_and_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = 0
+    loop = asyncio.get_running_loop()
+
+    async def getaddrinfo(*_args: object, **_named: object) -> list[object]:
+        nonlocal asked
+        asked += 1
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+    pool = Pool("nowhere.invalid", 80, None, SECONDS)
+    for _ in range(2):
+        outcomes = await asyncio.gather(pool.take(), pool.take(), return_exceptions=True)
+        assert all(isinstance(outcome, OSError) for outcome in outcomes)
+    assert asked == 2
+    await pool.close()
+
+
+async def test_connecting_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+
+    async def getaddrinfo(*_args: object, **_named: object) -> list[object]:
+        await asyncio.sleep(SECONDS)
+        return []
+
+    monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+    pool = Pool("slow.invalid", 80, None, 0.01)
+    with pytest.raises(TimeoutError):
+        await pool.take()
+    await pool.close()
+
+
+async def test_a_tls_handshake_that_fails_leaves_no_socket() -> None:
+    backend = Backend([OK])
+    async with serving(backend) as plain:
+        pool = Pool("127.0.0.1", plain._port, ssl.create_default_context(), SECONDS)
+        take = asyncio.create_task(pool.take())
+        await until(lambda: backend.connections == 1)
+        take.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await take
+        assert not pool._open
+        await pool.close()
