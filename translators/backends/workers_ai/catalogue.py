@@ -67,6 +67,11 @@ class Facts(msgspec.Struct, frozen=True):
         return self.family == "legacy_guard"
 
     @property
+    def thinks_always(self) -> bool:
+        """Whether the model reasons and cannot be told not to."""
+        return "reasoning" in self.can and "toggle" not in self.can and "none" not in self.efforts
+
+    @property
     def takes_prompt(self) -> bool:
         """Whether the model completes a prompt, and not only a dialogue."""
         return not (self.speaks_openai or self.guards)

@@ -17,6 +17,9 @@ from translators.report import Fate, Report
 _MAX_SEED: Final = 9_999_999_999
 _SHOWN_DIGITS: Final = 24
 
+# Of the chat templates (Cloudflare's generated types).
+_SWITCHES: Final = frozenset({"clear_thinking", "enable_thinking", "force_nonempty_content", "low_effort"})
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -124,10 +127,18 @@ def _logprobs(value: Any, _name: str, _facts: Facts) -> Outcome:
     return Outcome(Fate.DROPPED, detail="the completions endpoint's form of them is not written")
 
 
-def _keep_object(value: Any, name: str, _facts: Facts) -> Outcome:
+def _template(value: Any, name: str, facts: Facts) -> Outcome:
+    """What the client says to the chat template: its switches have a type, and thinking may have no 'off'."""
     if not isinstance(value, dict):
         raise wrong_type(name, "an object", value)
-    return Outcome(Fate.KEPT, value)
+    said = {key: each for key, each in value.items() if each is not None or key not in _SWITCHES}
+    for switch in _SWITCHES & said.keys():
+        if not isinstance(said[switch], bool):
+            raise wrong_type(f"{name}.{switch}", "a boolean", said[switch])
+    if facts.thinks_always and said.get("enable_thinking") is False:
+        rest = {key: each for key, each in said.items() if key != "enable_thinking"}
+        return Outcome(Fate.TRANSFORMED, rest or None, "this model's thinking cannot be switched off")
+    return Outcome(Fate.KEPT, said)
 
 
 _NO_LOGPROBS: Final = "the model reports no log probabilities"
@@ -190,7 +201,8 @@ OPENAI: Final[Mapping[str, Rule]] = {
     "logprobs": _logprobs,
     "top_logprobs": _keep,
     "user": _keep,
-    "chat_template_kwargs": _keep_object,
+    "chat_template_kwargs": _template,
+    "image": _drop(_NO_PLACE),
     "lora": _drop(_NO_PLACE),
     "raw": _drop(_NO_PLACE, False),
     "functions": _drop(_NO_PLACE),

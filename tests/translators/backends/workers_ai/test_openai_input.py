@@ -60,7 +60,7 @@ def test_bounds_are_openais() -> None:
     assert {fates[name] for name in ("temperature", "top_p", "presence_penalty")} == {"clamped"}
 
 
-@pytest.mark.parametrize("name", ["lora", "functions"])
+@pytest.mark.parametrize("name", ["lora", "functions", "image"])
 def test_what_only_the_legacy_schema_has_is_dropped(name: str) -> None:
     value = [{"name": "f", "code": "c"}] if name == "functions" else "mine"
     body, fates = _sent(GLM, **{name: value})
@@ -71,6 +71,27 @@ def test_what_only_the_legacy_schema_has_is_dropped(name: str) -> None:
 def test_a_template_that_is_no_object_is_refused() -> None:
     with pytest.raises(ApiError, match="must be an object"):
         _sent(GLM, chat_template_kwargs="x")
+
+
+def test_a_switch_of_the_template_is_true_or_false_and_null_says_nothing() -> None:
+    with pytest.raises(ApiError, match=r"'chat_template_kwargs\.enable_thinking' must be a boolean"):
+        _sent(GLM, chat_template_kwargs={"enable_thinking": 1})
+    body, _ = _sent(GLM, chat_template_kwargs={"enable_thinking": None, "mine": None})
+    assert body["chat_template_kwargs"] == {"mine": None}
+
+
+@pytest.mark.parametrize(
+    ("template", "sent"),
+    [
+        ({"enable_thinking": False}, None),
+        ({"enable_thinking": False, "clear_thinking": False}, {"clear_thinking": False}),
+        ({"enable_thinking": True}, {"enable_thinking": True}),
+    ],
+)
+def test_a_model_that_always_thinks_is_not_told_otherwise(template: Any, sent: Any) -> None:
+    body, fates = _sent(KIMI_CODE, chat_template_kwargs=template)
+    assert body.get("chat_template_kwargs") == sent
+    assert fates["chat_template_kwargs"] == ("kept" if template == sent else "transformed")
 
 
 @pytest.mark.parametrize(
