@@ -1,58 +1,65 @@
-"""The input schemas of live models, and two validators that share no code with the translators.
+"""What a model's input may be, by validators that share no code with the translators.
 
-The seed's and the newer schema are stated by the simulator, so that every checkout can be tested; where
-the published files lie beside the checkout, a body must satisfy those as well.
+The simulator states a schema for every model of the catalogue, so that any checkout can be tested, and
+checks bodies as the service does; where a published schema lies beside the checkout, a body must satisfy
+that as well. A model of an unknown family may turn out to be of either kind: its bodies must satisfy both.
 """
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
-import pytest
 
+from gateway.simulator import validator
+from gateway.simulator.models import models
 from gateway.simulator.schemas import NEWER_INPUT, SEED_INPUT
-from gateway.simulator.validator import refusal
+from tests import published
+from tests.laws.exchange import CATALOGUE
 
-_DATA = Path(__file__).parents[3] / "shared" / "data"
-_FILES = {
-    "seed": "seed/_seed_llama-3.1-8b-instruct-fast.schema.json",
-    "newer": "workers-ai-models/_legacy_text_generation.schema.json",
-    "vision": "workers-ai-models/llama-4-scout-17b-16e-instruct.json",
-}
 _STATED = {"seed": SEED_INPUT, "newer": NEWER_INPUT}
 
-Schema = dict[str, Any]
 Check = Callable[[Any], str | None]
 
 
-@cache
-def input_schemas(name: str) -> tuple[Schema, ...]:
-    """A model's input schema as stated and as published; the test is skipped where there is neither."""
-    stated = [_STATED[name]] if name in _STATED else []
-    path = _DATA / _FILES[name]
-    published = [json.loads(path.read_text())["schema"]["input"]] if path.exists() else []
-    if not (stated or published):
-        pytest.skip("this model's schema is published only, and the file is not beside this checkout")
-    return (*stated, *published)
+def input_schema(name: str) -> published.Schema:
+    """A legacy input schema: `seed` or `newer`."""
+    return _STATED[name]
 
 
-def input_schema(name: str) -> Schema:
-    """A model's input schema."""
-    return input_schemas(name)[0]
+def refusal(model: str, body: Any) -> str | None:
+    """Why a model does not take a body, by the first validator that says so; None where all accept it."""
+    return next((text for check in _checks(model) if (text := check(body)) is not None), None)
 
 
 @cache
-def conforming(name: str) -> Check:
+def _checks(model: str) -> tuple[Check, ...]:
+    return tuple(_checks_of(model))
+
+
+def _checks_of(model: str) -> Iterator[Check]:
+    facts = CATALOGUE.facts(model)
+    schema = published.input_schema(model)
+    if schema is not None:
+        yield _conforming(schema)
+        if facts.family in {"legacy", "openai_legacy_input", "legacy_guard"}:
+            # As published, the others refuse every ordinary request by the service's own rules.
+            yield _as_the_service(schema)
+    stated = models().get(model)
+    if stated is not None:
+        yield _conforming(stated.input)
+        yield stated.refusal
+    if facts.family == "unknown":
+        yield _conforming(NEWER_INPUT)
+        yield _as_the_service(NEWER_INPUT)
+
+
+def _conforming(schema: published.Schema) -> Check:
     """A validator that follows JSON Schema."""
-    validators = [jsonschema_rs.validator_for(schema) for schema in input_schemas(name)]
-    return lambda body: next((str(error) for each in validators for error in each.iter_errors(body)), None)
+    checked = jsonschema_rs.validator_for(schema)
+    return lambda body: next((str(error) for error in checked.iter_errors(body)), None)
 
 
-@cache
-def cloudflare(name: str) -> Check:
+def _as_the_service(schema: published.Schema) -> Check:
     """A validator that follows Workers AI's own rules: the simulator's."""
-    schemas = input_schemas(name)
-    return lambda body: next(filter(None, (refusal(schema, body) for schema in schemas)), None)
+    return lambda body: validator.refusal(schema, body)

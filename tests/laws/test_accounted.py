@@ -10,7 +10,7 @@ from tests.laws import bodies
 from tests.laws.exchange import SEED, Translated, translated
 from translators.report import HEADER_LIMIT, Entry, Fate, header, refuse_dropped
 
-BODIES = bodies.chat_bodies(media=False) | bodies.completion_bodies()
+BODIES = bodies.any_bodies(media=None)
 
 # Fields of the schema that carry the client's value under the client's name.
 _OWN = (

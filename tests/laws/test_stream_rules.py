@@ -11,7 +11,7 @@ from tests.laws.exchange import Answer, deltas_of, streamed, translated
 from translators.deltas import Finish, Reasoning, Refusal, Text
 
 
-@given(body=bodies.chat_bodies(media=False), data=st.data())
+@given(body=bodies.chat_bodies(media=None), data=st.data())
 def test_every_stream_of_chat_obeys_the_rules(body: dict[str, Any], data: st.DataObject) -> None:
     exchange = translated(body | {"stream": True, "stream_options": body.get("stream_options")})
     calls = exchange.dialogue.first()

@@ -8,6 +8,7 @@ import jsonschema_rs
 import pytest
 
 from gateway.simulator.models import models
+from tests.published import repaired
 
 GLM = "@cf/zai-org/glm-5.2"
 OSS = "@cf/openai/gpt-oss-20b"
@@ -93,17 +94,6 @@ def test_a_message_of_an_unknown_role_breaks_every_option() -> None:
 )
 def test_what_openai_allows_is_accepted(body: dict[str, Any]) -> None:
     assert models()[GLM].refusal(body) is None
-
-
-def repaired(schema: Any) -> Any:
-    """Undo what generating the schema from types did: literals and filled lists became objects."""
-    if isinstance(schema, list):
-        return [repaired(member) for member in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if schema.get("type") == "object" and schema.get("properties") == {}:
-        return {}
-    return {key: repaired(value) for key, value in schema.items()}
 
 
 @pytest.mark.parametrize("name", ["glm-5.2", "kimi-k2.6", "gpt-oss-20b", "nemotron-3-120b-a12b"])

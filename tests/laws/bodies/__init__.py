@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from hypothesis import strategies as st
 
-from tests.laws.bodies.messages import PIXEL, messages
+from tests.laws.bodies.messages import DIALOGUES, MEDIA, PICTURES, PIXEL, showing
 from tests.laws.bodies.parameters import (
     AUDIO_PARAMETERS,
     CHAT_PARAMETERS,
@@ -28,10 +28,12 @@ __all__ = [
     "EVERY_PARAMETER",
     "JSON_VALUES",
     "NAMES",
+    "PICTURES",
     "PIXEL",
     "TEXTS",
     "TOOL_PARAMETERS",
     "Body",
+    "any_bodies",
     "chat_bodies",
     "completion_bodies",
     "spoilt",
@@ -60,12 +62,18 @@ def _tool_fields(draw: st.DrawFn) -> Body:
 
 
 @st.composite
-def _some(draw: st.DrawFn, parameters: Mapping[str, Strategy]) -> Body:
-    """Some of the parameters; now and then one of them is null."""
-    names = draw(st.lists(st.sampled_from(sorted(parameters)), unique=True, max_size=8))
+def _some(
+    draw: st.DrawFn, parameters: Mapping[str, Strategy], likely: Mapping[str, int] | None = None
+) -> Body:
+    """Some of the parameters, the likely once in so many times at least; now and then one is null."""
+    least = draw(st.integers(0, min(5, len(parameters))))
+    names = draw(st.lists(st.sampled_from(sorted(parameters)), unique=True, min_size=least, max_size=8))
+    names += [name for name, one_in in (likely or {}).items() if name not in names and rarely(draw, one_in)]
     return {name: None if rarely(draw, 8) else draw(parameters[name]) for name in names}
 
 
+# What changes most of the rest, once in so many requests at least.
+_LIKELY = {"stream": 2, "response_format": 3, "reasoning_effort": 4, "n": 8, "stop": 8}
 _STREAM_OPTIONS = st.none() | fields(
     {}, {"include_usage": st.booleans(), "include_obfuscation": st.booleans()}
 )
@@ -78,16 +86,19 @@ def _with_stream_options(draw: st.DrawFn, body: Body) -> Body:
 
 
 @st.composite
-def chat_bodies(draw: st.DrawFn, *, media: bool = True, extras: bool = True) -> Body:
+def chat_bodies(
+    draw: st.DrawFn, *, media: Strategy | None = MEDIA, one_in: int = 12, extras: bool = True
+) -> Body:
     """A body for `/v1/chat/completions`.
 
-    With `media`, some ask for what not every model has: images, sound, files. Without, all ask for text.
+    Once in so many times it shows one of the media, which not every model takes; without, all ask for text.
     """
-    with_media = media and rarely(draw, 8)
-    body: Body = {"model": "small", "messages": draw(messages(media=with_media))}
+    body: Body = {"model": "small", "messages": draw(DIALOGUES)}
     body |= draw(_tool_fields())
-    body |= draw(_some(CHAT_PARAMETERS))
-    if with_media and rarely(draw, 4):
+    body |= draw(_some(CHAT_PARAMETERS, _LIKELY))
+    if media is not None and rarely(draw, one_in):
+        body["messages"] = [*body["messages"], draw(showing(media))]
+    elif media is MEDIA and rarely(draw, 50):
         body |= draw(_some(AUDIO_PARAMETERS))
     if extras:
         body |= draw(_some(EXTRAS))
@@ -101,3 +112,10 @@ def completion_bodies(draw: st.DrawFn) -> Body:
     body |= draw(_some(COMPLETION_PARAMETERS))
     body |= {name: value for name, value in draw(_some(EXTRAS)).items() if name != "prompt"}
     return _with_stream_options(draw, body)
+
+
+@st.composite
+def any_bodies(draw: st.DrawFn, *, media: Strategy | None = MEDIA) -> Body:
+    """A body for either endpoint, the older one less often."""
+    body: Body = draw(completion_bodies() if rarely(draw, 6) else chat_bodies(media=media))
+    return body

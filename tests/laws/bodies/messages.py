@@ -17,17 +17,22 @@ def _text_part(kind: str = "text") -> Strategy:
 
 
 _TEXT_CONTENT = TEXTS | st.lists(_text_part(), max_size=3)
-_URLS = st.sampled_from([PIXEL, PIXEL, PIXEL, "https://example.com/cat.png", "data:image/png;base64,###"])
-_IMAGE = fields({"url": _URLS}, {"detail": st.sampled_from(["auto", "low", "high"])}).map(
-    lambda image: {"type": "image_url", "image_url": image}
-)
+_DETAILS = {"detail": st.sampled_from(["auto", "low", "high"])}
+
+
+def _images(urls: Strategy) -> Strategy:
+    return fields({"url": urls}, _DETAILS).map(lambda image: {"type": "image_url", "image_url": image})
+
+
+_ABSENT = st.sampled_from(["https://example.com/cat.png", "data:image/png;base64,###"])
 _AUDIO = st.sampled_from(["wav", "mp3"]).map(
     lambda form: {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": form}}
 )
 _FILE = st.sampled_from([{"file_id": "file-1"}, {"filename": "a.pdf", "file_data": "JVBERi0="}, {}]).map(
     lambda file: {"type": "file", "file": file}
 )
-_MEDIA = st.one_of(_IMAGE, _IMAGE, _IMAGE, _AUDIO, _FILE)
+PICTURES = _images(st.just(PIXEL))
+MEDIA = PICTURES | _images(_ABSENT) | _AUDIO | _FILE
 
 
 def _speech(role: str, content: Strategy) -> Strategy:
@@ -95,16 +100,24 @@ _ASSISTANT = fields(
 _REFUSED = FILLED.map(lambda words: {"role": "assistant", "content": None, "refusal": words})
 
 
-def messages(*, media: bool) -> Strategy:
-    """A conversation of a few turns, in every role."""
-    parts = _text_part() | _MEDIA if media else _text_part()
-    single = st.one_of(
-        _speech("system", _TEXT_CONTENT),
-        _speech("developer", _TEXT_CONTENT),
-        _speech("user", st.lists(parts, min_size=1, max_size=3) if media else _TEXT_CONTENT),
-        _speech("user", TEXTS),
-        _ASSISTANT,
-        _REFUSED,
-    ).map(lambda turn: [turn])
-    rounds = st.lists(single | _tool_turns() | _function_turns(), min_size=1, max_size=4)
-    return rounds.map(lambda turns: [turn for each in turns for turn in each])
+_TURNS = st.one_of(
+    _speech("system", _TEXT_CONTENT),
+    _speech("developer", _TEXT_CONTENT),
+    _speech("user", _TEXT_CONTENT),
+    _speech("user", TEXTS),
+    _ASSISTANT,
+    _REFUSED,
+    _tool_turns(),
+    _function_turns(),
+).map(lambda turns: turns if isinstance(turns, list) else [turns])
+DIALOGUES = st.lists(_TURNS, min_size=1, max_size=4).map(
+    lambda some: [turn for each in some for turn in each]
+)
+
+
+def showing(part: Strategy) -> Strategy:
+    """A user's turn that shows more than text."""
+    content = st.tuples(part, st.lists(_text_part(), max_size=2)).flatmap(
+        lambda drawn: st.permutations([drawn[0], *drawn[1]])
+    )
+    return _speech("user", content)
