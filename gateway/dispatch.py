@@ -30,7 +30,8 @@ from translators.errors import ApiError
 from translators.report import header
 
 Batches = AsyncGenerator[Batch, None]
-_Queue = asyncio.Queue[tuple[int, Batch | Exception]]
+_Numbered = tuple[int, Batch]  # a batch as the backend gave it, and which call of the round it answers
+_Queue = asyncio.Queue[_Numbered | Exception | None]  # None: a call has ended
 
 # Refusals of a model that an account lacks or may not use; another target's account may have it.
 _OF_THE_ACCOUNT: Final = frozenset({"model_not_available", "model_not_found"})
@@ -103,14 +104,17 @@ class _Round:
         try:
             while calls:
                 self.open = {number: call.reader() for number, call in enumerate(calls)}
-                run = self._one(calls[0]) if len(calls) == 1 else self._many(calls)
-                async with aclosing(run) as batches:
-                    async for batch in batches:
+                run = self._attempt(0, calls[0], self.watch) if len(calls) == 1 else self._many(calls)
+                async with aclosing(run) as numbered:
+                    async for number, heard in numbered:
+                        batch = self._take(number, heard)
                         if batch:
                             self._book(batch)
                             yield batch
-                        if batch and isinstance(batch[-1], Failed):
-                            return
+                            if isinstance(batch[-1], Failed):
+                                return
+                        if self.dialogue.satisfied:
+                            break
                 calls = self.dialogue.next()
         finally:
             if self.begun:
@@ -140,30 +144,27 @@ class _Round:
             batch += self.dialogue.take(number, [reader.usage()])
         return batch
 
-    async def _one(self, call: BackendCall) -> Batches:
-        async with aclosing(self._attempt(call, self.open[0], self.watch)) as batches:
-            async for batch in batches:
-                yield self._take(0, batch)
-                if self.dialogue.satisfied:
-                    break
-
-    async def _many(self, calls: tuple[BackendCall, ...]) -> Batches:
+    async def _many(self, calls: tuple[BackendCall, ...]) -> AsyncGenerator[_Numbered, None]:
         """Several calls at once, each in a task, their batches in the order in which they come."""
         queue: _Queue = asyncio.Queue(_AHEAD)
         tasks = [asyncio.create_task(self._pump(number, call, queue)) for number, call in enumerate(calls)]
+        running = len(tasks)
         self.watch.wait_for("first_byte")
         try:
-            while self.open:
-                number, batch = await queue.get()
-                if isinstance(batch, Exception):
-                    raise batch
-                yield self._take(number, batch)
+            while running:
+                heard = await queue.get()
+                if isinstance(heard, Exception):
+                    raise heard
+                if heard is None:
+                    running -= 1
+                    continue
+                yield heard
                 self.watch.wait_for("gap")
         except asyncio.CancelledError:
             phase = self.watch.take_expired()
             if phase is None:
                 raise
-            yield [self._late(phase)]
+            yield next(iter(self.open), 0), [self._late(phase)]
         finally:
             for task in tasks:
                 task.cancel()
@@ -172,60 +173,69 @@ class _Round:
     async def _pump(self, number: int, call: BackendCall, queue: _Queue) -> None:
         # The watch is not this task's: while the client is written to, the exchange waits for the client.
         try:
-            async with aclosing(self._attempt(call, self.open[number], None)) as batches:
-                async for batch in batches:
-                    await queue.put((number, batch))
+            async with aclosing(self._attempt(number, call, None)) as heard:
+                async for each in heard:
+                    await queue.put(each)
+            await queue.put(None)
         except Exception as error:  # noqa: BLE001 - raised again where the batches are awaited
-            await queue.put((number, error))
+            await queue.put(error)
 
-    async def _attempt(self, call: BackendCall, reader: AnswerReader, watch: Watch | None) -> Batches:
+    async def _attempt(
+        self, number: int, call: BackendCall, watch: Watch | None
+    ) -> AsyncGenerator[_Numbered, None]:
         """One call to the backend; every attempt has one outcome in the metrics.
 
+        There is a batch for each read, be it empty: that is a sign of life as well.
+
         Args:
+            number: Which call of the round it is.
             call: What to send.
-            reader: Reads the answer.
             watch: Told what is being waited for, where this task is the one that it watches.
         """
         self.exchange.attempts += 1
-        outcome = "cancelled"
+        reader, outcome = self.open[number], "cancelled"
         try:
-            async with aclosing(self._read(call, reader, watch)) as batches:
-                async for batch in batches:
-                    if batch and not isinstance(batch[0], Failed):
-                        self.begun = True
-                    if batch and isinstance(batch[-1], Failed):
-                        outcome = _outcome(batch[-1].error)
-                        if not self.dispatch.quote_backends:
-                            batch[-1] = Failed(batch[-1].error.unquoted())
-                    yield batch
+            if watch:
+                watch.wait_for("first_byte")
+            async with self.dispatch.upstreams[self.target.backend].send(call) as answer:
+                reader.start(answer.status, answer.headers)
+                while data := await answer.read():
+                    batch = reader.feed(data)
+                    outcome = self._outcome_with(batch, outcome)
+                    yield number, batch
+                    if watch:
+                        watch.wait_for("gap")
+                batch = reader.close()
+            outcome = self._outcome_with(batch, outcome)
             outcome = "ok" if outcome == "cancelled" else outcome
+            yield number, batch
         except UpstreamError as error:
             outcome = _transport_outcome(error)
             if error.timed_out:
                 self.dispatch.metrics.deadline("connect")
-            yield [Failed(_transport_error(error))]
+            yield number, [Failed(_transport_error(error))]
         except asyncio.CancelledError:
             phase = watch.take_expired() if watch else None
             if phase is None:
                 raise
             outcome = "timeout"
-            yield [self._late(phase)]
+            yield number, [self._late(phase)]
         finally:
             if outcome == "cancelled" and self.dialogue.satisfied:
                 outcome = "ok"
             self.dispatch.metrics.attempt(self.target.backend, outcome)
 
-    async def _read(self, call: BackendCall, reader: AnswerReader, watch: Watch | None) -> Batches:
-        """A batch for each read, be it empty: that is a sign of life as well."""
-        if watch:
-            watch.wait_for("first_byte")
-        async with self.dispatch.upstreams[self.target.backend].send(call) as answer:
-            reader.start(answer.status, answer.headers)
-            while data := await answer.read():
-                yield reader.feed(data)
-                if watch:
-                    watch.wait_for("gap")
-            yield reader.close()
+    def _outcome_with(self, batch: Batch, outcome: str) -> str:
+        """What a batch says of the attempt's outcome; a failure in it may lose its quotation here."""
+        if not batch:
+            return outcome
+        self.begun = self.begun or not isinstance(batch[0], Failed)
+        last = batch[-1]
+        if not isinstance(last, Failed):
+            return outcome
+        if not self.dispatch.quote_backends:
+            batch[-1] = Failed(last.error.unquoted())
+        return _outcome(last.error)
 
     def _late(self, phase: Phase) -> Failed:
         self.dispatch.metrics.deadline(phase)

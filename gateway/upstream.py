@@ -5,8 +5,7 @@ of the settings. Proxy variables, cookies, redirects and compression do not exis
 """
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -78,31 +77,47 @@ class Upstream:
         """Close all connections."""
         await self._pool.close()
 
-    @asynccontextmanager
-    async def send(self, call: BackendCall) -> AsyncIterator[UpstreamAnswer]:
-        """Send a call; leaving the context before the body's end closes the connection.
+    def send(self, call: BackendCall) -> "Sending":
+        """Send a call: to be entered; leaving it before the body's end closes the connection.
 
         Raises:
-            UpstreamError: The backend was not reached, or broke the connection.
+            UpstreamError: On entering: the backend was not reached, or broke the connection.
         """
-        more = _encoded(_lines({**call.headers, "content-length": str(len(call.body))}))
-        connection = await self._connection()
-        try:
-            try:
-                await connection.send(self._head(call.segments) + more + b"\r\n", call.body)
-            except BrokenError as error:
-                raise UpstreamError(connected=True) from error
-            yield UpstreamAnswer(connection)
-        finally:
-            self._pool.give(connection)
+        more = _encoded(f"{_lines(call.headers)}content-length: {len(call.body)}\r\n\r\n")
+        return Sending(self._pool, self._head(call.segments) + more, call.body)
 
-    async def _connection(self) -> Connection:
+
+class Sending:
+    """A call on its way, as a context; a class, for it is entered with every request."""
+
+    __slots__ = ("_body", "_connection", "_head", "_pool")
+
+    def __init__(self, pool: Pool, head: bytes, body: bytes) -> None:
+        self._pool = pool
+        self._head = head
+        self._body = body
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> UpstreamAnswer:
         try:
-            return await self._pool.take()
+            connection = await self._pool.take()
         except TimeoutError as error:
             raise UpstreamError(connected=False, timed_out=True) from error
         except (OSError, UnicodeError) as error:  # the latter for a host that is no name
             raise UpstreamError(connected=False) from error
+        try:
+            await connection.send(self._head, self._body)
+        except BaseException as error:
+            connection.abort()
+            if isinstance(error, BrokenError):
+                raise UpstreamError(connected=True) from error
+            raise
+        self._connection = connection
+        return UpstreamAnswer(connection)
+
+    async def __aexit__(self, *_error: object) -> None:
+        if self._connection is not None:
+            self._pool.give(self._connection)
 
 
 def _path(segments: tuple[str, ...]) -> str:
