@@ -109,7 +109,8 @@ def _fields(chat: ChatRequest, facts: Facts, report: Report) -> dict[str, Any]:
 def _withhold_tools(chat: ChatRequest, report: Report) -> None:
     fate = Fate.DROPPED if chat.tools else Fate.KEPT
     for name in ("tools", "tool_choice", "parallel_tool_calls"):
-        report.note(name, fate, "the model judges a dialogue and calls nothing" if chat.tools else "")
+        if name in chat.sent.values():
+            report.note(name, fate, "the model judges a dialogue and calls nothing" if chat.tools else "")
 
 
 def _stop_fate(chat: ChatRequest, fields: dict[str, Any]) -> tuple[Fate, str]:
