@@ -36,7 +36,6 @@ class Facts(msgspec.Struct, frozen=True):
             penalties -2..2, top_p 0.001..1.
         json: How the model is asked for JSON: by one of two fields, or in words. Generated types; the seed's
             lack the field, and the documentation of JSON mode lists the model.
-        json: How JSON is asked for: by `response_format` (native), by `guided_json`, or in words alone (prompt).
         can: Capabilities: tools, vision, reasoning, toggle (thinking can be switched off by the chat
             template), lora, beta, paid, batch.
         neurons: Neurons per million tokens by kind: input, output, cached_input.
@@ -49,7 +48,6 @@ class Facts(msgspec.Struct, frozen=True):
     content: Literal["string", "text_parts", "image_parts", "openai"] = "string"
     bounds: Literal["seed", "newer"] = "newer"
     json: Literal["response_format", "guided_json", "prompt"] = "prompt"
-    json: Literal["native", "guided_json", "prompt"] = "native"
     can: frozenset[str] = frozenset()
     neurons: Mapping[str, float] = {}
     efforts: tuple[str, ...] = ()
