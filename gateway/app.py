@@ -36,7 +36,11 @@ _OBJECTS_BETWEEN_COLLECTIONS: Final = 20_000
 
 def create_app(settings: Settings, master_key: str) -> Litestar:
     """The gateway as an ASGI application."""
-    gateway = build(settings, master_key)
+    return application(build(settings, master_key))
+
+
+def application(gateway: Gateway) -> Litestar:
+    """The ASGI application of a gateway whose rooms are wanted beside it."""
     return Litestar(
         route_handlers=list(_handlers(gateway)),
         lifespan=[lambda _app: _running(gateway)],

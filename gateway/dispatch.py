@@ -26,7 +26,7 @@ from translators.call import AnswerReader, BackendCall
 from translators.chat import ChatRequest
 from translators.deltas import Failed, Usage
 from translators.dialogue import Dialogue
-from translators.errors import ApiError
+from translators.errors import INVALID_OUTPUT, ApiError
 from translators.report import header
 
 Batches = AsyncGenerator[Batch, None]
@@ -35,6 +35,9 @@ _Queue = asyncio.Queue[_Numbered | Exception | None]  # None: a call has ended
 
 # Refusals of a model that an account lacks or may not use; another target's account may have it.
 _OF_THE_ACCOUNT: Final = frozenset({"model_not_available", "model_not_found"})
+
+# What the next target, which has the same model and no more time, does no better.
+_OF_THE_EXCHANGE: Final = frozenset({"deadline_total", INVALID_OUTPUT})
 
 _AHEAD: Final = 16  # batches of a fan-out that may wait for a slow client
 
@@ -81,7 +84,7 @@ class Dispatch:
 def _may_fail_over(batch: Batch) -> bool:
     """Whether another target may do better: the backend or its account is in trouble, the request is not."""
     last = batch[-1]
-    if not isinstance(last, Failed) or last.error.code == "deadline_total":
+    if not isinstance(last, Failed) or last.error.code in _OF_THE_EXCHANGE:
         return False
     error = last.error
     return error.status == 429 or error.status >= 500 or error.code in _OF_THE_ACCOUNT
@@ -121,8 +124,13 @@ class _Round:
                 self._book(self._count_open())
 
     def _book(self, batch: Batch) -> None:
-        if batch and isinstance(batch[-1], Usage):
-            self.exchange.usage = batch[-1]
+        """Note the usage; in front of a failure it is for the books alone, for no answer has it."""
+        at = -2 if _is_broken(batch) else -1
+        usage = batch[at] if len(batch) >= -at else None
+        if isinstance(usage, Usage):
+            self.exchange.usage = usage
+            if at == -2:
+                del batch[at]
 
     def _take(self, number: int, batch: Batch) -> Batch:
         """What the client is to see of a call's batch."""

@@ -4,9 +4,8 @@ from typing import Final
 
 from translators.errors import SERVER_ERROR, ApiError
 
-# Numbers for logs and metrics only, where nothing was sent.
+# For logs and metrics only, where nothing was sent.
 CLIENT_LEFT: Final = 499  # nginx's, for a client that closed the connection
-SHUT_DOWN: Final = 503
 
 
 def unauthorized(*, given: bool) -> ApiError:
@@ -69,6 +68,50 @@ def body_too_large(limit: int) -> ApiError:
     """413 naming the limit in bytes."""
     return ApiError(
         413, f"The request body is larger than {limit} bytes. Send less.", code="request_too_large"
+    )
+
+
+def bad_http(flaw: str) -> ApiError:
+    """400 for what is no HTTP/1.1, or could be read in two ways."""
+    return ApiError(400, f"The request is not valid HTTP/1.1: {flaw}.", code="invalid_http")
+
+
+def url_too_long(limit: int) -> ApiError:
+    """414 naming the limit in bytes."""
+    return ApiError(414, f"The request URL is longer than {limit} bytes.", code="url_too_long")
+
+
+def headers_too_large(limit: int, count: int) -> ApiError:
+    """431 naming both limits."""
+    return ApiError(
+        431,
+        f"The request's headers are larger than {limit} bytes or more than {count}. Send fewer.",
+        code="headers_too_large",
+    )
+
+
+def unknown_expectation() -> ApiError:
+    """417 for an Expect header that is not HTTP's one."""
+    return ApiError(
+        417,
+        "The only expectation that is met is '100-continue'. Leave out Expect.",
+        code="unknown_expectation",
+    )
+
+
+def slow_head() -> ApiError:
+    """408 for a client that does not finish its headers, or says nothing at all."""
+    return ApiError(408, "The request's headers did not arrive in time.", code="header_timeout")
+
+
+def shutting_down() -> ApiError:
+    """503 where the process ends before the answer does."""
+    return ApiError(
+        503,
+        "The gateway is shutting down. Ask again.",
+        type=SERVER_ERROR,
+        code="shutdown",
+        retry_after=1,
     )
 
 

@@ -77,6 +77,11 @@ class Metrics:
         self._deadlines = counter(
             "penstock_deadlines_total", "Deadlines that passed, by reason.", ("reason",)
         )
+        self._refused = counter(
+            "penstock_unread_requests_total",
+            "Requests that were refused before they were read, by reason.",
+            ("reason",),
+        )
         self._endings = counter(
             "penstock_stream_endings_total",
             "Ends of streams: by the backend, the client or the gateway, clean or not.",
@@ -123,6 +128,10 @@ class Metrics:
     def deadline(self, reason: str) -> None:
         """A deadline has passed."""
         self._count(self._deadlines, reason).inc()
+
+    def refused(self, reason: str) -> None:
+        """A request was refused before it was read."""
+        self._count(self._refused, reason).inc()
 
     def render(self) -> bytes:
         """All metrics as text; takes milliseconds, so call it beside the event loop."""

@@ -9,6 +9,7 @@ from typing import Final
 
 INVALID_REQUEST: Final = "invalid_request_error"
 SERVER_ERROR: Final = "server_error"
+INVALID_OUTPUT: Final = "invalid_structured_output"  # the model did not give the JSON that was asked for
 
 
 class ApiError(Exception):

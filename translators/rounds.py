@@ -3,7 +3,8 @@
 Each choice has a judge, which holds what it has not made up its mind about and may ask the backend once
 more in place of the answer that came. What the client sees is one answer: its prompt counted once, all
 completions, and nothing of an answer that was replaced. Where the further call breaks, the answer before
-it stands: the client is better off with it than with an error.
+it stands: the client is better off with it than with an error. A judge may also find that what stands will
+not do: the answer then fails, and its usage goes before the failure, for what was made has its price.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,6 +14,7 @@ from typing import Protocol
 from translators.call import BackendCall
 from translators.deltas import Delta, Failed, Finish, Reasoning, Usage
 from translators.dialogue import FanOut, sum_known
+from translators.errors import ApiError
 from translators.filters import Filter, run
 
 
@@ -25,8 +27,11 @@ class Judge(Protocol):
     def again(self) -> BackendCall | None:
         """After a whole answer: what is to be asked in its place, or None."""
 
+    def instead(self, error: ApiError) -> BackendCall | None:
+        """After a first call that failed: what is to be asked in its place, or None."""
+
     def rest(self) -> Iterable[Delta]:
-        """What is held of the answer that stands."""
+        """What is held of the answer that stands; or `Failed`, where no answer is better than this one."""
 
 
 class Held:
@@ -114,6 +119,8 @@ class Rounds:
             return []
         out = [seen for delta in run(choice.filters, deltas) for seen in self._judged(choice, delta)]
         if self._fan_out is not None:
+            if out and isinstance(out[-1], Failed):
+                self._settle_waiting(self._fan_out)
             out = self._fan_out.take(self._choices.index(choice), out)
         return run(self._filters, out)
 
@@ -133,10 +140,13 @@ class Rounds:
                 if choice.whole and not self.satisfied:
                     choice.again = choice.question.judge.again()
                 return () if choice.again else self._settle(choice)
-            case Failed() if choice.passed or not choice.usages:
+            case Failed() if choice.passed:
                 return (delta,)
-            case Failed():
+            case Failed() if choice.usages:
                 return self._settle(choice)
+            case Failed():
+                choice.again = choice.question.judge.instead(delta.error)
+                return () if choice.again else (delta,)
             case _:
                 choice.whole = choice.whole or isinstance(delta, Finish)
                 out = tuple(choice.question.judge.feed(delta))
@@ -145,7 +155,16 @@ class Rounds:
 
     def _settle(self, choice: _Choice) -> list[Delta]:
         choice.ended = True
-        return [*choice.question.judge.rest(), _over_rounds(choice.usages)]
+        rest = list(choice.question.judge.rest())
+        failed = [rest.pop()] if rest and isinstance(rest[-1], Failed) else []
+        return [*rest, _over_rounds(choice.usages), *failed]
+
+    def _settle_waiting(self, fan_out: FanOut) -> None:
+        """Count what was made for the choices that wait for a further round, which will not come."""
+        for number, choice in enumerate(self._choices):
+            if choice.again is not None:
+                choice.again, choice.ended = None, True
+                fan_out.take(number, [_over_rounds(choice.usages)] if choice.usages else ())
 
 
 def _over_rounds(usages: Sequence[Usage]) -> Usage:

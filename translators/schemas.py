@@ -1,19 +1,37 @@
-"""JSON Schemas that a client sends: bounded, and with every reference replaced by what it names.
+"""JSON Schemas that a client sends: bounded, with every reference replaced, and to hold answers against.
 
 Backends and their validators resolve no `$ref` (Workers AI's reads such a schema as 'anything'), and a
 schema is the client's text: a reference outside it would be a request for somebody's file or URL. So only
 local references are followed, nesting and size are bounded, and a schema that contains itself is cut at
 its second turn.
+
+The one home of jsonschema_rs. Left alone it fetches what a `$ref` names, backtracks in patterns, and lists
+errors in a time that grows exponentially with recursion: hence offline, with the engine that matches in
+linear time, and errors only of the schema without references. Whether a value fits is asked of the schema
+itself; that question is memoized there and stays cheap.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
-from translators.errors import invalid
+import jsonschema_rs
+
+from translators.errors import ApiError, invalid
 
 MAX_DEPTH: Final = 32
 MAX_NODES: Final = 10_000
+
+# Bytes that all patterns of a schema may take together once they are compiled: at that size the engine needs
+# less than a second for 100,000 characters of the worst text, and far less for any other.
+_PATTERN_BYTES: Final = 1 << 18
+_NO_SCHEMAS: Final = frozenset({"const", "default", "enum", "example", "examples"})  # what holds plain values
+
+_MOST_PROBLEMS: Final = 3
+_LONGEST_PROBLEM: Final = 200  # characters
+_ALL_PROBLEMS: Final = 500_000  # nodes of the schema times characters of the answer: about half a second
+_ONE_PROBLEM: Final = 20_000_000
 
 _DEFINITIONS: Final = ("$defs", "definitions")
 _MISSING: Final = object()
@@ -102,3 +120,98 @@ def inline(schema: Mapping[str, Any], place: str) -> dict[str, Any]:
     """
     inlined = _Inliner(schema, place).walk(schema, 0, ())
     return inlined if isinstance(inlined, dict) else {}
+
+
+class JsonSchema:
+    """One client's schema, to hold answers against.
+
+    Raises:
+        ApiError: 400 where it is out of bounds, or wrong in itself.
+    """
+
+    def __init__(self, schema: Mapping[str, Any], place: str) -> None:
+        self.source = schema
+        self.inlined = inline(schema, place)
+        patterns = set(_patterns(self.inlined))
+        if len(patterns) > 1:
+            _compile({"pattern": "|".join(f"(?:{each})" for each in sorted(patterns))}, place)
+        self._validator = _compile(schema, place)
+
+    def fits(self, value: Any) -> bool:
+        """Whether a decoded JSON value satisfies the schema."""
+        return self._validator.is_valid(value)
+
+    def problems(self, value: Any, size: int) -> list[str]:
+        """The first few reasons why a value does not fit, each with its JSON pointer; none if too costly.
+
+        Args:
+            value: The decoded value.
+            size: How many characters its text has.
+        """
+        cost = _count(self.inlined) * size
+        if cost > _ONE_PROBLEM:
+            return []
+        # Errors are listed all at once, each with a copy of what it is about.
+        validator = _validator(self.inlined)
+        if cost <= _ALL_PROBLEMS:
+            return [_in_words(each) for each in islice(validator.iter_errors(value), _MOST_PROBLEMS)]
+        try:
+            validator.validate(value)
+        except jsonschema_rs.ValidationError as error:
+            return [_in_words(error)]
+        return []
+
+
+def _validator(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
+    return jsonschema_rs.validator_for(
+        dict(schema),
+        offline=True,
+        pattern_options=jsonschema_rs.RegexOptions(size_limit=_PATTERN_BYTES, dfa_size_limit=_PATTERN_BYTES),
+        validate_formats=False,
+        mask="it",
+    )
+
+
+def _compile(schema: Mapping[str, Any], place: str) -> jsonschema_rs.Validator:
+    try:
+        return _validator(schema)
+    except jsonschema_rs.ValidationError as error:
+        raise _unusable(place, _in_words(error)) from None
+
+
+def _unusable(place: str, reason: str) -> ApiError:
+    if reason.endswith('is not a "regex"'):
+        reason = (
+            "a pattern is not a regular expression that can be used here: without lookaround and "
+            "backreferences, and not too large together with the others"
+        )
+    return invalid(
+        f"'{place}' is no JSON Schema that an answer can be held against: {reason}.", place, "invalid_schema"
+    )
+
+
+def _in_words(error: jsonschema_rs.ValidationError) -> str:
+    pointer = "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in error.instance_path)
+    where = f"at '{pointer[:_LONGEST_PROBLEM]}' " if pointer else ""
+    return f"{where}{error.message[:_LONGEST_PROBLEM].rstrip('.')}"
+
+
+def _patterns(node: Any) -> Iterator[str]:
+    """Every pattern that values are held against, wherever it stands."""
+    if isinstance(node, list):
+        for each in node:
+            yield from _patterns(each)
+    if not isinstance(node, dict):
+        return
+    for key, value in node.items():
+        if key == "pattern" and isinstance(value, str):
+            yield value
+        elif key not in _NO_SCHEMAS:
+            if key == "patternProperties" and isinstance(value, dict):
+                yield from value
+            yield from _patterns(value)
+
+
+def _count(node: Any) -> int:
+    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return 1 + sum(map(_count, inner))

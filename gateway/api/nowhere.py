@@ -1,15 +1,17 @@
-"""The answer of every request that reaches no endpoint, where Litestar would give its own."""
+"""The answers of requests that reach no endpoint: Litestar finds none, or the server refuses to read them."""
 
-from typing import Any
+from typing import Any, cast
 
 from litestar import Response
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.response.base import ASGIResponse
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from gateway.api.raw import Endpoint
 from gateway.api.wire import Client, Request
 from gateway.errors import invalid_host, unknown_url
 from gateway.pipeline import Gateway
+from translators.errors import ApiError
 
 
 async def _nowhere(_gateway: Gateway, request: Request, _client: Client) -> None:
@@ -32,3 +34,21 @@ class Nowhere(Response[None]):
     def to_asgi_response(self, *_arguments: Any, **_options: Any) -> ASGIResponse:
         """The endpoint itself, which is an ASGI application as the response would be."""
         return self._endpoint  # type: ignore[return-value]  # Litestar only calls it
+
+
+def refusal(gateway: Gateway, error: ApiError) -> ASGIApp:
+    """Answer what the server refuses to read, with its metric and its access line."""
+
+    async def refuse(_gateway: Gateway, _request: Request, _client: Client) -> None:
+        if error.status == 408:
+            gateway.metrics.deadline("header")
+        else:
+            gateway.metrics.refused(error.code or "")
+        raise error
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        method: str = cast(HTTPScope, scope)["method"]
+        methods = dict.fromkeys((method, "GET"), refuse)
+        await Endpoint(gateway, "unread", methods, keyed=False)(scope, receive, send)
+
+    return answer

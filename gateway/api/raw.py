@@ -9,6 +9,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,7 @@ from translators.errors import ApiError
 
 # A spent allocation and a refused credential of the operator's do not come right by asking again.
 _NOT_TO_RETRY: Final = frozenset({"insufficient_quota", "upstream_auth"})
+_LAST_WORDS: Final = 1.0  # seconds
 _logger: Final = logging.getLogger("penstock")
 
 Answer = Callable[[Gateway, Request, Client], Awaitable[None]]
@@ -82,9 +84,8 @@ class Endpoint:
             _note_left(exchange)
         except asyncio.CancelledError:
             phase = request.watch.take_expired()
-            if phase is None:  # the server ends, and has no time left for this answer
-                exchange.error, exchange.ended_by = "shutdown", "gateway"
-                exchange.status = exchange.status or errors.SHUT_DOWN
+            if phase is None:
+                await _shut_down(exchange, client)
                 raise
             self.gateway.metrics.deadline(phase)
             exchange.error, exchange.ended_by = f"deadline_{phase}", "gateway"
@@ -144,6 +145,14 @@ async def while_connected(answer: Awaitable[None], request: Request, client: Cli
         raise ClientLeftError from None
     finally:
         watcher.cancel()
+
+
+async def _shut_down(exchange: Exchange, client: Client) -> None:
+    """The server ends, and has no time left for this answer: say so, to those who take it at once."""
+    exchange.ended_by = "gateway"
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORDS):
+            await _send_error(exchange, client, errors.shutting_down(), {"connection": "close"})
 
 
 def _note_left(exchange: Exchange) -> None:

@@ -16,7 +16,7 @@ import rich_click as click
 from rich.console import Console
 
 from gateway import settings as configuration
-from gateway.app import create_app
+from gateway.app import build
 from gateway.cli import server
 from gateway.cli.chat import ChatError, chat
 from gateway.cli.console import WRONG_USE, examples, fail, host_option, port_option
@@ -50,7 +50,7 @@ def demo(once: bool, host: str | None, port: int | None) -> None:  # noqa: FBT00
     key = f"sk-ps-{secrets.token_urlsafe(24)}"
     with tempfile.TemporaryDirectory(prefix="penstock-demo-") as folder:
         settings = _settings(simulator, key, Path(folder))
-        gateway = server.Site(create_app(settings, key), listener)
+        gateway = server.gateway_site(build(settings, key), listener)
         sites = [simulator, gateway] if simulator else [gateway]
         try:
             server.run(_show(sites, key, console, once=once))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import rich_click as click
 
+from gateway import app
 from gateway import settings as configuration
-from gateway.app import create_app
 from gateway.cli import server
 from gateway.cli.console import config_option, examples, fail, host_option, load_settings, port_option, stderr
 from gateway.keys import KeptKeyError, MasterKey, master_key
@@ -38,7 +38,7 @@ def serve(config: Path | None, host: str | None, port: int | None) -> None:
         fail(f"cannot keep a key in {settings.data_dir}: {error.strerror}; set keys.master or data_dir")
     except KeptKeyError as error:
         fail(str(error))
-    site = server.Site(create_app(settings, key.value), listener)
+    site = server.gateway_site(app.build(settings, key.value), listener)
     try:
         server.run(server.serve(site, started=lambda: _greet(settings, key, site.url, config)))
     except server.StartError as error:

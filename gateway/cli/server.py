@@ -12,15 +12,25 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from time import monotonic
 from typing import Any
 
 import uvicorn
 
+from gateway.api.nowhere import refusal
+from gateway.app import application
+from gateway.cli.protocol import SWEEP, Bounds, Protocol, sweep
+from gateway.pipeline import Gateway
+
 App = Callable[..., Awaitable[None]]
 
 BACKLOG = 2048
-# How long running answers may go on after a signal, before their connections are closed.
-DRAIN_SECONDS = 30
+# How long running answers may go on after a signal, where no settings say.
+DRAIN_SECONDS = 30.0
+# How long answers that the drain has cut off may take to say so.
+LAST_WORDS_SECONDS = 1.5
+POLL_SECONDS = 0.05
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # What a person can do about an address that cannot be listened on.
 ADVICE = {
@@ -45,15 +55,23 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An app and the listening socket that it answers on."""
+    """An app and the listening socket that it answers on; with bounds, what they say is kept to."""
 
     app: App
     socket: socket.socket
+    bounds: Bounds | None = None
 
     @property
     def url(self) -> str:
         """Where a client on this machine reaches it."""
         return url_of(self.socket)
+
+
+def gateway_site(gateway: Gateway, listener: socket.socket) -> Site:
+    """The gateway, and what it lets clients do to a connection."""
+    settings = gateway.settings
+    bounds = Bounds(settings.server, settings.deadlines, partial(refusal, gateway))
+    return Site(application(gateway), listener, bounds)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -155,8 +173,9 @@ class _Server(uvicorn.Server):
     """uvicorn's server, with signals left to `running` and its start announced."""
 
     def __init__(self, site: Site) -> None:
-        super().__init__(_config(site.app))
+        super().__init__(_config(site))
         self.ready = asyncio.Event()
+        self._drain = site.bounds.server.drain if site.bounds else DRAIN_SECONDS
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -169,11 +188,52 @@ class _Server(uvicorn.Server):
             raise StartError("the app did not start: the lines above say why") from None
         self.ready.set()
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        sweeping = asyncio.create_task(self._sweep())
+        try:
+            await super().serve(sockets)
+        finally:
+            sweeping.cancel()
 
-def _config(app: App) -> uvicorn.Config:
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP)
+            sweep(self.server_state.connections)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nothing more, let the running answers end, and cut off those that do not.
+
+        uvicorn's own does not wait for what it has cut off, whose last words would be lost.
+        """
+        for server in self.servers:
+            server.close()
+        for each in sockets or []:
+            each.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await self._let_end(self._drain)
+        for task in self.server_state.tasks:
+            task.cancel()
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=LAST_WORDS_SECONDS)
+        if not self.force_exit:
+            await self._let_end(LAST_WORDS_SECONDS)
+        await self.lifespan.shutdown()
+
+    async def _let_end(self, seconds: float) -> None:
+        """Wait until all answers are given and all connections closed, or for so long."""
+        end = monotonic() + seconds
+        state = self.server_state
+        while (state.connections or state.tasks) and not self.force_exit and monotonic() < end:  # noqa: ASYNC110 - uvicorn's sets tell nobody
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def _config(site: Site) -> uvicorn.Config:
+    # uvicorn only calls what it takes for a class
+    http: Any = partial(Protocol, site.bounds) if site.bounds else "httptools"
     return uvicorn.Config(
-        app,
-        http="httptools",
+        site.app,
+        http=http,
         ws="none",
         lifespan="on",
         interface="asgi3",
@@ -183,7 +243,6 @@ def _config(app: App) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
     )
 
 

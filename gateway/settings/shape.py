@@ -86,6 +86,14 @@ class Server(Section):
     host: Name = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all interfaces.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     body_limit: int = Field(default=20 * MIB, ge=1024, description="Largest request body in bytes.")
+    url_limit: int = Field(default=8 * 1024, ge=256, description="Longest request target in bytes.")
+    header_limit: int = Field(
+        default=32 * 1024, ge=1024, description="Most bytes of a request's headers together."
+    )
+    header_count: int = Field(default=100, ge=10, description="Most headers of a request.")
+    drain: Annotated[float, Field(ge=0)] = Field(
+        default=30.0, description="Seconds that running answers may go on after the signal to end."
+    )
 
 
 class Keys(Section):
@@ -169,7 +177,13 @@ class Deadlines(Section):
     gap: Seconds = Field(default=30.0, description="Silence between two pieces of an answer.")
     total: Seconds = Field(default=600.0, description="A whole exchange.")
     write_stall: Seconds = Field(default=20.0, description="A client that takes nothing of its answer.")
+    header: Seconds = Field(
+        default=5.0, description="From a connection's start, or a request's first byte, to its headers' end."
+    )
     body_idle: Seconds = Field(default=10.0, description="Silence of a client that is sending its body.")
+    keep_alive: Seconds = Field(
+        default=75.0, description="How long a connection may be idle between two requests."
+    )
     hold_headers: Seconds = Field(
         default=15.0,
         description="How long the answer's headers wait for its first piece; then comments keep it alive.",

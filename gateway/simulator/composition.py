@@ -66,7 +66,7 @@ def _says(model: Model, asked: Conversation, variant: int, faults: frozenset[str
     schema = asked.schema
     if schema is None and asked.call_form is None:  # how to call tools is no wish for JSON
         schema = instructions.schema_in(asked)
-    if schema is None:
+    if schema is None or "no-json" in faults:
         return spoken
     if schema:
         value = arguments.invent_value(schema, Clues(asked.asked))
@@ -76,12 +76,21 @@ def _says(model: Model, asked: Conversation, variant: int, faults: frozenset[str
 
 
 def _written(value: Any, asked: Conversation, faults: frozenset[str]) -> str:
-    """Write JSON, flawed where asked for; a flaw is mended once the model has seen its own attempt."""
+    """Write JSON, flawed where asked for; a flaw may be mended once the model has seen its own attempt."""
+    is_first = all(turn.role != "assistant" for turn in asked.turns)
+    if "stubborn-json" in faults or ("wrong-json" in faults and is_first):
+        value = _incomplete(value)
     text = json.dumps(value, ensure_ascii=False)
     if "fenced-json" in faults:
         return f"Here it is:\n```json\n{text}\n```"
-    is_first = all(turn.role != "assistant" for turn in asked.turns)
+    if "quoted-json" in faults:
+        return json.dumps(text, ensure_ascii=False)
     return text[:-1] if "broken-json" in faults and is_first else text
+
+
+def _incomplete(value: Any) -> Any:
+    """Leave out the first property; what has none is put into an array."""
+    return dict(list(value.items())[1:]) if isinstance(value, dict) and len(value) > 1 else [value]
 
 
 def _beginning_with(thinks: Iterator[str], says: Iterable[str]) -> Iterator[str]:

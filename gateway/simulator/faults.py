@@ -12,6 +12,7 @@ from gateway.simulator import codes
 
 _SEED: Final = "@cf/meta/llama-3.1-8b-instruct-fast"
 _GLM: Final = "@cf/zai-org/glm-4.7-flash"
+_LLAMA: Final = "@cf/meta/llama-3.3-70b-instruct-fp8-fast"
 _GPT_OSS: Final = "@cf/openai/gpt-oss-20b"
 _MODEL: Final = re.compile(r"@cf/simulator/([a-z-]+)(?:\.(\d{1,9}))?")
 _HEADER: Final = re.compile(r"([a-z-]+)(?::(\d{1,9}))?")
@@ -44,7 +45,12 @@ MENU: Final[dict[str, Kind]] = {
     ),
     "broken-arguments": Kind("a call's arguments are not quite JSON", like=_GLM),
     "fenced-json": Kind("JSON stands in a code fence, after a sentence", like=_GLM),
+    "quoted-json": Kind("JSON stands in a JSON string", like=_GLM),
     "broken-json": Kind("JSON lacks its end, until the model is shown its attempt", like=_GLM),
+    "wrong-json": Kind("JSON does not satisfy its schema, until the model is shown its attempt", like=_GLM),
+    "stubborn-json": Kind("JSON does not satisfy its schema, however often it is asked for", like=_GLM),
+    "no-json": Kind("JSON is asked for in vain", like=_GLM),
+    "unmet-json": Kind("JSON mode gives up; an instruction in words is obeyed", like=_LLAMA),
     "ignored-tools": Kind("`tools` is not looked at, as by a model without function calling"),
     "duplicate-ids": Kind("calls have the same ids in every turn", like="@cf/moonshotai/kimi-k2.6"),
     "leaked-call": Kind("a call stands as JSON in the text", like=_GPT_OSS),

@@ -18,7 +18,7 @@ def whole(generation: Generation, wire: Wire) -> dict[str, Any] | edge.Refusal:
     response: Any = None if calls else _spelled(text, wire)
     if generation.conversation.schema is not None and not calls:
         try:
-            response = json.loads(text)
+            response = _parsed(text, wire)
         except ValueError:
             # The text is documented, status and code are inferred.
             return edge.model_refusal(400, 5024, "JSON Mode couldn't be met")
@@ -26,6 +26,12 @@ def whole(generation: Generation, wire: Wire) -> dict[str, Any] | edge.Refusal:
     if wire.model.family == "legacy_guard":
         return {"response": response, "usage": usage}
     return {"response": response, "tool_calls": calls, "usage": usage}
+
+
+def _parsed(text: str, wire: Wire) -> Any:
+    if "unmet-json" in wire.faults:
+        raise ValueError("JSON mode gives up")
+    return json.loads(text)
 
 
 def judged(generation: Generation, found: list[str], wire: Wire) -> dict[str, Any]:

@@ -33,9 +33,7 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     async with AsyncExitStack() as stack:
 
         async def start(**settings: Any) -> Served:
-            with pytest.MonkeyPatch.context() as monkeypatch:
-                gateway = serving_gateway(monkeypatch, {"data_dir": tmp_path, **settings})
-                return await stack.enter_async_context(gateway)
+            return await stack.enter_async_context(serving_gateway({"data_dir": tmp_path, **settings}))
 
         yield start
 

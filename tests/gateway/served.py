@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from gateway import app
 from gateway.cli import server
@@ -47,6 +46,7 @@ class Served:
     gateway: Gateway
     port: int
     client: httpx.AsyncClient
+    process: server._Server
 
     @property
     def url(self) -> str:
@@ -91,24 +91,13 @@ class Served:
 
 
 @asynccontextmanager
-async def serving_gateway(
-    monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, Any]
-) -> AsyncIterator[Served]:
-    made: list[Gateway] = []
-    build = app.build
-
-    def remember(settings: Settings, master_key: str) -> Gateway:
-        made.append(build(settings, master_key))
-        return made[0]
-
-    monkeypatch.setattr(app, "build", remember)
-    application = app.create_app(Settings.model_validate(settings), MASTER)
-    monkeypatch.undo()
+async def serving_gateway(settings: Mapping[str, Any]) -> AsyncIterator[Served]:
+    gateway = app.build(Settings.model_validate(settings), MASTER)
     listener = server.listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     headers = {"authorization": f"Bearer {MASTER}"}
     async with (
-        running(server.Site(application, listener)),
+        running(server.gateway_site(gateway, listener)) as process,
         httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}",
             headers=headers,
@@ -117,7 +106,7 @@ async def serving_gateway(
             timeout=2 * PATIENCE,
         ) as client,
     ):
-        yield Served(made[0], port, client)
+        yield Served(gateway, port, client, process)
 
 
 class _PromptServer(server._Server):

@@ -162,7 +162,7 @@ async def _open(stack: AsyncExitStack, runner: asyncio.Runner, data_dir: Path) -
         "backends": {"first": backend_settings(first.url), "second": backend_settings(second.url)},
         "models": {"small": route("first", "second")},
     }
-    served = await stack.enter_async_context(serving_gateway(pytest.MonkeyPatch(), settings))
+    served = await stack.enter_async_context(serving_gateway(settings))
     return Books(runner, served, first, second)
 
 

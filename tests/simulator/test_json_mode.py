@@ -141,3 +141,50 @@ async def test_broken_json_is_mended_when_the_model_sees_it(result_of: ResultOf)
     again = [asked, {"role": "assistant", "content": attempt}, {"role": "user", "content": "Repair it"}]
     [choice] = (await result_of(name, {"messages": again}, response_format=BARE))["choices"]
     jsonschema_rs.validate(SCHEMA, json.loads(choice["message"]["content"]))
+
+
+async def test_json_can_stand_in_a_string(result_of: ResultOf) -> None:
+    [choice] = (await result_of("@cf/simulator/quoted-json", "Plan", response_format=BARE))["choices"]
+    jsonschema_rs.validate(SCHEMA, json.loads(json.loads(choice["message"]["content"])))
+
+
+@pytest.mark.parametrize(("name", "is_mended"), [("wrong-json", True), ("stubborn-json", False)])
+async def test_json_can_lack_what_its_schema_wants(
+    result_of: ResultOf, name: str, *, is_mended: bool
+) -> None:
+    asked = {"role": "user", "content": "Plan"}
+
+    async def answer_to(*turns: dict[str, str]) -> str:
+        body = {"messages": [asked, *turns]}
+        [choice] = (await result_of(f"@cf/simulator/{name}", body, response_format=BARE))["choices"]
+        return str(choice["message"]["content"])
+
+    attempt = await answer_to()
+    assert not jsonschema_rs.is_valid(SCHEMA, json.loads(attempt))
+    again = await answer_to({"role": "assistant", "content": attempt}, {"role": "user", "content": "No"})
+    assert jsonschema_rs.is_valid(SCHEMA, json.loads(again)) is is_mended
+
+
+async def test_what_has_one_property_at_most_is_made_wrong_by_an_array(result_of: ResultOf) -> None:
+    stated = {"type": "json_object"}
+    [choice] = (await result_of("@cf/simulator/stubborn-json", "count to 3", response_format=stated))[
+        "choices"
+    ]
+    assert json.loads(choice["message"]["content"]) == [{"answer": "1, 2, 3."}]
+
+
+async def test_json_can_be_asked_for_in_vain(result_of: ResultOf) -> None:
+    [choice] = (await result_of("@cf/simulator/no-json", "count to 3", response_format=BARE))["choices"]
+    assert choice["message"]["content"] == "1, 2, 3."
+
+
+async def test_json_mode_can_give_up_where_words_do_not(
+    client: httpx.AsyncClient, result_of: ResultOf
+) -> None:
+    name, asked = "@cf/simulator/unmet-json", {"role": "user", "content": "Plan"}
+    body = {"messages": [asked], "response_format": BARE}
+    [error] = (await client.post(f"/run/{name}", json=body)).json()["errors"]
+    assert error["message"] == "AiError: JSON Mode couldn't be met"
+    told = {"role": "system", "content": f"Answer with nothing but JSON after {json.dumps(SCHEMA)}"}
+    result = await result_of(name, {"messages": [told, asked]})
+    jsonschema_rs.validate(SCHEMA, json.loads(result["response"]))

@@ -180,7 +180,6 @@ async def _simulated() -> AsyncIterator[tuple[server._Server, str]]:
 
 async def test_nothing_is_left_of_ten_thousand_requests(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:
@@ -188,7 +187,7 @@ async def test_nothing_is_left_of_ten_thousand_requests(
         account = {"account_id": SIMULATED_ACCOUNT_ID, "api_token": SIMULATED_API_TOKEN}
         backend = {"kind": "workers_ai", "base_url": base_url, **account}
         settings = {"data_dir": tmp_path, "backends": {"cloudflare": backend}}
-        async with serving_gateway(monkeypatch, settings) as served:
+        async with serving_gateway(settings) as served:
             tasks = len(asyncio.all_tasks())
             sent: Counter[str] = Counter()
             memory: list[int] = []

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from translators.call import BackendCall
 from translators.deltas import Delta, Failed, Finish, Reasoning, Text, Usage
-from translators.errors import bad_answer
+from translators.errors import ApiError, bad_answer
 from translators.filters.stop import Stop
 from translators.filters.think import Think
 from translators.rounds import Held, Question, Rounds
@@ -41,6 +41,9 @@ class _WantsYes:
         self._asked = True
         self._held.turn()
         return SECOND
+
+    def instead(self, error: ApiError) -> BackendCall | None:
+        return SECOND if error.code == "try_otherwise" else None
 
     def rest(self) -> Iterable[Delta]:
         return self._held.standing

@@ -59,7 +59,9 @@ def test_credentials_in_the_environment_are_enough(tmp_path: Path, monkeypatch: 
         "gap": 30,
         "total": 600,
         "write_stall": 20,
+        "header": 5,
         "body_idle": 10,
+        "keep_alive": 75,
         "hold_headers": 15,
     }
     assert settings.errors.quote_backends

@@ -15,7 +15,9 @@ def _described(required: Mapping[str, Strategy]) -> Strategy:
 
 _LEAVES = st.one_of(
     _described({"type": _SCALARS}),
-    _described({"type": st.lists(_SCALARS, min_size=1, max_size=2).map(lambda kinds: [*kinds, "null"])}),
+    _described(
+        {"type": st.lists(_SCALARS, min_size=1, max_size=2, unique=True).map(lambda kinds: [*kinds, "null"])}
+    ),
     _described({"anyOf": _SCALARS.map(lambda kind: [{"type": kind}, {"type": "null"}])}),
     _described({"oneOf": st.lists(_SCALARS.map(lambda kind: {"type": kind}), min_size=1, max_size=3)}),
     _described({"enum": st.lists(st.integers() | TEXTS | st.none(), min_size=1, max_size=3)}),
@@ -60,9 +62,9 @@ OBJECT_SCHEMAS = st.one_of(
             "title": TEXTS,
         },
     ),
-    st.lists(_PROPERTY_MAPS.map(lambda each: {"type": "object", "properties": each}), max_size=2).map(
-        lambda members: {"allOf": members}
-    ),
+    st.lists(
+        _PROPERTY_MAPS.map(lambda each: {"type": "object", "properties": each}), min_size=1, max_size=2
+    ).map(lambda members: {"allOf": members}),
     st.just({"type": "object"}),
     st.just({}),
     st.just({"$ref": "#/$defs/Node"}),

@@ -34,6 +34,8 @@ class Facts(msgspec.Struct, frozen=True):
         content: What a message's content may be: a string, text parts, text and image parts, or OpenAI's.
         bounds: `seed`: penalties 0..2, top_p 0..2, texts of at most 131,072 UTF-16 units. `newer`:
             penalties -2..2, top_p 0.001..1.
+        json: How the model is asked for JSON: by one of two fields, or in words. Generated types; the seed's
+            lack the field, and the documentation of JSON mode lists the model.
         can: Capabilities: tools, vision, reasoning, toggle (thinking can be switched off by the chat
             template), lora, beta, paid, batch.
         neurons: Neurons per million tokens by kind: input, output, cached_input.
@@ -45,6 +47,7 @@ class Facts(msgspec.Struct, frozen=True):
     window: int | None = None
     content: Literal["string", "text_parts", "image_parts", "openai"] = "string"
     bounds: Literal["seed", "newer"] = "newer"
+    json: Literal["response_format", "guided_json", "prompt"] = "prompt"
     can: frozenset[str] = frozenset()
     neurons: Mapping[str, float] = {}
     efforts: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What judges the answers to a request: whether a tool was called that had to be.
+"""What judges the answers to a request: whether a tool was called that had to be, whether JSON is JSON.
 
 `tool_choice: "required"` is only advice to several models (qwq, qwen3, gemma-4; langchain-cloudflare), and
 one takes none at all. So the text of an answer is held until a call comes. Where none comes, the model is
@@ -8,25 +8,86 @@ said stands: a call is never invented.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from translators.backends.workers_ai.ask import Asker
 from translators.backends.workers_ai.catalogue import Facts
+from translators.backends.workers_ai.structured import StructuredOutput, in_words, repairing
 from translators.backends.workers_ai.tools import named_form
 from translators.call import BackendCall
 from translators.chat import ChatRequest
 from translators.deltas import Call, Delta, Finish, Reasoning, Text
+from translators.errors import ApiError
+from translators.json_judge import JsonJudge, Wanted
 from translators.rounds import Held, Judge
 
 _LONGEST_ECHO: Final = 4000  # characters of an answer that the model is shown again
 
 
-def judge_for(chat: ChatRequest, facts: Facts, body: Mapping[str, Any], asker: Asker) -> Judge | None:
+def judge_for(
+    chat: ChatRequest,
+    facts: Facts,
+    body: Mapping[str, Any],
+    output: StructuredOutput | None,
+    asker: Asker,
+) -> Judge | None:
     """The judge of the answers to one body, or None where every answer will do."""
+    judges: list[Judge] = []
     names = forced_names(chat)
     if names and not facts.guards and "messages" in body:
-        return ForcedTool(names, facts, body, asker)
-    return None
+        judges.append(ForcedTool(names, facts, body, asker))
+    if output is not None and output.wanted is not None:
+        judges.append(_json_judge(output, output.wanted, body, asker))
+    return InTurn(*judges) if len(judges) > 1 else next(iter(judges), None)
+
+
+def _json_judge(output: StructuredOutput, wanted: Wanted, body: Mapping[str, Any], asker: Asker) -> JsonJudge:
+    def repair(said: str, problems: str) -> BackendCall:
+        return asker.again(body, repairing(output, said, problems))
+
+    def ask_in_words() -> BackendCall:
+        grown = replace(asker, prompt_bytes=asker.prompt_bytes + len(output.words.encode()))
+        return grown.again(in_words(body, output), ())
+
+    return JsonJudge(wanted, repair, ask_in_words)
+
+
+class InTurn:
+    """Two judges, of which the second sees what the first lets through."""
+
+    def __init__(self, first: Judge, second: Judge) -> None:
+        self._first = first
+        self._second = second
+        self._is_first = True  # whether the first has not made up its mind
+        self._out: list[Delta] = []  # let through by both, though not yet asked for
+
+    def feed(self, delta: Delta) -> Iterable[Delta]:
+        """What both let through."""
+        passed = self._first.feed(delta) if self._is_first else (delta,)
+        return [out for each in passed for out in self._second.feed(each)]
+
+    def again(self) -> BackendCall | None:
+        """What the first asks for, else what the second does."""
+        call = self._first.again() if self._is_first else None
+        if call is None:
+            self._turn()
+        return call or self._second.again()
+
+    def instead(self, error: ApiError) -> BackendCall | None:
+        """What either asks for in place of a failed call."""
+        return self._first.instead(error) or self._second.instead(error)
+
+    def rest(self) -> Iterable[Delta]:
+        """What is held by both."""
+        self._turn()
+        return (*self._out, *self._second.rest())
+
+    def _turn(self) -> None:
+        """Give what the first holds to the second."""
+        if self._is_first:
+            self._is_first = False
+            self._out += [out for each in self._first.rest() for out in self._second.feed(each)]
 
 
 def forced_names(chat: ChatRequest) -> tuple[str, ...]:
@@ -73,6 +134,9 @@ class ForcedTool:
         turns = [{"role": "assistant", "content": said[:_LONGEST_ECHO]}] if said.strip() else []
         turns.append({"role": "user", "content": _reminder(meant)})
         return self._asker.again(self._narrowed(meant), turns)
+
+    def instead(self, error: ApiError) -> None:
+        """Nothing: a call that failed would fail again."""
 
     def rest(self) -> Iterable[Delta]:
         """What was said in place of a call."""

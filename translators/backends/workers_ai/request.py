@@ -15,7 +15,7 @@ from translators.backends.workers_ai.catalogue import Facts
 from translators.backends.workers_ai.judges import judge_for
 from translators.backends.workers_ai.messages import Messages, utf16_length
 from translators.backends.workers_ai.parameters import translate_parameters
-from translators.backends.workers_ai.structured import translate_format
+from translators.backends.workers_ai.structured import StructuredOutput, in_words, translate_format
 from translators.backends.workers_ai.tools import offered_custom_names, translate_tools
 from translators.call import BackendCall, Stamp
 from translators.chat import Call, ChatRequest, Part, Reasoning, Refusal, Result, Text
@@ -52,21 +52,24 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
         )
     for name, detail in chat.left_out.items():
         report.note(name, Fate.TRANSFORMED, detail)
-    fields = _fields(chat, facts, report)
-    prompt_bytes = _largest_prompt(chat, fields)
+    output = translate_format(chat.response_format, facts, report)
+    fields = _fields(chat, facts, output, report)
+    prompt_bytes = _largest_prompt(chat, fields) + (_bytes(output.instruction) if output else 0)
     fields[_limit_name(facts)] = _max_tokens(chat, facts, prompt_bytes, report)
     limit = _limit_name(facts)
     questions = [
-        _question(chat, facts, body, Asker(model, stamp, choice, limit, facts.window, prompt_bytes))
+        _question(chat, facts, body, output, Asker(model, stamp, choice, limit, facts.window, prompt_bytes))
         for choice, body in enumerate(_bodies(chat, fields, facts, report))
     ]
     return _dialogue(chat, facts, questions)
 
 
 def _question(
-    chat: ChatRequest, facts: Facts, body: dict[str, Any], asker: Asker
+    chat: ChatRequest, facts: Facts, body: dict[str, Any], output: StructuredOutput | None, asker: Asker
 ) -> tuple[BackendCall, Judge | None]:
-    return asker.call(body), judge_for(chat, facts, body, asker)
+    if output is not None and output.instruction:
+        body = in_words(body, output)
+    return asker.call(body), judge_for(chat, facts, body, output, asker)
 
 
 def _dialogue(
@@ -85,7 +88,9 @@ def _dialogue(
     return OneRound(calls, (*_filters_of_call(facts), *filters), chat.choices)
 
 
-def _fields(chat: ChatRequest, facts: Facts, report: Report) -> dict[str, Any]:
+def _fields(
+    chat: ChatRequest, facts: Facts, output: StructuredOutput | None, report: Report
+) -> dict[str, Any]:
     """What of the body is the same for all choices, but the limit, which depends on the prompt."""
     given = {**chat.parameters, **chat.extra}
     as_prompt = bool(chat.prompts) and facts.takes_prompt
@@ -95,12 +100,13 @@ def _fields(chat: ChatRequest, facts: Facts, report: Report) -> dict[str, Any]:
         _withhold_tools(chat, report)
     if facts.speaks_openai and chat.tools and not chat.parallel_calls:
         fields["parallel_tool_calls"] = False
-    fields |= translate_format(chat.response_format, facts, report)
-    if chat.stream and "response_format" in fields:
-        report.note("stream", Fate.EMULATED, "a structured answer comes whole and is sent on as a stream")
-    elif chat.stream:
+    fields |= output.fields if output else {}
+    if chat.stream and output is not None:
+        report.note("stream", Fate.EMULATED, "a structured answer is sent on once it is whole")
+    if chat.stream and not (output and output.fields):
         fields["stream"] = True
-    if facts.speaks_openai and 0 < len(chat.stop) <= _MOST_STOPS:
+    # JSON that was cut at a stop string cannot be checked; then the gateway alone watches over these.
+    if facts.speaks_openai and 0 < len(chat.stop) <= _MOST_STOPS and output is None:
         fields["stop"] = list(chat.stop)
     report.note("stop", *_stop_fate(chat, fields))
     return fields
@@ -109,7 +115,8 @@ def _fields(chat: ChatRequest, facts: Facts, report: Report) -> dict[str, Any]:
 def _withhold_tools(chat: ChatRequest, report: Report) -> None:
     fate = Fate.DROPPED if chat.tools else Fate.KEPT
     for name in ("tools", "tool_choice", "parallel_tool_calls"):
-        report.note(name, fate, "the model judges a dialogue and calls nothing" if chat.tools else "")
+        if name in chat.sent.values():
+            report.note(name, fate, "the model judges a dialogue and calls nothing" if chat.tools else "")
 
 
 def _stop_fate(chat: ChatRequest, fields: dict[str, Any]) -> tuple[Fate, str]:

@@ -1,37 +1,113 @@
-"""Structured output: Workers AI's `response_format`.
+"""Structured output, in the way in which a model can be asked for it.
 
-The legacy schema takes the bare JSON Schema where OpenAI has an envelope. Models with OpenAI's own schema
-are typed with the envelope, while Cloudflare's own provider sends them the bare one: they get an object
-that can be read either way. Structured answers are refused as a stream (code 5023): such an answer is asked
-for whole, and becomes a stream here.
+Models with `response_format` take the bare JSON Schema in the legacy schema, where OpenAI has an envelope.
+Those with OpenAI's own schema are typed with the envelope, while Cloudflare's own provider sends them the
+bare one: they get an object that can be read either way. Some models have `guided_json` in its place. To
+the rest it is said in words. Both fields are refused together with a stream (code 5023): such an answer is
+asked for whole, and becomes a stream here.
 """
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
 
 from translators.backends.workers_ai.catalogue import Facts
 from translators.chat import ResponseFormat
+from translators.json_judge import Wanted, wanted_json
 from translators.report import Fate, Report
-from translators.schemas import inline
+
+_NAME: Final = "response_format"
+_SCHEMA: Final = "response_format.json_schema.schema"
+
+_CHECKED: Final = "the answer is checked, and asked for once more where it is wrong"
 
 
-def translate_format(form: ResponseFormat | None, facts: Facts, report: Report) -> dict[str, Any]:
-    """The field `response_format`, where it is to be sent.
+@dataclass(frozen=True, slots=True)
+class StructuredOutput:
+    """How a model is asked for JSON.
+
+    Attributes:
+        fields: What of the body asks for it; none where words do.
+        words: The same as an instruction.
+        wanted: What the answer is held against; None where the model's own form of JSON is all there is.
+    """
+
+    fields: Mapping[str, Any]
+    words: str
+    wanted: Wanted | None
+
+    @property
+    def instruction(self) -> str:
+        """What the model has to be told in words."""
+        return "" if self.fields else self.words
+
+
+def translate_format(form: ResponseFormat | None, facts: Facts, report: Report) -> StructuredOutput | None:
+    """How to ask for the format, where one is asked for.
 
     Raises:
-        ApiError: 400 naming a schema out of bounds.
+        ApiError: 400 naming a schema that is out of bounds or wrong in itself.
     """
     if form is None:
+        return None
+    if facts.guards:
+        fate = Fate.KEPT if form.type == "json_object" else Fate.TRANSFORMED
+        report.note(_NAME, fate, "" if fate is Fate.KEPT else "the model has one form of JSON, its own")
+        return StructuredOutput({_NAME: {"type": "json_object"}}, "", None)
+    wanted = wanted_json(form, _SCHEMA)
+    return StructuredOutput(_fields(form, wanted, facts, report), _words(wanted), wanted)
+
+
+def _fields(form: ResponseFormat, wanted: Wanted, facts: Facts, report: Report) -> dict[str, Any]:
+    schema = wanted.schema.inlined if wanted.schema is not None else None
+    if facts.json == "prompt":
+        report.note(_NAME, Fate.EMULATED, f"the model has no JSON mode and is asked in words; {_CHECKED}")
         return {}
-    if facts.guards and form.type != "json_object":
-        report.note("response_format", Fate.TRANSFORMED, "the model has one form of JSON, its own")
-        return {"response_format": {"type": "json_object"}}
-    if form.type == "json_object" or form.schema is None:
-        report.note("response_format", Fate.KEPT)
-        return {"response_format": {"type": "json_object"}}
-    schema = inline(form.schema, "response_format.json_schema.schema")
+    if facts.json == "guided_json":
+        report.note(_NAME, Fate.TRANSFORMED, f"the schema is sent as 'guided_json'; {_CHECKED}")
+        return {"guided_json": schema if schema is not None else {"type": "object"}}
+    if schema is None:
+        report.note(_NAME, Fate.KEPT)
+        return {_NAME: {"type": "json_object"}}
     if facts.speaks_openai:
-        report.note("response_format", Fate.TRANSFORMED, "the schema is sent with its references resolved")
+        report.note(_NAME, Fate.TRANSFORMED, f"the schema is sent with its references resolved; {_CHECKED}")
         schema = {**schema, "name": form.name, "schema": schema, "strict": form.strict}
     else:
-        report.note("response_format", Fate.TRANSFORMED, "the schema is sent bare, its references resolved")
-    return {"response_format": {"type": "json_schema", "json_schema": schema}}
+        note = f"the schema is sent bare, its references resolved; {_CHECKED}"
+        report.note(_NAME, Fate.TRANSFORMED, note)
+    return {_NAME: {"type": "json_schema", "json_schema": schema}}
+
+
+def _words(wanted: Wanted) -> str:
+    if wanted.schema is None:
+        return "Answer with nothing but a JSON object: no other words, no code fence."
+    schema = msgspec.json.encode(wanted.schema.source).decode()
+    return (
+        "Answer with nothing but JSON that satisfies the JSON Schema below: no other words, no code fence.\n"
+        f"{schema}"
+    )
+
+
+def told(messages: Sequence[Mapping[str, Any]], words: str) -> list[Mapping[str, Any]]:
+    """The messages with an instruction in the system's turn, which some chat templates want to be first."""
+    first = messages[0] if messages else {}
+    if first.get("role") != "system":
+        return [{"role": "system", "content": words}, *messages]
+    said = first["content"]
+    content = [*said, {"type": "text", "text": words}] if isinstance(said, list) else f"{said}\n\n{words}"
+    return [{**first, "content": content if said else words}, *messages[1:]]
+
+
+def in_words(body: Mapping[str, Any], output: StructuredOutput) -> dict[str, Any]:
+    """The body that asks in words in place of fields."""
+    rest = {name: value for name, value in body.items() if name not in output.fields}
+    return {**rest, "messages": told(body["messages"], output.words)}
+
+
+def repairing(output: StructuredOutput, said: str, problems: str) -> list[dict[str, str]]:
+    """The turns that show the model its answer and what is wrong with it."""
+    turns = [{"role": "assistant", "content": said}] if said.strip() else []
+    words = f"This is not the JSON that was asked for: {problems}.\n{output.words}"
+    return [*turns, {"role": "user", "content": words}]

@@ -1,0 +1,182 @@
+"""Makes JSON of what a model wrote almost as JSON.
+
+Mended are: single quotes, keys without quotes, a comma too many, Python's True, False and None, line ends
+inside strings, a code fence around it, JSON that was encoded twice, the same object said again, and closing
+brackets that are missing at the very end. What is valid comes through as it stands, so the mended text
+begins with whatever of it was valid before the first slip. Nothing else is guessed: no value that is missing
+or cut is made up.
+
+Each character is looked at a bounded number of times.
+"""
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from translators.json_scan import MAX_DEPTH
+
+_SPACE: Final = re.compile(r"[ \t\n\r]*")
+_FENCE: Final = "```"
+_PLAIN: Final = re.compile(r"""[^"'\\\x00-\x1f]*""")
+_ESCAPE: Final = re.compile(r'\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})')
+_BARE_KEY: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
+_WORD: Final = re.compile(r"[-+.0-9A-Za-z_]+")
+_WHOLE_WORD: Final = re.compile(r"true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_PYTHON: Final = {"True": "true", "False": "false", "None": "null"}
+_CLOSING: Final = {"{": "}", "[": "]"}
+
+
+class _HopelessError(ValueError):
+    """It is not almost JSON."""
+
+
+def mend(text: str) -> str | None:
+    """The JSON object or array that a text almost is, or None."""
+    text = _unfenced(text)
+    if text.lstrip().startswith('"'):
+        inner = decoded(text)
+        text = inner if isinstance(inner, str) else ""
+    mender = _Mender(text)
+    try:
+        first = mender.value()
+        while not mender.at_end():
+            if decoded(mender.value()) != decoded(first):
+                return None
+    except _HopelessError:
+        return None
+    return first
+
+
+def _unfenced(text: str) -> str:
+    """What stands in the code fence that is all of a text."""
+    stripped = text.strip()
+    head, line, body = stripped.partition("\n")
+    if head.startswith(_FENCE) and line and body.endswith(_FENCE):
+        return body.removesuffix(_FENCE).rstrip()
+    return text
+
+
+def decoded(text: str) -> Any:
+    """What JSON text says; None where it is none."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return None
+
+
+class _Mender:
+    """Writes one value after the other again, as JSON."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._out: list[str] = []
+
+    def value(self) -> str:
+        """The next object or array, with the white space before it."""
+        self._out = [self._space()]
+        if self._character() not in _CLOSING:
+            raise _HopelessError
+        self._container(0)
+        return "".join(self._out)
+
+    def at_end(self) -> bool:
+        """Whether nothing but white space is left."""
+        found = _SPACE.match(self._text, self._at)
+        return found is not None and found.end() == len(self._text)
+
+    def _character(self) -> str:
+        """The character that is next; none at the end."""
+        return self._text[self._at : self._at + 1]
+
+    def _space(self) -> str:
+        found = _SPACE.match(self._text, self._at)
+        return self._take(found) if found else ""
+
+    def _take(self, found: re.Match[str]) -> str:
+        self._at = found.end()
+        return found[0]
+
+    def _container(self, depth: int) -> None:
+        if depth >= MAX_DEPTH:
+            raise _HopelessError
+        opening = self._character()
+        self._at += 1
+        self._out.append(opening)
+        comma = ""
+        while True:
+            space = self._space()
+            if self._character() in ("", _CLOSING[opening]):  # here a comma was one too many
+                self._at += 1
+                self._out += [space, _CLOSING[opening]]
+                return
+            self._out += [comma, space]
+            if opening == "{":
+                self._key()
+            self._member(depth)
+            self._out.append(self._space())
+            comma = self._character()
+            if comma == ",":
+                self._at += 1
+            elif comma not in ("", _CLOSING[opening]):
+                raise _HopelessError
+
+    def _key(self) -> None:
+        if self._character() in ('"', "'"):
+            self._string()
+        else:
+            found = _BARE_KEY.match(self._text, self._at)
+            if found is None:
+                raise _HopelessError
+            self._out.append(f'"{self._take(found)}"')
+        self._out.append(self._space())
+        if self._character() != ":":
+            raise _HopelessError
+        self._at += 1
+        self._out += [":", self._space()]
+
+    def _member(self, depth: int) -> None:
+        character = self._character()
+        if character in _CLOSING:
+            self._container(depth + 1)
+        elif character in ('"', "'"):
+            self._string()
+        else:
+            found = _WORD.match(self._text, self._at)
+            word = self._take(found) if found else ""
+            word = _PYTHON.get(word, word)
+            if not _WHOLE_WORD.fullmatch(word):
+                raise _HopelessError
+            self._out.append(word)
+
+    def _string(self) -> None:
+        quote = self._character()
+        self._at += 1
+        self._out.append('"')
+        while True:
+            found = _PLAIN.match(self._text, self._at)
+            self._out.append(self._take(found) if found else "")
+            character = self._character()
+            if character == quote:
+                self._at += 1
+                self._out.append('"')
+                return
+            self._out.append(self._odd(character))
+
+    def _odd(self, character: str) -> str:
+        """What cannot stand in a string as it is."""
+        if character == "\\":
+            found = _ESCAPE.match(self._text, self._at)
+            if found:
+                return self._take(found)
+            if self._text[self._at + 1 : self._at + 2] != "'":
+                raise _HopelessError
+            self._at += 2
+            return "'"
+        if not character:
+            raise _HopelessError
+        self._at += 1
+        if character == "'":
+            return character
+        return '\\"' if character == '"' else f"\\u{ord(character):04x}"
