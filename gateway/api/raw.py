@@ -17,7 +17,7 @@ from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
 from gateway import errors, logs
-from gateway.api.wire import JSON, Client, ClientLeftError, Request
+from gateway.api.wire import DEPARTURE, JSON, Client, ClientLeftError, Departure, Request
 from gateway.exchange import Exchange
 from gateway.pipeline import Gateway
 from translators.clients.openai_error import envelope
@@ -56,7 +56,8 @@ class Endpoint:
         watch = self.gateway.ticker.watch()
         client = Client(exchange, watch, send)
         limit = self.gateway.settings.server.body_limit
-        request = Request(exchange, watch, dict(scope["headers"]), receive, limit)
+        departure = scope["state"].get(DEPARTURE) or Departure()
+        request = Request(exchange, departure, watch, dict(scope["headers"]), receive, limit)
         self.gateway.metrics.began()
         try:
             await self._guard(request, client)
@@ -127,15 +128,15 @@ async def while_connected(answer: Awaitable[None], request: Request, client: Cli
     """
     left = False
 
-    async def watch_client() -> None:
+    def leave() -> None:
         nonlocal left
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
         if not client.ended:
             left = True
             request.watch.task.cancel()
 
-    watcher = asyncio.create_task(watch_client())
+    request.departure.tell(leave)
+    if request.departure.happened:
+        leave()
     try:
         await answer
     except asyncio.CancelledError:
@@ -144,7 +145,7 @@ async def while_connected(answer: Awaitable[None], request: Request, client: Cli
         request.watch.task.uncancel()
         raise ClientLeftError from None
     finally:
-        watcher.cancel()
+        request.departure.tell(None)
 
 
 async def _shut_down(exchange: Exchange, client: Client) -> None:

@@ -3,7 +3,7 @@
 Litestar's own request and response objects would cost more than an answer does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
@@ -18,10 +18,35 @@ from translators.errors import ApiError
 
 Headers = Mapping[bytes, bytes]
 
+DEPARTURE: Final = "penstock.departure"
+
 JSON: Final = b"application/json"
 _EVENTS: Final = b"text/event-stream; charset=utf-8"
 _PIECE: Final = 2**16  # asyncio's own mark above which a connection counts as full
 _KEEP_ALIVE: Final = b": keep-alive\n\n"
+
+
+class Departure:
+    """By this the server says that the client has left, at once and without a task that waits for it.
+
+    The server puts one into the `state` of every request's scope, under `DEPARTURE`.
+    """
+
+    __slots__ = ("_told", "happened")
+
+    def __init__(self) -> None:
+        self.happened = False
+        self._told: Callable[[], None] | None = None
+
+    def tell(self, told: Callable[[], None] | None) -> None:
+        """Call `told` when it happens; None: nobody wants to know any more."""
+        self._told = told
+
+    def happen(self) -> None:
+        """The client has left."""
+        self.happened = True
+        if self._told is not None:
+            self._told()
 
 
 @dataclass(slots=True)
@@ -29,6 +54,7 @@ class Request:
     """One request as endpoints see it."""
 
     exchange: Exchange
+    departure: Departure
     watch: Watch
     headers: Headers
     receive: Receive

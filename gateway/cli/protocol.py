@@ -21,6 +21,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway import errors
+from gateway.api.wire import DEPARTURE, Departure
 from gateway.settings import Deadlines, Server
 from translators.errors import ApiError
 
@@ -248,6 +249,7 @@ class Protocol(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         cycle.refusal = self._bounds.refusal
+        self.scope["state"][DEPARTURE] = cycle.departure
         if self.scope["http_version"] == "1.0":  # it knows no chunks: the end of the connection ends the body
             cycle.chunked_encoding = False
         return cycle
@@ -321,10 +323,15 @@ class _Cycle(RequestResponseCycle):
     error: ApiError | None = None
     refusal: Callable[[ApiError], Any]
 
+    def __init__(self, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self.departure = Departure()
+
     def leave(self) -> None:
         """The client has left."""
         if not self.response_complete:
             self.disconnected = True
+            self.departure.happen()
         self.message_event.set()
 
     def refuse(self, error: ApiError) -> None:
