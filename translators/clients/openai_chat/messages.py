@@ -14,9 +14,12 @@ _MESSAGE_FIELDS: Final = frozenset({
     "tool_calls",
 })  # fmt: skip
 _PART_FIELDS: Final = frozenset({"file", "image_url", "input_audio", "refusal", "text", "type"})
+_SPEAKERS: Final = ("user", "system", "developer")
 _SHOWN: Final = 100  # characters of names that a client may have made up
 
 ROLES: Final = ("system", "developer", "user", "assistant", "tool", "function")
+
+_role: Final = body.one_of(*ROLES)
 
 
 def read_messages(value: Any) -> tuple[Turn, ...]:
@@ -38,7 +41,8 @@ def left_out(messages: Any) -> str:
     """
     names: set[str] = set()
     for message in messages:
-        names |= message.keys() - _MESSAGE_FIELDS
+        if not message.keys() <= _MESSAGE_FIELDS:
+            names |= message.keys() - _MESSAGE_FIELDS
         content = message.get("content")
         for part in content if isinstance(content, list) else ():
             names |= part.keys() - _PART_FIELDS
@@ -47,8 +51,10 @@ def left_out(messages: Any) -> str:
 
 def _read_message(value: Any, place: str) -> Turn:
     message = body.obj(value, place)
-    role = body.one_of(*ROLES)(body.required(message, "role", place), f"{place}.role")
-    name = message.get("name")
+    role, content, name = message.get("role"), message.get("content"), message.get("name")
+    if role in _SPEAKERS and isinstance(content, str) and name is None:  # nearly all turns are this simple
+        return Turn(role, (chat.Text(content),), None, place)
+    role = _role(body.required(message, "role", place), f"{place}.role")
     if name is not None:
         name = body.text(name, f"{place}.name")
     match role:
