@@ -164,7 +164,7 @@ class Rounds:
         for number, choice in enumerate(self._choices):
             if choice.again is not None:
                 choice.again, choice.ended = None, True
-                fan_out.take(number, [_over_rounds(choice.usages)] if choice.usages else ())
+                fan_out.take(number, [_over_rounds(choice.usages) if choice.usages else Usage(0, 0)])
 
 
 def _over_rounds(usages: Sequence[Usage]) -> Usage:
