@@ -103,6 +103,16 @@ def test_a_model_without_json_mode_is_told_in_words_and_streams(model: str) -> N
     assert (exchange.fates()["response_format"], exchange.fates()["stream"]) == ("emulated", "emulated")
 
 
+@pytest.mark.parametrize("model", [SEED, GLM, MISTRAL])
+def test_a_schema_that_contains_itself_is_sent_in_words_to_every_model(model: str) -> None:
+    schema = {"type": "object", "properties": {"next": {"$ref": "#"}}}
+    exchange = _asked(model, _schema(schema))
+    (body,) = exchange.bodies
+    assert not {"guided_json", "response_format"} & body.keys()
+    assert msgspec.json.decode(body["messages"][0]["content"].partition("\n")[2]) == schema
+    assert exchange.fates()["response_format"] == "emulated"
+
+
 def test_words_ask_for_any_object_without_a_schema() -> None:
     (body,) = _asked(VISION, OBJECT).bodies
     assert "JSON object" in body["messages"][0]["content"]
@@ -195,7 +205,11 @@ def test_a_json_mode_that_gives_up_is_replaced_by_words(model: str) -> None:
     assert not {"guided_json", "response_format"} & second.keys()
     assert second["messages"][0]["role"] == "system"
     assert second["max_tokens"] < first["max_tokens"]
-    assert exchange.dialogue.take(0, FITS) == FITS
+    assert exchange.dialogue.take(0, _said("no")) == []
+    third = _second(exchange)
+    assert third["messages"][:2] == second["messages"]
+    assert not {"guided_json", "response_format"} & third.keys()
+    assert exchange.dialogue.take(0, FITS) == [*FITS[:2], Usage(9, 2)]
 
 
 @pytest.mark.parametrize("failure", [GAVE_UP, Failed(bad_answer("broken"))])
