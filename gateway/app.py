@@ -4,13 +4,13 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final
 
 from litestar import Litestar, asgi
 from litestar.exceptions import HTTPException
 from litestar.handlers import ASGIRouteHandler
 
+from gateway import catalogue
 from gateway.api import operations
 from gateway.api.conversations import conversation, translate
 from gateway.api.models import models
@@ -24,8 +24,6 @@ from gateway.pipeline import Gateway
 from gateway.routing import Routes
 from gateway.settings import Deadlines, Settings, WorkersAIBackend
 from gateway.upstream import Upstream
-from translators.backends import workers_ai
-from translators.backends.workers_ai.catalogue import Catalogue, read_catalogue
 from translators.clients import OPENAI_CHAT, OPENAI_COMPLETIONS
 
 # Clients are given a base_url with /v1, without it, and with a second one that they append themselves.
@@ -53,13 +51,7 @@ def application(gateway: Gateway) -> Litestar:
 
 def routes_of(settings: Settings) -> Routes:
     """The routes alone, for commands that send nothing."""
-    return Routes(settings, load_catalogue())
-
-
-def load_catalogue() -> Catalogue:
-    """The facts of the Workers AI models, as shipped."""
-    path = Path(workers_ai.__file__).with_name("catalogue.json")
-    return read_catalogue(path.read_bytes())
+    return Routes(settings, catalogue.load(settings.data_dir))
 
 
 def build(settings: Settings, master_key: str) -> Gateway:

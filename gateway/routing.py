@@ -1,22 +1,30 @@
 """Which targets answer for a model: its route's, or Workers AI itself for an id of its open catalogue."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from gateway.errors import unknown_model
 from gateway.settings import ModelRoute, Settings
-from translators.backends.workers_ai.catalogue import Catalogue, Facts
+from translators.backends.workers_ai.catalogue import Catalogue, Facts, Retired
 from translators.backends.workers_ai.request import is_model_id
+
+_logger: Final = logging.getLogger("penstock")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A backend and the model's own name there, with what is known of it."""
+    """A backend and the model's own name there, with what is known of it.
+
+    Attributes:
+        note: What a client should know of the model: that it is not the one that was asked for.
+    """
 
     backend: str
     model: str
     facts: Facts
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,7 @@ class Routes:
         self._catalogue = catalogue
         self._plans = {name: self._plan(route) for name, route in settings.models.items()}
         self._open = [name for name, backend in settings.backends.items() if backend.catalogue == "open"]
+        self._warned: set[str] = set()
 
     def resolve(self, model: str) -> Plan:
         """The plan for a model.
@@ -72,4 +81,37 @@ class Routes:
         return Plan(targets, defaults, strict=route.translation == "strict")
 
     def _target(self, backend: str, model: str) -> Target:
-        return Target(backend, model, self._catalogue.facts(model))
+        """The target; where the model is gone and another answers in its place, that one, and it says so.
+
+        Cloudflare answers such ids with the successor without a word, and at the successor's price.
+        """
+        facts = self._catalogue.facts(model)
+        gone = self._catalogue.retired.get(model)
+        if gone is None:
+            return Target(backend, model, facts)
+        self._warn(model, gone)
+        if gone.successor is None:
+            return Target(backend, model, facts)
+        facts = self._catalogue.facts(gone.successor)
+        return Target(backend, gone.successor, facts, _retirement(model, gone, facts))
+
+    def _warn(self, model: str, gone: Retired) -> None:
+        """Tell the operator, once."""
+        if model in self._warned:
+            return
+        self._warned.add(model)
+        if gone.successor is None:
+            _logger.warning(
+                "Cloudflare retired '%s' on %s; requests for it most likely fail.", model, gone.on
+            )
+        else:
+            _logger.warning("%s.", _retirement(model, gone, self._catalogue.facts(gone.successor)))
+
+
+def _retirement(model: str, gone: Retired, facts: Facts) -> str:
+    prices = [f"${dollars:g} {kind.replace('_', ' ')}" for kind, dollars in facts.price.items()]
+    price = f" ({', '.join(prices)} per million tokens)" if prices else ""
+    return (
+        f"Cloudflare retired '{model}' on {gone.on}; '{gone.successor}' answers in its place, "
+        f"at its own price{price}"
+    )

@@ -29,6 +29,8 @@ def translate_for(
     dialogue = translate(request, target.model, target.facts, stamp, report)
     for name, value in filled.items():
         report.note(name, Fate.DEFAULTED, f"{value}, by the route")
+    if target.note:
+        report.note("model", Fate.TRANSFORMED, target.note)
     entries = report.entries(request.sent, request.settled)
     refusal = refuse_dropped(entries) if plan.strict else None
     if refusal is not None:

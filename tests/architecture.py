@@ -49,7 +49,7 @@ LINES: Final = (
     ("dispatch", "relay", "cache", "admission", "ledger"),
     ("translation",),
     ("keys", "limits", "budgets", "routing", "health", "deadlines"),
-    ("upstream", "images", "store", "metrics", "logs"),
+    ("upstream", "images", "store", "metrics", "logs", "catalogue"),
     ("pool",),
     ("connection", "exchange", "settings"),
     ("errors",),

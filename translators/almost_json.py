@@ -27,7 +27,7 @@ _PYTHON: Final = {"True": "true", "False": "false", "None": "null"}
 _CLOSING: Final = {"{": "}", "[": "]"}
 
 
-class _HopelessError(ValueError):
+class HopelessError(ValueError):
     """It is not almost JSON."""
 
 
@@ -43,9 +43,19 @@ def mend(text: str) -> str | None:
         while not mender.at_end():
             if decoded(mender.value()) != decoded(first):
                 return None
-    except _HopelessError:
+    except HopelessError:
         return None
     return first
+
+
+def mend_value(text: str, at: int) -> tuple[str, int]:
+    """The JSON of the value of any kind that begins at a place of a text, and where that value ends.
+
+    Raises:
+        HopelessError: It is not even almost JSON.
+    """
+    mender = _Mender(text, at)
+    return mender.member(), mender.at
 
 
 def _unfenced(text: str) -> str:
@@ -68,47 +78,53 @@ def decoded(text: str) -> Any:
 class _Mender:
     """Writes one value after the other again, as JSON."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, at: int = 0) -> None:
         self._text = text
-        self._at = 0
+        self.at = at
         self._out: list[str] = []
 
     def value(self) -> str:
         """The next object or array, with the white space before it."""
         self._out = [self._space()]
         if self._character() not in _CLOSING:
-            raise _HopelessError
+            raise HopelessError
         self._container(0)
+        return "".join(self._out)
+
+    def member(self) -> str:
+        """The value that is next, of any kind."""
+        self._out = []
+        self._member(0)
         return "".join(self._out)
 
     def at_end(self) -> bool:
         """Whether nothing but white space is left."""
-        found = _SPACE.match(self._text, self._at)
+        found = _SPACE.match(self._text, self.at)
         return found is not None and found.end() == len(self._text)
 
     def _character(self) -> str:
         """The character that is next; none at the end."""
-        return self._text[self._at : self._at + 1]
+        return self._text[self.at : self.at + 1]
 
     def _space(self) -> str:
-        found = _SPACE.match(self._text, self._at)
+        found = _SPACE.match(self._text, self.at)
         return self._take(found) if found else ""
 
     def _take(self, found: re.Match[str]) -> str:
-        self._at = found.end()
+        self.at = found.end()
         return found[0]
 
     def _container(self, depth: int) -> None:
         if depth >= MAX_DEPTH:
-            raise _HopelessError
+            raise HopelessError
         opening = self._character()
-        self._at += 1
+        self.at += 1
         self._out.append(opening)
         comma = ""
         while True:
             space = self._space()
             if self._character() in ("", _CLOSING[opening]):  # here a comma was one too many
-                self._at += 1
+                self.at += 1
                 self._out += [space, _CLOSING[opening]]
                 return
             self._out += [comma, space]
@@ -118,22 +134,22 @@ class _Mender:
             self._out.append(self._space())
             comma = self._character()
             if comma == ",":
-                self._at += 1
+                self.at += 1
             elif comma not in ("", _CLOSING[opening]):
-                raise _HopelessError
+                raise HopelessError
 
     def _key(self) -> None:
         if self._character() in ('"', "'"):
             self._string()
         else:
-            found = _BARE_KEY.match(self._text, self._at)
+            found = _BARE_KEY.match(self._text, self.at)
             if found is None:
-                raise _HopelessError
+                raise HopelessError
             self._out.append(f'"{self._take(found)}"')
         self._out.append(self._space())
         if self._character() != ":":
-            raise _HopelessError
-        self._at += 1
+            raise HopelessError
+        self.at += 1
         self._out += [":", self._space()]
 
     def _member(self, depth: int) -> None:
@@ -143,23 +159,23 @@ class _Mender:
         elif character in ('"', "'"):
             self._string()
         else:
-            found = _WORD.match(self._text, self._at)
+            found = _WORD.match(self._text, self.at)
             word = self._take(found) if found else ""
             word = _PYTHON.get(word, word)
             if not _WHOLE_WORD.fullmatch(word):
-                raise _HopelessError
+                raise HopelessError
             self._out.append(word)
 
     def _string(self) -> None:
         quote = self._character()
-        self._at += 1
+        self.at += 1
         self._out.append('"')
         while True:
-            found = _PLAIN.match(self._text, self._at)
+            found = _PLAIN.match(self._text, self.at)
             self._out.append(self._take(found) if found else "")
             character = self._character()
             if character == quote:
-                self._at += 1
+                self.at += 1
                 self._out.append('"')
                 return
             self._out.append(self._odd(character))
@@ -167,16 +183,16 @@ class _Mender:
     def _odd(self, character: str) -> str:
         """What cannot stand in a string as it is."""
         if character == "\\":
-            found = _ESCAPE.match(self._text, self._at)
+            found = _ESCAPE.match(self._text, self.at)
             if found:
                 return self._take(found)
-            if self._text[self._at + 1 : self._at + 2] != "'":
-                raise _HopelessError
-            self._at += 2
+            if self._text[self.at + 1 : self.at + 2] != "'":
+                raise HopelessError
+            self.at += 2
             return "'"
         if not character:
-            raise _HopelessError
-        self._at += 1
+            raise HopelessError
+        self.at += 1
         if character == "'":
             return character
         return '\\"' if character == '"' else f"\\u{ord(character):04x}"

@@ -15,6 +15,7 @@ import msgspec
 from translators.call import BackendCall
 from translators.deltas import Delta, Failed, Usage
 from translators.filters import Filter, run
+from translators.filters.in_order import InOrder
 
 _Number = TypeVar("_Number", int, float)
 
@@ -49,7 +50,7 @@ class OneRound:
         self, calls: Sequence[BackendCall], filters: Sequence[Filter] = (), choices_per_prompt: int = 1
     ) -> None:
         self._calls = tuple(calls)
-        self._filters = tuple(filters)
+        self._filters = in_order(filters, len(calls))
         self._fan_out = FanOut(len(calls), choices_per_prompt) if len(calls) > 1 else None
 
     @property
@@ -72,47 +73,39 @@ class OneRound:
         return ()
 
 
+def in_order(filters: Sequence[Filter], choices: int) -> tuple[Filter, ...]:
+    """The filters of a whole answer, and behind them what keeps several choices in order."""
+    return (*filters, InOrder(choices)) if choices > 1 else tuple(filters)
+
+
 class FanOut:
     """Makes the answers of several calls the choices of one.
 
-    Clients need choice k to begin after choice k-1 (openai-python's `.stream()` fails otherwise), so a
-    choice is held until the one before it has begun. Usage comes once, when every call's is known: each
-    prompt counted once, and all completions.
+    Usage comes once, when every call's is known: each prompt counted once, and all completions.
     """
 
     def __init__(self, calls: int, choices_per_prompt: int) -> None:
-        self._begun = 0  # choices below this one have begun
-        self._held: list[list[Delta]] = [[] for _ in range(calls)]
+        self._calls = calls
         self._usages: dict[int, Usage] = {}
         self._choices_per_prompt = choices_per_prompt
 
     def take(self, call: int, deltas: Iterable[Delta]) -> list[Delta]:
-        """Take deltas of one call; give out what may go."""
+        """Take deltas of one call as those of its choice."""
         out: list[Delta] = []
         for delta in deltas:
             match delta:
                 case Usage():
                     self._usages[call] = delta
-                    if len(self._usages) == len(self._held):
+                    if len(self._usages) == self._calls:
                         out.append(self._merged())
                 case Failed():
                     out.append(delta)
                 case _:
-                    self._held[call].append(msgspec.structs.replace(delta, choice=call))
-                    out += self._release()
+                    out.append(msgspec.structs.replace(delta, choice=call))
         return out
 
-    def _release(self) -> list[Delta]:
-        out: list[Delta] = []
-        for choice, held in enumerate(self._held[: self._begun + 1]):
-            if held:
-                self._begun = max(self._begun, choice + 1)
-                out += held
-                held.clear()
-        return out + self._release() if any(self._held[: self._begun + 1]) else out
-
     def _merged(self) -> Usage:
-        usages = [self._usages[call] for call in range(len(self._held))]
+        usages = [self._usages[call] for call in range(self._calls)]
         step = self._choices_per_prompt
         prompts = [usages[first : first + step] for first in range(0, len(usages), step)]
         return Usage(

@@ -78,6 +78,7 @@ class JsonJudge:
         self._held = Held()
         self._open = False  # whether the answer turned out to be one that is not judged
         self._asked = False
+        self._asked_in_words = False
 
     def feed(self, delta: Delta) -> Iterable[Delta]:
         """Pass on thinking at once, and everything from the first call or refusal on."""
@@ -103,9 +104,9 @@ class JsonJudge:
 
     def instead(self, error: ApiError) -> BackendCall | None:
         """The question in words, where the backend's own JSON mode gave up; once."""
-        if self._asked or error.code != INVALID_OUTPUT:
+        if self._asked_in_words or error.code != INVALID_OUTPUT:
             return None
-        self._asked = True
+        self._asked_in_words = True
         return self._in_words()
 
     def rest(self) -> Iterable[Delta]:
@@ -138,7 +139,7 @@ def _text_of(answer: Sequence[Delta]) -> str:
 def _not_met(problems: str) -> ApiError:
     return ApiError(
         502,
-        f"The model was asked twice and did not give the JSON that 'response_format' asks for: {problems}. "
+        f"The model was asked again and still did not give the JSON of 'response_format': {problems}. "
         "Ask again, make the schema simpler, or ask another model.",
         type=SERVER_ERROR,
         code=INVALID_OUTPUT,

@@ -61,16 +61,23 @@ def quotable(sentence: str) -> str:
     return quote[: _QUOTE_LIMIT - len(more)].rpartition(" ")[0].rstrip(",:;.") + more
 
 
+def is_field(name: str) -> bool:
+    """Whether it is the name of a field of requests, or of a keyword of their schemas."""
+    return name in _FIELDS
+
+
+def is_field_path(place: str) -> bool:
+    """Whether it is a field of the request, such as `messages[0].content`: hosts have other names in them."""
+    return place in _FIELDS or (
+        _PATH.fullmatch(place) is not None and _FIELDS.issuperset(_NAME.findall(place))
+    )
+
+
 def _is_plain(word: str) -> bool:
     word = word[:-1] if word.endswith((":", ";", "!", "?", ".")) and word != "..." else word
-    if word in _TERMS or _is_field_path(word):
+    if word in _TERMS or is_field_path(word):
         return True
     word = word.removeprefix("[").removesuffix("]")
     if word.lower() in _TELLING:
         return False
     return any(form.fullmatch(word) for form in (_PLAIN, _NUMBER, _MARK)) or word in _TERMS
-
-
-def _is_field_path(word: str) -> bool:
-    """Whether it is a place in the request, such as `messages[0].content`: hosts have other names in them."""
-    return _PATH.fullmatch(word) is not None and _FIELDS.issuperset(_NAME.findall(word))

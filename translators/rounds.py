@@ -13,7 +13,7 @@ from typing import Protocol
 
 from translators.call import BackendCall
 from translators.deltas import Delta, Failed, Finish, Reasoning, Usage
-from translators.dialogue import FanOut, sum_known
+from translators.dialogue import FanOut, in_order, sum_known
 from translators.errors import ApiError
 from translators.filters import Filter, run
 
@@ -100,7 +100,7 @@ class Rounds:
     ) -> None:
         self._choices = [_Choice(question, question.filters()) for question in questions]
         self._running = list(self._choices)
-        self._filters = tuple(filters)
+        self._filters = in_order(filters, len(questions))
         self._fan_out = FanOut(len(questions), choices_per_prompt) if len(questions) > 1 else None
 
     @property
@@ -164,7 +164,7 @@ class Rounds:
         for number, choice in enumerate(self._choices):
             if choice.again is not None:
                 choice.again, choice.ended = None, True
-                fan_out.take(number, [_over_rounds(choice.usages)] if choice.usages else ())
+                fan_out.take(number, [_over_rounds(choice.usages) if choice.usages else Usage(0, 0)])
 
 
 def _over_rounds(usages: Sequence[Usage]) -> Usage:

@@ -42,9 +42,10 @@ class _Inliner:
     """Walks one schema; counts what it writes, so that references cannot multiply without bound."""
 
     def __init__(self, root: Mapping[str, Any], place: str) -> None:
-        self._root = root
+        self.root = root
         self._place = place
         self._nodes = 0
+        self.is_cut = False  # whether the schema contains itself
 
     def walk(self, node: Any, depth: int, open_refs: tuple[str, ...]) -> Any:
         self._nodes += 1
@@ -70,6 +71,7 @@ class _Inliner:
 
     def _follow(self, node: dict[str, Any], reference: str, depth: int, open_refs: tuple[str, ...]) -> Any:
         if reference in open_refs:
+            self.is_cut = True
             return {"type": "object"}
         target = self._target(reference)
         if isinstance(target, dict):
@@ -87,7 +89,7 @@ class _Inliner:
                 self._place,
                 "invalid_schema",
             )
-        node: Any = self._root
+        node: Any = self.root
         for token in reference[2:].split("/") if reference != "#" else ():
             key = token.replace("~1", "/").replace("~0", "~")
             node = _step(node, key)
@@ -118,12 +120,21 @@ def inline(schema: Mapping[str, Any], place: str) -> dict[str, Any]:
     Raises:
         ApiError: 400 where it is too deep, too large, or refers to what is not in it.
     """
-    inlined = _Inliner(schema, place).walk(schema, 0, ())
+    return _inlined(_Inliner(schema, place))
+
+
+def _inlined(inliner: _Inliner) -> dict[str, Any]:
+    inlined = inliner.walk(inliner.root, 0, ())
     return inlined if isinstance(inlined, dict) else {}
 
 
 class JsonSchema:
     """One client's schema, to hold answers against.
+
+    Attributes:
+        source: The schema as it came.
+        inlined: The same without references.
+        is_recursive: Whether it contains itself, of which the inlined one knows the first turn alone.
 
     Raises:
         ApiError: 400 where it is out of bounds, or wrong in itself.
@@ -131,7 +142,9 @@ class JsonSchema:
 
     def __init__(self, schema: Mapping[str, Any], place: str) -> None:
         self.source = schema
-        self.inlined = inline(schema, place)
+        inliner = _Inliner(schema, place)
+        self.inlined = _inlined(inliner)
+        self.is_recursive = inliner.is_cut
         patterns = set(_patterns(self.inlined))
         if len(patterns) > 1:
             _compile({"pattern": "|".join(f"(?:{each})" for each in sorted(patterns))}, place)

@@ -1,6 +1,7 @@
 """The list of models."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import unquote
 
@@ -11,7 +12,7 @@ from gateway.routing import Routes
 from translators.backends.workers_ai.catalogue import Facts
 from translators.clients.models import Model, write_list, write_model
 
-_CREATED: Final = 1_727_740_800  # when a model was made is not published for all; clients want a number
+_SOMETIME: Final = "2024-10-01"  # when a model came is not published for all; clients want a number
 
 
 def list_models(routes: Routes) -> Iterator[Model]:
@@ -34,5 +35,15 @@ async def models(gateway: Gateway, request: Request, client: Client) -> None:
 
 
 def _model(name: str, facts: Facts) -> Model:
-    owner = name.split("/")[1] if name.startswith("@") else "penstock"
-    return Model(name, _CREATED, owner, facts.window, tuple(sorted(facts.can)))
+    return Model(
+        id=name,
+        created=int(datetime.fromisoformat(facts.released or _SOMETIME).replace(tzinfo=UTC).timestamp()),
+        owned_by=name.split("/")[1] if name.startswith("@") else "penstock",
+        context_length=facts.window,
+        capabilities=tuple(sorted(facts.can)),
+        efforts=facts.efforts,
+        effort=facts.effort,
+        price=facts.price,
+        neurons=facts.neurons,
+        retires=facts.retires,
+    )

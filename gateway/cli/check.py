@@ -1,27 +1,18 @@
 """`penstock check`: the configuration, and with --live the credentials too."""
 
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import rich_click as click
 from click.exceptions import Exit
 
 from gateway import settings as configuration
+from gateway.cli.account import AccountError, asking
 from gateway.cli.console import PROBLEM, columns, config_option, examples, load_settings
 from gateway.settings import Backend, Settings
 
 # A search that finds nothing is small, costs nothing and still wants a valid credential.
 PROBE = {"per_page": "1", "search": "__none__"}
-# Cloudflare's answers to a wrong credential and to a wrong account id.
-VERDICTS = {
-    400: "refused: the API token is malformed",
-    401: "refused: the API token is not valid",
-    403: "refused: the API token may not use Workers AI on this account",
-    404: "refused: there is no account of this id",
-    429: "busy: Cloudflare limits requests at the moment; try again later",
-}
 
 EXAMPLES = (
     "penstock check",
@@ -63,14 +54,9 @@ def _models(settings: Settings) -> Iterator[tuple[str, ...]]:
 
 
 def _probe(backend: Backend) -> str:
-    url = f"{backend.base_url}/accounts/{backend.account_id}/ai/models/search"
-    headers = {"authorization": f"Bearer {backend.api_token.get_secret_value()}"}
     try:
-        # As the gateway itself: no proxy or .netrc of the environment, the system's certificates.
-        with httpx.Client(trust_env=False, verify=ssl.create_default_context(), timeout=10) as client:
-            status = client.get(url, params=PROBE, headers=headers).status_code
-    except httpx.TimeoutException:
-        return "silent: no answer within 10 s"
-    except httpx.TransportError as error:
-        return f"unreachable: {error}"
-    return "ok" if status == httpx.codes.OK else VERDICTS.get(status, f"unexpected: HTTP status {status}")
+        with asking(backend) as ask:
+            ask("models/search", PROBE)
+    except AccountError as error:
+        return str(error)
+    return "ok"

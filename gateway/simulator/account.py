@@ -137,7 +137,7 @@ def _find(name: str) -> Model | None:
     """Find a model; a fault's name is one that answers like another."""
     if fault := faults.of_model(name):
         return replace(models.models()[faults.MENU[fault.name].like], alias=name)
-    return models.models().get(name)
+    return models.find(name)
 
 
 def _form(model: Model, body: Mapping[str, Any]) -> str:

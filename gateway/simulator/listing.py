@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.simulator import codes, edge
-from gateway.simulator.models import Model, entry, models
+from gateway.simulator.models import Model, entry, find, models
 
 
 def search(asked: Mapping[str, str]) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def _fits(model: Model, asked: Mapping[str, str]) -> bool:
 
 def schema(name: str, request_id: str) -> dict[str, Any] | edge.Refusal:
     """Answer `GET /ai/models/schema`; what the live service says of an unknown model is inferred."""
-    model = models().get(name)
+    model = find(name)
     if model is None:
         return codes.refusal(5007, model=name, request_id=request_id)
     stated = {"input": model.input, "output": model.output()}

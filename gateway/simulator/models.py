@@ -21,7 +21,6 @@ _SERVED_AS: Final[Mapping[str, Family]] = {"openai_or_legacy": "legacy", "unknow
 # Neither the seed model nor the LoRA bases are on the pricing page. Inferred: the price of
 # llama-3.1-8b-instruct-fp8-fast, a sibling of the seed.
 _UNPRICED: Final = {"input": 4_119, "output": 34_868}
-_DOLLARS_PER_NEURON: Final = 0.000_011
 # Generated types: no `response_format`, and which have `guided_json`.
 _WITHOUT_JSON_MODE: Final = (
     "llama-3.2-11b-vision",
@@ -41,6 +40,11 @@ _EFFORT_ALIASES: Final[Mapping[str, Mapping[str, str]]] = {
     "deepseek-v4": {"minimal": "low", "medium": "high", "xhigh": "high"},
 }
 _ALWAYS_THINKS: Final = ("gpt-oss", "kimi-k2.7-code", "glm-5.3")
+_UNITS: Final = {
+    "input": "per M input tokens",
+    "output": "per M output tokens",
+    "cached_input": "per M cached input tokens",
+}
 _FLAGS: Final = {
     "tools": "function_calling",
     "reasoning": "reasoning",
@@ -59,14 +63,25 @@ class _Facts(msgspec.Struct, frozen=True):
     content: str
     bounds: str
     window: int | None = None
+    advertised: int | None = None
     can: frozenset[str] = frozenset()
+    price: dict[str, float] = {}
     neurons: dict[str, float] = {}
     efforts: tuple[str, ...] = ()
     effort: str | None = None
+    released: str | None = None
+    retires: str | None = None
+
+
+class _Retired(msgspec.Struct, frozen=True):
+    """A model that is gone, and the one that answers its requests."""
+
+    successor: str | None = None
 
 
 class _Catalogue(msgspec.Struct, frozen=True):
     models: dict[str, _Facts]
+    retired: dict[str, _Retired] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +93,7 @@ class Model:
     input: Schema  # what its bodies are checked against
     window: int | None  # tokens of prompt and answer together; None where nobody says
     neurons: tuple[float, float]  # per million prompt tokens and per million completion tokens
-    is_priced: bool = True
+    stated: _Facts  # what a search says of it
     can: frozenset[str] = frozenset()
     efforts: tuple[str, ...] = ()
     effort: str | None = None
@@ -130,9 +145,22 @@ class Model:
 
 @functools.cache
 def models() -> Mapping[str, Model]:
-    """Read the catalogue, once."""
-    rows = msgspec.json.decode(_CATALOGUE.read_bytes(), type=_Catalogue).models
-    return {name: _model(name, facts) for name, facts in rows.items()}
+    """Give the models that are listed."""
+    return {name: _model(name, facts) for name, facts in _catalogue().models.items()}
+
+
+def find(name: str) -> Model | None:
+    """Find a model by its id. Some that are gone are answered by others, of which the account says nothing.
+
+    What the live service answers for those without a successor is not confirmed; inferred: as for no model.
+    """
+    gone = _catalogue().retired.get(name)
+    return models().get(gone.successor or name if gone else name)
+
+
+@functools.cache
+def _catalogue() -> _Catalogue:
+    return msgspec.json.decode(_CATALOGUE.read_bytes(), type=_Catalogue)
 
 
 def _model(name: str, facts: _Facts) -> Model:
@@ -143,7 +171,7 @@ def _model(name: str, facts: _Facts) -> Model:
         input={},
         window=facts.window,
         neurons=(neurons["input"], neurons["output"]),
-        is_priced=bool(facts.neurons),
+        stated=facts,
         can=facts.can,
         efforts=facts.efforts,
         effort=facts.effort,
@@ -169,7 +197,7 @@ def _input(model: Model, facts: _Facts) -> Schema:
 
 
 def entry(model: Model) -> dict[str, Any]:
-    """State a model as a search finds it. The data file has neither dates nor descriptions."""
+    """State a model as a search finds it. The data file has no descriptions, and a day for most."""
     return {
         "id": str(uuid.uuid5(uuid.NAMESPACE_URL, model.name)),
         "source": 1,
@@ -180,28 +208,27 @@ def entry(model: Model) -> dict[str, Any]:
             "name": "Text Generation",
             "description": "Models that continue text or answer messages.",
         },
-        "created_at": "2025-01-01 00:00:00.000",
+        "created_at": f"{model.stated.released or '2025-01-01'} 00:00:00.000",
         "tags": [],
         "properties": [{"property_id": name, "value": value} for name, value in _properties(model)],
     }
 
 
 def _properties(model: Model) -> Iterator[tuple[str, Any]]:
-    if model.window is not None:
-        yield "context_window", str(model.window)
-    if model.is_priced:
+    stated = model.stated
+    if (window := stated.advertised or stated.window) is not None:
+        yield "context_window", str(window)
+    if stated.price:
         yield (
             "price",
             [
-                # The published prices are these, rounded in no regular way.
-                {
-                    "unit": f"per M {side} tokens",
-                    "price": round(rate * _DOLLARS_PER_NEURON, 4),
-                    "currency": "USD",
-                }
-                for side, rate in zip(("input", "output"), model.neurons, strict=True)
+                {"unit": unit, "price": stated.price[kind], "currency": "USD"}
+                for kind, unit in _UNITS.items()
+                if kind in stated.price
             ],
         )
+    if stated.retires:
+        yield "planned_deprecation_date", stated.retires
     for flag, name in _FLAGS.items():
         if flag in model.can:
             yield name, "true"

@@ -5,33 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from gateway.cli import COMMANDS, main
+from gateway.cli import COMMANDS
 from gateway.settings import json_schema
-from gateway.simulator import SIMULATED_ACCOUNT_ID, SIMULATED_API_TOKEN, Simulator
+from gateway.simulator import Simulator
+from tests.cli.conftest import ACCOUNT, Command
 
 MODEL = "@cf/meta/llama-3.1-8b-instruct-fast"
-ACCOUNT = {"CLOUDFLARE_ACCOUNT_ID": SIMULATED_ACCOUNT_ID, "CLOUDFLARE_API_TOKEN": SIMULATED_API_TOKEN}
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "store": True}
 ROUTES = """
 models:
   small: {targets: [{backend: cloudflare, model: "@cf/meta/llama-3.1-8b-instruct-fast"}]}
 """
-
-Command = Callable[..., Result]
-
-
-@pytest.fixture
-def penstock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
-    monkeypatch.chdir(tmp_path)
-    for name in (*ACCOUNT, "CLOUDFLARE_AUTH_TOKEN", "CLOUDFLARE_BASE_URL", "PENSTOCK_CONFIG"):
-        monkeypatch.delenv(name, raising=False)
-
-    def invoke(*arguments: str, stdin: str | None = None, **environ: str) -> Result:
-        return CliRunner().invoke(main, arguments, input=stdin, env=environ, prog_name="penstock")
-
-    return invoke
 
 
 @pytest.mark.parametrize("name", [command.name for command in COMMANDS])
@@ -151,13 +136,6 @@ def test_translate_says_what_the_gateway_would_refuse(penstock: Command, body: s
     assert result.stdout == ""
     assert result.stderr.startswith("400: ")
     assert words in result.stderr
-
-
-def test_models_lists_routes_and_then_the_catalogue(penstock: Command) -> None:
-    Path("penstock.yaml").write_text(ROUTES)
-    names = penstock("models", **ACCOUNT).output.splitlines()
-    assert names[0] == "small"
-    assert MODEL in names
 
 
 def test_schema_prints_the_schema_of_the_settings(penstock: Command) -> None:

@@ -21,7 +21,7 @@ PATIENCE = 10  # seconds
 def _serving(app: server.App) -> Iterator[str]:
     """Serve as production does, in a thread of its own."""
     listener = server.listen("127.0.0.1", 0)
-    serving = uvicorn.Server(server._config(app))
+    serving = uvicorn.Server(server._config(server.Site(app, listener)))
     started = threading.Event()
     startup = serving.startup
 

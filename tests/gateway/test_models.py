@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from gateway.app import load_catalogue
+from gateway.catalogue import shipped
 from tests.gateway.conftest import Serve
 from tests.gateway.scripted import Backend
 from tests.gateway.served import MODEL, Served, backend_settings, route
@@ -23,7 +23,7 @@ async def test_the_list_has_the_routes_first_and_then_the_catalogue_once(routed:
     assert answer["object"] == "list"
     names = [each["id"] for each in answer["data"]]
     assert names[:3] == ["small", "team/small v2", MODEL]
-    assert len(names) == len(set(names)) == 2 + len(load_catalogue().models)
+    assert len(names) == len(set(names)) == 2 + len(shipped().models)
     for each in answer["data"]:
         assert each["object"] == "model"
         assert isinstance(each["created"], int)
@@ -58,6 +58,6 @@ async def test_an_unknown_model_is_a_404(routed: Served, path: str) -> None:
 
 async def test_a_model_tells_what_the_catalogue_knows(routed: Served) -> None:
     model = (await routed.client.get(f"/v1/models/{MODEL}")).json()
-    facts = load_catalogue().models[MODEL]
+    facts = shipped().models[MODEL]
     assert model["context_length"] == facts.window
     assert model["capabilities"] == sorted(facts.can)

@@ -99,22 +99,27 @@ def read(answer: Answer, pieces: Sequence[bytes] | None = None, reader: Reader |
     return [delta for batch in cut.read(reader or new_reader()) for delta in batch]
 
 
-def deltas_of(exchange: Translated, answers: Sequence[Answer]) -> list[Delta]:
-    """What the client is to see, the calls' batches taken in turn; a call that asks again gets the same."""
+def deltas_of(exchange: Translated, answers: Sequence[Answer], size: int = 40) -> list[Delta]:
+    """What the client is to see, the calls' batches taken in turn; a call that asks again gets the same.
+
+    The answers come in pieces of so many bytes.
+    """
     calls = exchange.dialogue.first()
     assert len(calls) == len(answers)
     out: list[Delta] = []
     while calls and not (out and isinstance(out[-1], Failed)):
-        out += _round(exchange.dialogue, calls, answers[: len(calls)])
+        out += _round(exchange.dialogue, calls, answers[: len(calls)], size)
         calls = exchange.dialogue.next()
     return out
 
 
-def _round(dialogue: Dialogue, calls: Sequence[BackendCall], answers: Sequence[Answer]) -> list[Delta]:
+def _round(
+    dialogue: Dialogue, calls: Sequence[BackendCall], answers: Sequence[Answer], size: int
+) -> list[Delta]:
     batches: list[Iterator[tuple[int, list[Delta]]]] = []
     readers = [call.reader() for call in calls]
     for number, (reader, answer) in enumerate(zip(readers, answers, strict=True)):
-        whole = answer.cut([answer.body[at : at + 40] for at in range(0, len(answer.body), 40)])
+        whole = answer.cut([answer.body[at : at + size] for at in range(0, len(answer.body), size)])
         batches.append(iter([(number, batch) for batch in whole.read(reader)]))
     out: list[Delta] = []
     ended: set[int] = set()

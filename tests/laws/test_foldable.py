@@ -3,16 +3,33 @@
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.laws import answers, stream_rules
-from tests.laws.answers import Said, Spelling
+from tests.laws import answers, families, stream_rules
+from tests.laws.answers import SHAPES, Shape, each_shape
 from tests.laws.bodies import NAMES, TEXTS
-from tests.laws.exchange import Answer, Translated, deltas_of, read, streamed, translated, whole
+from tests.laws.exchange import (
+    CATALOGUE,
+    SEED,
+    Answer,
+    Translated,
+    deltas_of,
+    read,
+    streamed,
+    translated,
+    whole,
+)
+from tests.laws.families import Family, each_family
 from translators.deltas import Block, Choice, Completion, Finish, Usage, WholeCall, fold, unfold
 from translators.filters.stop import Stop
 
+# Models that think in the text, between tags.
+THINKERS = [
+    model
+    for model, facts in CATALOGUE.models.items()
+    if "reasoning" in facts.can and facts.family == "legacy"
+]
 PLAIN = {"model": "small", "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -26,27 +43,42 @@ def _comparable(completion: Completion) -> list[Any]:
     return [choices, None if usage is None or usage.estimated else usage]
 
 
-@given(said=answers.SAID, spelling=answers.SPELLINGS, text=st.booleans(), nested=st.booleans())
+@each_shape
+@given(data=st.data())
 def test_a_whole_answer_and_a_stream_of_the_same_content_are_the_same(
-    said: Said,
-    spelling: Spelling,
-    text: bool,  # noqa: FBT001 - drawn by hypothesis
-    nested: bool,  # noqa: FBT001 - drawn by hypothesis
+    shape: Shape, data: st.DataObject
 ) -> None:
-    from_stream = fold(read(answers.stream(said, _ended(spelling))))
-    from_whole = fold(read(answers.whole(said, text_arguments=text, nested=nested)))
-    assert _comparable(from_stream) == _comparable(from_whole)
+    made = data.draw(answers.spoken(shape)).done()
+    from_stream, from_whole = (_comparable(fold(read(each))) for each in (made.streamed(), made.whole()))
+    assert from_stream[0] == from_whole[0]
+    # Streams of some spellings do not tell what they used.
+    assert from_stream[1] in {None, from_whole[1]}
 
 
-@given(said=answers.SAID, spelling=answers.SPELLINGS)
-def test_an_answer_says_what_the_backend_said(said: Said, spelling: Spelling) -> None:
-    (choice,) = fold(read(answers.stream(said, _ended(spelling)))).choices
-    assert (choice.text_of("text") or "") == said.text
-    assert [(call.name, json.loads(call.arguments)) for call in choice.calls] == list(said.calls)
+@each_shape
+@given(data=st.data(), whole_answer=st.booleans())
+def test_an_answer_says_what_the_backend_said(
+    shape: Shape,
+    data: st.DataObject,
+    whole_answer: bool,  # noqa: FBT001 - drawn by hypothesis
+) -> None:
+    made = data.draw(answers.spoken(shape)).done()
+    (choice,) = fold(read(made.whole() if whole_answer else made.streamed())).choices
+    assert (choice.text_of("text") or "").removeprefix(made.preface) == made.said.text
+    assert (choice.text_of("reasoning") or "") == ("" if made.preface else "".join(made.said.thinking))
+    assert [(call.name, json.loads(call.arguments)) for call in choice.calls] == list(made.said.calls)
 
 
-def _ended(spelling: Spelling) -> Spelling:
-    return Spelling(**{**vars(spelling), "done": True})
+@given(model=st.sampled_from(THINKERS), data=st.data())
+def test_thinking_in_the_text_is_told_from_the_text(model: str, data: st.DataObject) -> None:
+    made = data.draw(answers.spoken(SHAPES["thinking"])).done()
+    exchange = translated(PLAIN, model)
+    (choice,) = fold(deltas_of(exchange, [made.streamed()])).choices
+    assume(made.preface or not made.said.text.lstrip().startswith("<think>"))
+    thought = "".join(made.said.thinking)
+    assume("</think>" not in thought)
+    assert (choice.text_of("reasoning") or "") == thought
+    assert (choice.text_of("text") or "") == (made.said.text.lstrip() if made.preface else made.said.text)
 
 
 # ---- fold and unfold
@@ -93,8 +125,8 @@ def test_openais_sdk_reads_our_stream_as_our_whole_answer(
     _assert_agree(stream_rules.accumulated(chunks), whole(exchange, unfold(completion)), usage=asked)
 
 
-def _asking(body: dict[str, Any], *, include_usage: bool) -> Translated:
-    return translated(body | {"stream": True, "stream_options": {"include_usage": include_usage}})
+def _asking(body: dict[str, Any], model: str = SEED, *, include_usage: bool) -> Translated:
+    return translated(body | {"stream": True, "stream_options": {"include_usage": include_usage}}, model)
 
 
 def _assert_agree(accumulated: dict[str, Any], answer: dict[str, Any], *, usage: bool) -> None:
@@ -121,22 +153,42 @@ def _message(choice: dict[str, Any]) -> dict[str, Any]:
 _STOPS = st.lists(st.text("ab ", min_size=1, max_size=3), min_size=1, max_size=3)
 
 
-@given(said=answers.SAID, spelling=answers.SPELLINGS, stops=st.none() | _STOPS, include_usage=st.booleans())
+@each_family
+@given(data=st.data(), stops=st.none() | _STOPS, include_usage=st.booleans())
 def test_a_client_gets_the_same_answer_streamed_and_whole(
-    said: Said,
-    spelling: Spelling,
+    family: Family,
+    data: st.DataObject,
     stops: list[str] | None,
     include_usage: bool,  # noqa: FBT001 - drawn
 ) -> None:
-    body = PLAIN | {"stop": stops}
-    answer = answers.stream(said, _ended(spelling))
-    streaming = _asking(body, include_usage=include_usage)
+    asked = data.draw(families.asked(family))
+    body, answer = PLAIN | {"stop": stops}, asked.answer.done().streamed()
+    streaming = _asking(body, asked.model, include_usage=include_usage)
     raw = streamed(streaming, deltas_of(streaming, [answer]))
     chunks = stream_rules.check_chat(raw, choices=1, include_usage=include_usage)
-    at_once = translated(body)
+    at_once = translated(body, asked.model)
     _assert_agree(
         stream_rules.accumulated(chunks), whole(at_once, deltas_of(at_once, [answer])), usage=include_usage
     )
+
+
+@each_family
+@given(data=st.data())
+def test_a_client_gets_the_same_answer_from_a_backend_that_streams_and_one_that_does_not(
+    family: Family, data: st.DataObject
+) -> None:
+    asked = data.draw(families.asked(family))
+    made, got = asked.answer.done(), []
+    for answer in (made.streamed(), made.whole()):
+        exchange = translated(PLAIN, asked.model)
+        got.append([_without_ids(each) for each in whole(exchange, deltas_of(exchange, [answer]))["choices"]])
+    assert got[0] == got[1]
+
+
+def _without_ids(choice: dict[str, Any]) -> dict[str, Any]:
+    message = _message(choice)
+    calls = [(kind, name, json.loads(arguments)) for _, kind, name, arguments in message["calls"]]
+    return {**message, "calls": calls}
 
 
 @given(
@@ -146,13 +198,13 @@ def test_a_client_gets_the_same_answer_streamed_and_whole(
 def test_a_stop_string_ends_a_stream_where_it_ends_the_whole_text(
     pieces: list[str], stops: list[str]
 ) -> None:
-    said = Said(pieces=tuple(pieces))
-    deltas = read(answers.stream(said, Spelling()))
+    text = "".join(pieces)
+    deltas = read(answers.stream([{"response": piece} for piece in pieces]))
     stop = Stop(tuple(stops), 1)
     out = [each for delta in deltas for each in stop.feed(delta)]
     (choice,) = fold(out).choices
-    ends = [(said.text.find(each) + len(each), said.text.find(each)) for each in stops if each in said.text]
-    expected = said.text[: min(ends)[1]] if ends else said.text
+    ends = [(text.find(each) + len(each), text.find(each)) for each in stops if each in text]
+    expected = text[: min(ends)[1]] if ends else text
     assert (choice.text_of("text") or "") == expected
     assert stop.satisfied == bool(ends)
     assert sum(isinstance(each, Finish) for each in out) == 1

@@ -7,29 +7,43 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.laws import answers, bodies, stream_rules
-from tests.laws.exchange import Answer, deltas_of, streamed, translated
-from translators.deltas import Finish, Reasoning, Refusal, Text
+from tests.laws.exchange import Answer, Translated, deltas_of, streamed, translated
+from tests.laws.families import Family, each_family
+from translators.deltas import Failed, Finish, Reasoning, Refusal, Text
 
 
+@each_family
 @given(body=bodies.chat_bodies(media=None), data=st.data())
-def test_every_stream_of_chat_obeys_the_rules(body: dict[str, Any], data: st.DataObject) -> None:
-    exchange = translated(body | {"stream": True, "stream_options": body.get("stream_options")})
-    calls = exchange.dialogue.first()
-    given_answers = [data.draw(answers.ended_streams())[1] for _ in calls]
-    deltas = deltas_of(exchange, given_answers)
-    stream_rules.check_chat(
-        streamed(exchange, deltas), choices=len(calls), include_usage=exchange.request.include_usage
-    )
+def test_every_stream_of_chat_obeys_the_rules(
+    family: Family, body: dict[str, Any], data: st.DataObject
+) -> None:
+    exchange, raw, broken = _answered(family, body, data)
+    if broken:
+        assert exchange.request.response_format is not None  # no answer is better than a wrong one
+        stream_rules.check_broken(raw)
+        return
+    include_usage = exchange.request.include_usage
+    stream_rules.check_chat(raw, choices=exchange.request.choices, include_usage=include_usage)
 
 
+@each_family
 @given(body=bodies.completion_bodies(), data=st.data())
-def test_every_stream_of_completions_obeys_the_rules(body: dict[str, Any], data: st.DataObject) -> None:
-    exchange = translated(body | {"stream": True, "stream_options": body.get("stream_options")})
-    calls = exchange.dialogue.first()
-    deltas = deltas_of(exchange, [data.draw(answers.ended_streams())[1] for _ in calls])
-    stream_rules.check_completion(
-        streamed(exchange, deltas), choices=len(calls), include_usage=exchange.request.include_usage
-    )
+def test_every_stream_of_completions_obeys_the_rules(
+    family: Family, body: dict[str, Any], data: st.DataObject
+) -> None:
+    exchange, raw, broken = _answered(family, body, data)
+    assert not broken
+    choices = exchange.request.choices * len(exchange.request.prompts)
+    stream_rules.check_completion(raw, choices=choices, include_usage=exchange.request.include_usage)
+
+
+def _answered(family: Family, body: dict[str, Any], data: st.DataObject) -> tuple[Translated, bytes, bool]:
+    """The client's stream of generated answers to a question, and whether it broke."""
+    model = data.draw(st.sampled_from(family.models))
+    exchange = translated(body | {"stream": True, "stream_options": body.get("stream_options")}, model)
+    spoken = [data.draw(answers.one_of(family.shapes)) for _ in exchange.dialogue.first()]
+    deltas = deltas_of(exchange, [each.streamed() for each in spoken])
+    return exchange, streamed(exchange, deltas), isinstance(deltas[-1], Failed)
 
 
 def test_thinking_alone_ends_with_an_empty_text_as_the_whole_answer_does() -> None:

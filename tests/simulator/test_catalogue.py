@@ -71,6 +71,7 @@ async def test_an_entry_states_the_facts_as_properties(client: httpx.AsyncClient
         "price": [
             {"unit": "per M input tokens", "price": 1.4, "currency": "USD"},
             {"unit": "per M output tokens", "price": 4.4, "currency": "USD"},
+            {"unit": "per M cached input tokens", "price": 0.26, "currency": "USD"},
         ],
         "function_calling": "true",
         "reasoning": "true",
@@ -83,6 +84,28 @@ async def test_an_entry_states_the_facts_as_properties(client: httpx.AsyncClient
             "normalizes_to": {"low": "high", "medium": "high", "xhigh": "max", "minimal": "none"},
         },
     }
+
+
+async def test_a_window_is_listed_as_advertised_and_kept_to_as_it_is(client: httpx.AsyncClient) -> None:
+    model = "@cf/google/gemma-4-26b-a4b-it"
+    [entry] = await found(client, search="gemma-4")
+    advertised = int(properties(entry)["context_window"])
+    assert advertised == ROWS[model]["advertised"]
+    asked = {"messages": [{"role": "user", "content": "hello"}], "max_completion_tokens": advertised - 1000}
+    answer = await client.post(f"/run/{model}", json=asked)
+    assert answer.json()["errors"][0]["code"] == 8007
+
+
+async def test_a_model_that_is_gone_is_answered_by_its_successor_under_no_other_name(
+    client: httpx.AsyncClient, result_of: ResultOf
+) -> None:
+    assert await found(client, search="kimi-k2.5") == []
+    assert (await result_of("@cf/moonshotai/kimi-k2.5", "hello"))["model"] == "@cf/moonshotai/kimi-k2.6"
+
+
+async def test_a_model_that_is_gone_without_a_successor_is_unknown(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/run/@cf/microsoft/phi-2", json={"prompt": "hello"})
+    assert answer.json()["errors"][0]["code"] == 5007
 
 
 async def test_an_entry_leaves_out_what_nobody_says(client: httpx.AsyncClient) -> None:

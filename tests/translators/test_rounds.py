@@ -139,3 +139,50 @@ def test_what_met_its_stop_is_not_asked_again() -> None:
     assert rounds.satisfied
     assert rounds.take(0, [Finish(0, "stop"), Usage(5, 1)]) == [Usage(5, 1)]
     assert rounds.next() == ()
+
+
+GAVE_UP = Failed(ApiError(502, "no", code="try_otherwise"))
+
+
+class _WantsNo:
+    """Finds every answer wanting."""
+
+    def feed(self, delta: Delta) -> Iterable[Delta]:
+        return [delta] if isinstance(delta, Reasoning) else []
+
+    def again(self) -> BackendCall | None:
+        return None
+
+    def instead(self, error: ApiError) -> BackendCall | None:
+        del error
+        return None
+
+    def rest(self) -> Iterable[Delta]:
+        return [BROKEN]
+
+
+def test_an_answer_that_will_not_do_fails_behind_its_usage() -> None:
+    rounds = Rounds([Question(FIRST, _WantsNo())])
+    assert rounds.take(0, [Reasoning(0, "hm"), *_answer("no")]) == [
+        Reasoning(0, "hm"),
+        Usage(5, 1, cached=2, neurons=0.5),
+        BROKEN,
+    ]
+    assert rounds.next() == ()
+
+
+def test_another_call_can_be_made_in_place_of_one_that_failed() -> None:
+    rounds = _rounds()
+    assert rounds.take(0, [GAVE_UP]) == []
+    assert rounds.next() == (SECOND,)
+    assert rounds.take(0, _answer("yes")) == _answer("yes")
+    assert _rounds().take(0, [BROKEN]) == [BROKEN]
+
+
+def test_what_choices_have_used_that_wait_when_another_fails_is_counted() -> None:
+    rounds = Rounds([Question(FIRST, _WantsYes()), Question(FIRST, _WantsYes()), Question(FIRST, _WantsNo())])
+    assert rounds.take(0, _answer("no", 3)) == []
+    assert rounds.take(1, [GAVE_UP]) == []
+    assert rounds.take(2, _answer("x", 4)) == [Usage(10, 7, cached=4, neurons=1.0), BROKEN]
+    assert rounds.take(1, [Usage(5, 9)]) == []
+    assert rounds.next() == ()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from translators.errors import ApiError
-from translators.schemas import MAX_DEPTH, MAX_NODES, inline
+from translators.schemas import MAX_DEPTH, MAX_NODES, JsonSchema, inline
 
 
 def _refusal(schema: dict[str, Any]) -> ApiError:
@@ -93,3 +93,114 @@ def test_references_cannot_multiply_without_bound() -> None:
     doubling = {f"D{k}": {"allOf": [{"$ref": f"#/$defs/D{k + 1}"}] * 2} for k in range(14)}
     schema = {"$ref": "#/$defs/D0", "$defs": {**doubling, "D14": {}}}
     assert f"{MAX_NODES} nodes" in _refusal(schema).message
+
+
+PLACE = "response_format.json_schema.schema"
+NODE: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "pattern": "^[a-z]+$"},
+        "next": {"anyOf": [{"$ref": "#"}, {"$ref": "#"}, {"type": "null"}]},
+    },
+    "required": ["name", "next"],
+    "additionalProperties": False,
+}
+
+
+def _unusable(schema: dict[str, Any]) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        JsonSchema(schema, PLACE)
+    assert (caught.value.status, caught.value.param, caught.value.code) == (400, PLACE, "invalid_schema")
+    assert len(caught.value.message) < 400
+    return caught.value
+
+
+def _chain(length: int, end: Any) -> Any:
+    value = end
+    for _ in range(length):
+        value = {"name": "a", "next": value}
+    return value
+
+
+def test_an_answer_is_held_against_the_schema_itself_through_every_turn_of_its_recursion() -> None:
+    schema = JsonSchema(NODE, PLACE)
+    assert schema.fits(_chain(3, None))
+    assert not schema.fits(_chain(3, 7))
+
+
+def test_a_recursion_that_branches_takes_no_exponential_time() -> None:
+    schema = JsonSchema(NODE, PLACE)
+    value = _chain(90, 7)
+    assert not schema.fits(value)
+    assert schema.problems(value, 1000) == []
+    assert schema.problems(_chain(1, 7), 1000) == [
+        "at '/next' it is not valid under any of the schemas listed in the 'anyOf' keyword"
+    ]
+
+
+def test_problems_name_their_places_and_are_few() -> None:
+    schema = {"items": {"type": "object", "properties": {"a/b~": {"type": "integer"}}, "required": ["c"]}}
+    value = [{"c": 1, "a/b~": "x"}, {}, {}, {}]
+    assert JsonSchema(schema, PLACE).problems(value, 40) == [
+        "at '/0/a~1b~0' it is not of type \"integer\"",
+        "at '/1' \"c\" is a required property",
+        "at '/2' \"c\" is a required property",
+    ]
+
+
+@pytest.mark.parametrize(("size", "count"), [(1000, 2), (10**6, 1), (10**9, 0)])
+def test_the_longer_an_answer_the_fewer_of_its_problems_are_looked_for(size: int, count: int) -> None:
+    schema = JsonSchema({"required": ["a", "b"], "type": "object"}, PLACE)
+    assert len(schema.problems({}, size)) == count
+
+
+def test_what_only_a_deeper_turn_of_recursion_refuses_is_no_problem_that_can_be_named() -> None:
+    schema = JsonSchema({"properties": {"a": {"$ref": "#"}}, "required": ["a"]}, PLACE)
+    deep = {"a": {"a": {"a": {}}}}
+    assert not schema.fits(deep)
+    assert schema.problems(deep, 10) == schema.problems(deep, 2_000_000) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "strin"}, "at '/type'"),
+        ({"required": "a"}, "at '/required' it is not of type \"array\""),
+        ({"minimum": "1"}, "at '/minimum'"),
+        ({"properties": {"a": None}}, "at '/properties/a'"),
+        ({"$schema": "https://example.com/mine"}, "Unknown meta-schema"),
+        ({"$id": "::"}, "Invalid URI"),
+        ({"$defs": {"unused": {"$ref": "https://example.com/x"}}}, "Retrieval is disabled"),
+        ({"$dynamicRef": "file:///etc/passwd"}, "file:///etc/passwd"),
+    ],
+)
+def test_a_schema_that_is_wrong_in_itself_is_refused_and_nothing_is_fetched(
+    schema: dict[str, Any], words: str
+) -> None:
+    assert words in _unusable(schema).message
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(", "(?=a)b", r"(a)\1", "[ab]*a[ab]{9000}", "(a{1,1000}){1,1000}", r"\p{L}{1,5000}"]
+)
+def test_a_pattern_that_cannot_be_matched_in_linear_time_is_refused(pattern: str) -> None:
+    assert "regular expression" in _unusable({"properties": {"a": {"pattern": pattern}}}).message
+    assert "regular expression" in _unusable({"patternProperties": {pattern: {}}}).message
+
+
+def test_patterns_are_bounded_together() -> None:
+    heavy = [{"pattern": f"[ab]*a[ab]{{{count}}}"} for count in range(1000, 1040)]
+    JsonSchema({"anyOf": heavy[:1]}, PLACE)
+    assert "large together" in _unusable({"anyOf": heavy}).message
+    assert (
+        "large together" in _unusable({"patternProperties": {each["pattern"]: {} for each in heavy}}).message
+    )
+
+
+def test_a_pattern_that_would_backtrack_for_ever_is_answered_at_once() -> None:
+    assert not JsonSchema({"pattern": "^(a+)+$"}, PLACE).fits("a" * 50_000 + "b")
+
+
+def test_what_is_called_pattern_but_is_a_value_is_no_pattern() -> None:
+    schema = {"properties": {"pattern": {"enum": [{"pattern": "("}]}}, "default": {"pattern": "("}}
+    assert JsonSchema(schema, PLACE).fits({"pattern": {"pattern": "("}})

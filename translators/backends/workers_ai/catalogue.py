@@ -30,7 +30,9 @@ class Facts(msgspec.Struct, frozen=True):
 
     Attributes:
         family: The wire family, for what a request may hold; an answer's shape is detected.
-        window: Context window in tokens, prompt and answer together; None where nobody says.
+        window: Context window in tokens, prompt and answer together, as the service keeps to it; None where
+            nobody says.
+        advertised: The window that Cloudflare's list states, where the service takes less.
         content: What a message's content may be: a string, text parts, text and image parts, or OpenAI's.
         bounds: `seed`: penalties 0..2, top_p 0..2, texts of at most 131,072 UTF-16 units. `newer`:
             penalties -2..2, top_p 0.001..1.
@@ -38,20 +40,26 @@ class Facts(msgspec.Struct, frozen=True):
             lack the field, and the documentation of JSON mode lists the model.
         can: Capabilities: tools, vision, reasoning, toggle (thinking can be switched off by the chat
             template), lora, beta, paid, batch.
-        neurons: Neurons per million tokens by kind: input, output, cached_input.
+        price: Dollars per million tokens by kind: input, output, cached_input.
+        neurons: Neurons per million tokens by the same kinds.
         efforts: Reasoning efforts that the model knows.
         effort: The one that it takes by itself.
+        released: The day it came, and retires: the day it is planned to go, both as YYYY-MM-DD.
     """
 
     family: Family = "unknown"
     window: int | None = None
+    advertised: int | None = None
     content: Literal["string", "text_parts", "image_parts", "openai"] = "string"
     bounds: Literal["seed", "newer"] = "newer"
     json: Literal["response_format", "guided_json", "prompt"] = "prompt"
     can: frozenset[str] = frozenset()
+    price: Mapping[str, float] = {}
     neurons: Mapping[str, float] = {}
     efforts: tuple[str, ...] = ()
     effort: str | None = None
+    released: str | None = None
+    retires: str | None = None
 
     @property
     def text_limit(self) -> int | None:
@@ -85,10 +93,24 @@ class Facts(msgspec.Struct, frozen=True):
         return self.family in ("openai", "openai+responses")
 
 
+class Retired(msgspec.Struct, frozen=True):
+    """A model that Cloudflare has taken out of service.
+
+    Attributes:
+        on: The day, as YYYY-MM-DD.
+        successor: The model that Cloudflare lets answer in its place without telling anybody; None where
+            requests are most likely refused.
+    """
+
+    on: str
+    successor: str | None = None
+
+
 class Catalogue(msgspec.Struct, frozen=True):
-    """All models by id."""
+    """All models by id, and those that are gone."""
 
     models: dict[str, Facts]
+    retired: dict[str, Retired] = {}
     about: str = ""
 
     def facts(self, model: str) -> Facts:

@@ -2,7 +2,9 @@
 
 Three envelopes occur (`errors` as a list or an object, and the gateway host's `error` list); the code
 inside says what happened, the HTTP status is only a second opinion. In mid-stream OpenAI's own form occurs
-(one object under `error`), whose code may be a name.
+(one object under `error`), whose code may be a name. The message may be an engine's own error, as JSON.
+
+A refusal by the validator names fields that are not at fault; what it is really about is told by `blame`.
 """
 
 import re
@@ -12,9 +14,11 @@ from typing import Any, Final
 
 import msgspec
 
-from translators.errors import INVALID_REQUEST, SERVER_ERROR, ApiError, bad_answer
+from translators.backends.workers_ai.blame import blame
+from translators.backends.workers_ai.places import Sent, field_name
+from translators.errors import INVALID_OUTPUT, INVALID_REQUEST, SERVER_ERROR, ApiError, bad_answer
 from translators.overflow import overflow, tells_of_overflow
-from translators.quotes import quotable
+from translators.quotes import is_field_path, quotable
 
 _DAY: Final = 86_400
 _MINUTE: Final = 60
@@ -87,8 +91,18 @@ _NO_MODEL: Final = _Meaning(
 _PLAN: Final = _Meaning(
     403,
     "model_not_available",
-    "The gateway's Workers AI account may not use this model: it needs a paid plan or accepted terms.",
+    "The model {model}needs Cloudflare's Workers Paid plan, which the gateway's account does not have. "
+    "Choose another model, or tell the gateway's operator.",
     "permission_error",
+    param="model",
+)
+_TERMS: Final = _Meaning(
+    403,
+    "model_not_available",
+    "The model {model}has terms of use that the gateway's account has not agreed to. Choose another model, "
+    "or tell the gateway's operator to send it the prompt 'agree' once.",
+    "permission_error",
+    param="model",
 )
 _INPUT: Final = _Meaning(400, None, "Workers AI refused the request.", quotes=True)
 
@@ -102,7 +116,8 @@ _CODES: Final = {
     # The account's id stands in the path: no route means that the operator's is wrong. 2001, 2008 and 2021
     # say the like of the AI Gateway: no such gateway, no such provider, no key laid down there.
     **dict.fromkeys((7000, 7003, 2001, 2008, 2021), _ACCOUNT),
-    **dict.fromkeys((5016, 5035), _PLAN),
+    5035: _PLAN,
+    5016: _TERMS,
     **dict.fromkeys((3007, 3008), _TIMEOUT),
     **dict.fromkeys((3040, 3050, 7009), _BUSY),
     3021: _RATE,
@@ -152,36 +167,54 @@ _STATUSES: Final = {
     529: _BUSY,
 }
 
+# JSON mode gave up. The sentence is documented (page on JSON mode), the code is not.
+_JSON_NOT_MET: Final = "JSON Mode couldn't be met"
+_NO_JSON: Final = _Meaning(
+    502,
+    INVALID_OUTPUT,
+    "Workers AI did not get the JSON out of the model that 'response_format' asks for. "
+    "Ask again, make the schema simpler, or ask another model.",
+    SERVER_ERROR,
+)
+
 _PREFIX: Final = re.compile(r"^(?:AiError: |Bad input: |Error: |No such model: )+")
 _REQUEST_ID: Final = re.compile(r" \([0-9a-f]{8}(?:-[0-9a-f-]{27})?\)$")
 _TEXT_LIMIT: Final = 20_000  # characters; a validator's longest lists have some thousands
 _NUMERAL: Final = re.compile(r"[0-9]{1,6}")
-_POINTERS: Final = re.compile(r"(?<=')/\w*(?:/\w+)*(?:, (?:/\w+)+)*(?=')", re.ASCII)
-_PATTERN: Final = re.compile(r"failed test \S+ patttern")  # the validator's own spelling
+_MODEL: Final = re.compile(r"@(?:cf|hf)/[A-Za-z0-9._-]{1,60}/[A-Za-z0-9._-]{0,60}[A-Za-z0-9]")
 
 
-def read_error(status: int, body: bytes, now: int) -> ApiError:
+def read_error(status: int, body: bytes, now: int, sent: Sent | None = None) -> ApiError:
     """The common error of an answer that is no success.
 
     Args:
         status: The HTTP status.
         body: The body, in whatever form.
         now: Seconds since 1970, to compute how long to wait.
+        sent: What was asked, to name the field at fault as the client wrote it.
     """
     error = _first_error(body)
-    text = _innermost(error.get("message"))
+    text, param = _innermost(error)
     meaning = _by_code(error.get("code")) or _STATUSES.get(status) or _by_name(error.get("type")) or _BROKEN
+    if _JSON_NOT_MET in text:
+        meaning = _NO_JSON
     if meaning is _LENGTH or (meaning is _INPUT and tells_of_overflow(text)):
         return overflow(text)
-    return ApiError(
+    refused = _refused(text, sent) if meaning is _INPUT else None
+    return refused or ApiError(
         meaning.status,
-        meaning.message,
+        meaning.message.format(model=_model(text)) if meaning.param == "model" else meaning.message,
         type=meaning.type,
         code=meaning.code,
-        param=meaning.param,
+        param=meaning.param or (param if meaning is _INPUT else None),
         retry_after=meaning.wait(now) if meaning.wait else None,
-        quote=quotable(_in_words_of_the_request(text)) if meaning.quotes else "",
+        quote=quotable(text) if meaning.quotes else "",
     )
+
+
+def holds_error(body: bytes) -> bool:
+    """Whether a body says in a known form that something failed, whatever its status is."""
+    return bool(_first_error(body))
 
 
 def shape_error(body: bytes) -> ApiError:
@@ -217,30 +250,46 @@ def _by_name(name: object) -> _Meaning | None:
     return _NAMES.get(name) if isinstance(name, str) else None
 
 
-def _innermost(message: object) -> str:
-    """The message without its prefixes and request id; the engine's own where it is the engine's JSON."""
+def _innermost(error: dict[str, Any]) -> tuple[str, str | None]:
+    """The message without its prefixes and request id, and the parameter that is named beside it.
+
+    Both are the engine's own where the message is the engine's JSON.
+    """
+    message = error.get("message")
     if not isinstance(message, str) or len(message) > _TEXT_LIMIT:
-        return ""
+        return "", None
     text = _REQUEST_ID.sub("", _PREFIX.sub("", message))
     if not text.startswith("{"):
-        return text
+        return text, _field(error.get("param"))
     try:
         engine: Any = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
-        return ""
+        return "", None
     nested = engine.get("error")
-    inner = (nested if isinstance(nested, dict) else engine).get("message")
-    return inner if isinstance(inner, str) else ""
+    inner = nested if isinstance(nested, dict) else engine
+    said = inner.get("message")
+    return (said if isinstance(said, str) else ""), _field(inner.get("param"))
 
 
-def _in_words_of_the_request(text: str) -> str:
-    """The validator's sentence with places as a client writes them: `/tools/0/type` is `tools[0].type`."""
-    text = _PATTERN.sub("does not match its pattern", text)
-    return _POINTERS.sub(lambda match: ", ".join(_field(each) for each in match[0].split(", ")), text)
+def _field(param: object) -> str | None:
+    """The name of a request's field; other names are none of the client's business."""
+    return param if isinstance(param, str) and is_field_path(param) else None
 
 
-def _field(pointer: str) -> str:
-    name = ""
-    for token in pointer.split("/"):
-        name += f"[{token}]" if token.isdecimal() else f".{token}"
-    return name.strip(".") or "body"
+def _model(text: str) -> str:
+    found = _MODEL.search(text)
+    return f"'{found[0]}' " if found else ""
+
+
+def _refused(text: str, sent: Sent | None) -> ApiError | None:
+    """The validator's refusal in words about the field at fault; None where it is another's."""
+    fault = blame(text) if sent is None else blame(text, sent.fields)
+    if fault is None:
+        return None
+    name = field_name(fault.path) if sent is None else sent.name_of(fault.path)
+    if name is None and fault.path:
+        return None
+    what = f"'{name}'" if name else "the body"
+    return ApiError(
+        400, f"Workers AI refused the request: {what} {fault.words}.", code=fault.code, param=name
+    )

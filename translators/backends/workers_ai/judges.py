@@ -43,14 +43,28 @@ def judge_for(
 
 
 def _json_judge(output: StructuredOutput, wanted: Wanted, body: Mapping[str, Any], asker: Asker) -> JsonJudge:
-    def repair(said: str, problems: str) -> BackendCall:
-        return asker.again(body, repairing(output, said, problems))
+    question = _JsonQuestion(output, body, asker)
+    return JsonJudge(wanted, question.repair, question.in_words)
 
-    def ask_in_words() -> BackendCall:
-        grown = replace(asker, prompt_bytes=asker.prompt_bytes + len(output.words.encode()))
-        return grown.again(in_words(body, output), ())
 
-    return JsonJudge(wanted, repair, ask_in_words)
+class _JsonQuestion:
+    """A question for JSON, put once more."""
+
+    def __init__(self, output: StructuredOutput, body: Mapping[str, Any], asker: Asker) -> None:
+        self._output = output
+        self._body = body
+        self._asker = asker
+
+    def repair(self, said: str, problems: str) -> BackendCall:
+        """Show the model its answer and what is wrong with it."""
+        return self._asker.again(self._body, repairing(self._output, said, problems))
+
+    def in_words(self) -> BackendCall:
+        """Ask in words, from now on."""
+        grown = self._asker.prompt_bytes + len(self._output.words.encode())
+        self._asker = replace(self._asker, prompt_bytes=grown)
+        self._body = in_words(self._body, self._output)
+        return self._asker.again(self._body, ())
 
 
 class InTurn:

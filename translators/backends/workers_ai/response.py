@@ -9,7 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from translators.backends.workers_ai.answer import Answer, Payload
-from translators.backends.workers_ai.errors import read_error, shape_error
+from translators.backends.workers_ai.errors import holds_error, read_error, shape_error
+from translators.backends.workers_ai.places import Sent
 from translators.call import Stamp
 from translators.deltas import Delta, Failed, Usage
 from translators.errors import ApiError, bad_answer
@@ -34,10 +35,21 @@ _envelope = msgspec.json.Decoder(_Envelope)
 
 
 class Reader:
-    """Reads one answer (an `AnswerReader`); the arguments are those of `Answer`."""
+    """Reads one answer (an `AnswerReader`); the arguments are those of `Answer`, and what was asked.
 
-    def __init__(self, stamp: Stamp, choice: int, max_tokens: int, prompt_estimate: int) -> None:
+    Args:
+        stamp: The exchange's.
+        choice: Which choice this is.
+        max_tokens: What was asked for.
+        prompt_estimate: The prompt in tokens.
+        sent: What was asked, so that an error about it names the field as the client wrote it.
+    """
+
+    def __init__(
+        self, stamp: Stamp, choice: int, max_tokens: int, prompt_estimate: int, sent: Sent | None = None
+    ) -> None:
         self._answer = Answer(stamp, choice, max_tokens, prompt_estimate)
+        self._sent = sent
         self._now = stamp.created
         self._status = 0
         self._events: EventDecoder | None = None
@@ -91,20 +103,27 @@ class Reader:
 
     def _whole(self, body: bytes) -> list[Delta]:
         if not _succeeded(self._status):
-            return self._fail(read_error(self._status, body, self._now))
+            return self._fail(self._error(self._status, body))
         try:
             envelope = _envelope.decode(body)
             if envelope.success is False:
-                return self._fail(read_error(self._status, body, self._now))
+                return self._fail(self._error(self._status, body))
             payload = _payload.decode(envelope.result) if envelope.result is not msgspec.UNSET else Payload()
             out = self._answer.take(payload)
         except _UNREADABLE:
-            return self._fail(shape_error(body))
+            return self._fail(self._shapeless(body))
         if self._answer.broke:
             return self._fail(bad_answer("Workers AI says that it failed. Ask again."))
         if not self._answer.spoke:
-            return self._fail(shape_error(body))
+            return self._fail(self._shapeless(body))
         return [*out, *self._answer.end()]
+
+    def _shapeless(self, body: bytes) -> ApiError:
+        """The error of a body that is no answer; it may say so itself, though nothing else does."""
+        return self._error(self._status, body) if holds_error(body) else shape_error(body)
+
+    def _error(self, status: int, body: bytes) -> ApiError:
+        return read_error(status, body, self._now, self._sent)
 
     def _take(self, events: list[Event], *, too_long: bool = False) -> list[Delta]:
         """The deltas of some events, behind which may stand one that is too long."""
@@ -118,7 +137,7 @@ class Reader:
             try:
                 payload = _payload.decode(event.data)
                 if payload.errors or payload.error:
-                    return [*out, *self._fail(read_error(502, event.data, self._now))]
+                    return [*out, *self._fail(self._error(502, event.data))]
                 out += self._answer.take(payload)
                 if self._answer.broke:
                     return [*out, *self._fail(bad_answer("Workers AI says that it failed. Ask again."))]

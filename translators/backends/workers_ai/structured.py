@@ -3,8 +3,11 @@
 Models with `response_format` take the bare JSON Schema in the legacy schema, where OpenAI has an envelope.
 Those with OpenAI's own schema are typed with the envelope, while Cloudflare's own provider sends them the
 bare one: they get an object that can be read either way. Some models have `guided_json` in its place. To
-the rest it is said in words. Both fields are refused together with a stream (code 5023): such an answer is
-asked for whole, and becomes a stream here.
+the rest it is said in words; so it is to all where a schema contains itself, for whether JSON mode follows
+references is not known, and without them such a schema cannot be written.
+
+Both fields are refused together with a stream (code 5023): such an answer is asked for whole, and becomes a
+stream here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,6 +67,10 @@ def _fields(form: ResponseFormat, wanted: Wanted, facts: Facts, report: Report) 
     schema = wanted.schema.inlined if wanted.schema is not None else None
     if facts.json == "prompt":
         report.note(_NAME, Fate.EMULATED, f"the model has no JSON mode and is asked in words; {_CHECKED}")
+        return {}
+    if wanted.schema is not None and wanted.schema.is_recursive:
+        note = f"the schema contains itself, which JSON mode may not follow: it is sent in words; {_CHECKED}"
+        report.note(_NAME, Fate.EMULATED, note)
         return {}
     if facts.json == "guided_json":
         report.note(_NAME, Fate.TRANSFORMED, f"the schema is sent as 'guided_json'; {_CHECKED}")

@@ -1,6 +1,7 @@
 """Facts of the models."""
 
 import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -8,6 +9,7 @@ import pytest
 
 from tests.laws.exchange import CATALOGUE, SEED
 from translators.backends.workers_ai.catalogue import Facts, read_catalogue
+from translators.backends.workers_ai.listing import DOLLARS_PER_NEURON
 from translators.backends.workers_ai.request import is_model_id
 
 DATA = Path(__file__).parents[5] / "shared" / "data" / "workers-ai-models"
@@ -38,18 +40,40 @@ def test_every_listed_model_has_an_id_that_may_be_called() -> None:
     assert len(CATALOGUE.models) > 25
 
 
-def test_every_text_model_that_is_published_is_listed_with_its_family_and_window() -> None:
+def test_every_model_has_the_family_that_its_published_schema_is_of() -> None:
     if not DATA.exists():
         pytest.skip("the models' published facts are not beside this checkout")
     published = [json.loads(path.read_text()) for path in DATA.glob("[!_]*.json")]
-    texts = [model for model in published if model["task"]["name"] == "Text Generation"]
-    assert len(texts) > 25
-    for model in texts:
-        facts = CATALOGUE.models[model["name"]]
-        assert facts.family == model["wire_family"], model["name"]
-        properties = {each["property_id"]: each["value"] for each in model.get("properties", ())}
-        if "context_window" in properties:
-            assert facts.window == int(properties["context_window"]), model["name"]
+    families = {
+        each["name"]: each["wire_family"] for each in published if each["task"]["name"] == "Text Generation"
+    }
+    assert {name: facts.family for name, facts in CATALOGUE.models.items()} == families
+
+
+def test_a_window_is_advertised_only_where_the_service_takes_less() -> None:
+    differing = {name: facts for name, facts in CATALOGUE.models.items() if facts.advertised is not None}
+    assert len(differing) == 3
+    assert all((facts.window or 0) < (facts.advertised or 0) for facts in differing.values())
+
+
+def test_dollars_and_neurons_are_the_same_price() -> None:
+    priced = [facts for facts in CATALOGUE.models.values() if facts.price]
+    assert len(priced) > 25
+    for facts in priced:
+        assert {"input", "output"} <= facts.neurons.keys()
+        for kind, neurons in facts.neurons.items():
+            # Half a unit of the last digit that is published of either.
+            assert neurons * DOLLARS_PER_NEURON == pytest.approx(facts.price[kind], rel=0.02, abs=0.0005)
+
+
+def test_a_model_that_is_gone_is_not_listed_and_its_successor_is() -> None:
+    assert len(CATALOGUE.retired) == 18
+    assert not CATALOGUE.retired.keys() & CATALOGUE.models.keys()
+    successors = {gone.successor for gone in CATALOGUE.retired.values() if gone.successor}
+    assert successors
+    assert successors <= CATALOGUE.models.keys()
+    assert all(is_model_id(model) for model in CATALOGUE.retired)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", gone.on) for gone in CATALOGUE.retired.values())
 
 
 def test_a_catalogue_of_another_shape_is_refused() -> None:

@@ -3,8 +3,10 @@
 import pytest
 
 import translators.backends.workers_ai.response as response_module
+from translators.backends.workers_ai.places import Sent
 from translators.backends.workers_ai.response import Reader
 from translators.call import Stamp
+from translators.clients import OPENAI_CHAT
 from translators.deltas import Delta, Failed, Finish, Text, Usage
 from translators.errors import ApiError
 from translators.sse import EVENT_LIMIT
@@ -60,6 +62,34 @@ def test_a_success_without_an_answer_is_a_bad_gateway(body: bytes) -> None:
 def test_a_success_that_says_that_it_is_none_is_an_error() -> None:
     error = _failure(_whole(b'{"success":false,"errors":[{"code":5007,"message":"x"}]}'))
     assert (error.status, error.code) == (404, "model_not_found")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"errors":[{"message":"AiError: Max retries exhausted","code":3050}]}',
+        b'{"result":null,"errors":{"message":"AiError: Max retries exhausted","code":3050}}',
+        b'{"result":{},"error":[{"message":"AiError: Max retries exhausted","code":3050}]}',
+    ],
+)
+def test_an_error_counts_although_neither_status_nor_success_tell_of_it(body: bytes) -> None:
+    assert _failure(_whole(body)).code == "overloaded"
+
+
+def test_an_answer_counts_although_an_error_stands_beside_it() -> None:
+    deltas = _whole(b'{"result":{"response":"Hi"},"errors":[{"code":3050}]}')
+    assert Text(0, "Hi") in deltas
+
+
+def test_a_refusal_names_what_was_asked() -> None:
+    body = (
+        b'{"errors":[{"message":"AiError: required properties at \'/messages/0\' are \'role\'","code":5006}]}'
+    )
+    chat = OPENAI_CHAT.read(b'{"model":"m","messages":[{"role":"user","content":"hi"}]}')
+    reader = Reader(Stamp(0, "0" * 24), 0, 10, 1, Sent(b'{"messages":[{"content":"hi"}]}', chat))
+    reader.start(400, {"content-type": "application/json"})
+    reader.feed(body)
+    assert _failure(reader.close()).param == "messages[0].role"
 
 
 def test_an_error_is_read_by_its_status_also_where_it_comes_as_a_stream() -> None:

@@ -1,0 +1,70 @@
+"""What commands ask of a Cloudflare account: lists of models, which cost nothing; refusals come in words."""
+
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Final
+
+import httpx
+
+from gateway.settings import Backend
+
+Ask = Callable[[str, Mapping[str, str]], bytes]
+
+_PATIENCE: Final = 10  # seconds
+_LARGEST_ANSWER: Final = 16 * 1024 * 1024  # the live list has about 100 KB
+
+# Cloudflare's answers to a wrong credential and to a wrong account id.
+_VERDICTS: Final = {
+    400: "refused: the API token is malformed",
+    401: "refused: the API token is not valid",
+    403: "refused: the API token may not use Workers AI on this account",
+    404: "refused: there is no account of this id",
+    429: "busy: Cloudflare limits requests at the moment; try again later",
+}
+
+
+class AccountError(Exception):
+    """The account did not answer; the text says why."""
+
+
+@contextmanager
+def asking(backend: Backend) -> Iterator[Ask]:
+    """Give a function that asks under `/ai/` of the account: a path and a query, answered by the body.
+
+    It raises AccountError for whatever is no answer.
+    """
+    root = f"{backend.base_url}/accounts/{backend.account_id}/ai/"
+    headers = {"authorization": f"Bearer {backend.api_token.get_secret_value()}"}
+    # As the gateway itself: no proxy or .netrc of the environment, the system's certificates.
+    with httpx.Client(
+        base_url=root,
+        headers=headers,
+        trust_env=False,
+        verify=ssl.create_default_context(),
+        timeout=_PATIENCE,
+    ) as client:
+        yield partial(_ask, client)
+
+
+def _ask(client: httpx.Client, path: str, query: Mapping[str, str]) -> bytes:
+    try:
+        with client.stream("GET", path, params=query) as answer:
+            if answer.status_code != httpx.codes.OK:
+                unexpected = f"unexpected: HTTP status {answer.status_code}"
+                raise AccountError(_VERDICTS.get(answer.status_code, unexpected))
+            return _read(answer)
+    except httpx.TimeoutException:
+        raise AccountError(f"silent: no answer within {_PATIENCE} s") from None
+    except httpx.HTTPError as error:
+        raise AccountError(f"unreachable: {error}") from None
+
+
+def _read(answer: httpx.Response) -> bytes:
+    body = bytearray()
+    for piece in answer.iter_bytes():
+        body += piece
+        if len(body) > _LARGEST_ANSWER:
+            raise AccountError(f"unexpected: an answer of more than {_LARGEST_ANSWER} bytes")
+    return bytes(body)

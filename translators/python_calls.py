@@ -1,0 +1,52 @@
+"""Reads calls as Python writes them, as small Llamas do: `[f(city="Paris", n=1), g()]`.
+
+Nothing of it is run. Values are what almost_json.py reads: strings, numbers, True, False, None, and lists and
+dictionaries of these.
+"""
+
+import re
+from typing import Final
+
+from translators.almost_json import HopelessError, mend_value
+
+_BEGIN: Final = re.compile(r"\s*\[")
+_CALL: Final = re.compile(r"\s*([\w.-]+)\(")
+_KEYWORD: Final = re.compile(r"\s*([A-Za-z_]\w*)\s*=\s*")
+_COMMA: Final = re.compile(r"\s*(?:,|(?=\)))")
+_CLOSE: Final = re.compile(r"\s*\)")
+_AFTER: Final = re.compile(r"\s*(,|\]\s*\Z)")
+
+
+def read_python(text: str) -> list[tuple[str, str]] | None:
+    """The name of each call and its arguments as a JSON object; None where the text is no list of calls."""
+    calls: list[tuple[str, str]] = []
+    found = _BEGIN.match(text)
+    while found is not None and not found[0].rstrip().endswith("]"):
+        call = _CALL.match(text, found.end())
+        if call is None:
+            return None
+        try:
+            arguments, at = _keywords(text, call.end())
+        except HopelessError:
+            return None
+        calls.append((call[1], arguments))
+        found = _AFTER.match(text, at)
+    return None if found is None else calls
+
+
+def _keywords(text: str, at: int) -> tuple[str, int]:
+    """Keyword arguments as a JSON object, and where the bracket behind them ends."""
+    members: list[str] = []
+    closing = _CLOSE.match(text, at)
+    while closing is None:
+        keyword = _KEYWORD.match(text, at)
+        if keyword is None:
+            raise HopelessError
+        value, at = mend_value(text, keyword.end())
+        members.append(f'"{keyword[1]}": {value}')
+        comma = _COMMA.match(text, at)
+        if comma is None:
+            raise HopelessError
+        at = comma.end()
+        closing = _CLOSE.match(text, at)
+    return f"{{{', '.join(members)}}}", closing.end()
