@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+import msgspec
 
 from gateway.errors import unknown_model
 from gateway.settings import ModelRoute, Settings
@@ -13,8 +14,7 @@ from translators.backends.workers_ai.request import is_model_id
 _logger: Final = logging.getLogger("penstock")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """A backend and the model's own name there, with what is known of it.
 
     Attributes:
@@ -27,12 +27,11 @@ class Target:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """The targets for one request, in order, and how its parameters are treated."""
 
     targets: tuple[Target, ...]
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = msgspec.field(default_factory=dict)
     strict: bool = False
 
 

@@ -1,7 +1,6 @@
 """A request translated for its target, with the fate of every parameter; and the same explained to people."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -49,7 +48,7 @@ def _with_defaults(
         given["max_tokens"] = request.max_tokens
     filled = {name: value for name, value in defaults.items() if name not in given}
     parameters = {name: value for name, value in filled.items() if name != "max_tokens"}
-    completed = replace(
+    completed = msgspec.structs.replace(
         request,
         parameters={**request.parameters, **parameters},
         max_tokens=filled.get("max_tokens", request.max_tokens),

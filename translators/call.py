@@ -6,14 +6,14 @@ the call is sent.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from translators.deltas import Delta, Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(msgspec.Struct, frozen=True):
     """The clock, the ids and the randomness of one exchange, taken once by the gateway.
 
     Attributes:
@@ -45,11 +45,10 @@ class AnswerReader(Protocol):
         """What the backend reported, or else our own count of what came so far."""
 
 
-@dataclass(frozen=True, slots=True)
-class BackendCall:
+class BackendCall(msgspec.Struct, frozen=True):
     """A POST to send: path segments below the base URL, a JSON body, and who reads the answer."""
 
     segments: tuple[str, ...]
     body: bytes
     reader: Callable[[], AnswerReader]
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)

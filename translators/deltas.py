@@ -93,8 +93,7 @@ class Failed(msgspec.Struct, frozen=True):
 Delta = Text | Refusal | Reasoning | Call | Arguments | Finish | Usage | Failed
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(msgspec.Struct, frozen=True):
     """A run of text, refusal or reasoning."""
 
     kind: Literal["text", "refusal", "reasoning"]
@@ -103,8 +102,7 @@ class Block:
     logprobs: tuple[msgspec.Raw, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class WholeCall:
+class WholeCall(msgspec.Struct, frozen=True):
     """A complete tool call."""
 
     index: int
@@ -114,8 +112,7 @@ class WholeCall:
     kind: CallKind = "function"
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """One whole answer: its blocks and calls in order, and why it ended."""
 
     index: int
@@ -133,8 +130,7 @@ class Choice:
         return tuple(item for item in self.items if isinstance(item, WholeCall))
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(msgspec.Struct, frozen=True):
     """A whole answer: choices by index, and what it used."""
 
     choices: tuple[Choice, ...]

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from translators.call import BackendCall
 from translators.deltas import Delta, Failed, Finish, Reasoning, Usage
 from translators.dialogue import FanOut, in_order, sum_known
@@ -66,8 +68,7 @@ class Held:
         return self._coming if whole or not self._before else self._before
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """One choice: the call that asks for it, what judges the answer, and the filters of each of its calls."""
 
     call: BackendCall

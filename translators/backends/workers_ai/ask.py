@@ -1,7 +1,6 @@
 """A body as a call to a model, and the same question put once more with turns behind it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -14,8 +13,7 @@ _BYTES_PER_TOKEN: Final = 4  # of English; used only where nobody reports
 LEAST_BYTES_PER_TOKEN: Final = 3  # of nearly any text: a Chinese character has three and is about one token
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
+class Asker(msgspec.Struct, frozen=True):
     """Makes the calls for one choice.
 
     Attributes:

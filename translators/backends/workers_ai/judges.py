@@ -8,8 +8,9 @@ said stands: a call is never invented.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
+
+import msgspec
 
 from translators.backends.workers_ai.ask import Asker
 from translators.backends.workers_ai.catalogue import Facts
@@ -62,7 +63,7 @@ class _JsonQuestion:
     def in_words(self) -> BackendCall:
         """Ask in words, from now on."""
         grown = self._asker.prompt_bytes + len(self._output.words.encode())
-        self._asker = replace(self._asker, prompt_bytes=grown)
+        self._asker = msgspec.structs.replace(self._asker, prompt_bytes=grown)
         self._body = in_words(self._body, self._output)
         return self._asker.again(self._body, ())
 

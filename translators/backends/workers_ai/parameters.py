@@ -6,8 +6,9 @@ of `@cf/meta/llama-3.1-8b-instruct-fast` (seed), of the newer legacy models, and
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from translators.backends.workers_ai.catalogue import Facts
 from translators.backends.workers_ai.reasoning import translate_effort
@@ -21,8 +22,7 @@ _SHOWN_DIGITS: Final = 24
 _SWITCHES: Final = frozenset({"clear_thinking", "enable_thinking", "force_nonempty_content", "low_effort"})
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """A parameter's fate, and the value to send where there is one."""
 
     fate: Fate
