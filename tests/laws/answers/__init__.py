@@ -65,6 +65,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         Shape("thinking", legacy.THOUGHT, legacy.SPELLINGS, legacy.result, legacy.events),
         Shape("guard", legacy.JUDGED, legacy.SPELLINGS, legacy.result, legacy.events),
         Shape("openai", openai.SAID, openai.spellings(), openai.result, openai.events),
+        Shape("scored", openai.SAID, openai.spellings(scored=True), openai.result, openai.events),
         Shape("completion", openai.COMPLETED, openai.spellings(as_prompt=True), openai.result, openai.events),
         Shape("responses", responses.SAID, responses.SPELLINGS, responses.result, None),
     )
