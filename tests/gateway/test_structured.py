@@ -41,6 +41,7 @@ async def test_an_answer_that_stays_wrong_is_an_error_whose_usage_is_booked(
     backend.reply = lambda call: call.result("no")
     answer = await served.chat(response_format=STRICT, n=choices)
     assert answer.status_code == 502
+    assert answer.headers["x-should-retry"] == "false"  # it has been asked for twice already
     error = answer.json()["error"]
     assert (error["type"], error["code"], error["param"]) == (
         "server_error",
