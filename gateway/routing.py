@@ -118,24 +118,22 @@ class Routes:
         facts = self._as_learnt(backend, model, self._catalogue.facts(model))
         gone = self._catalogue.retired.get(model)
         if gone is None:
+            if facts.retires is not None:
+                self._warn(model, f"Cloudflare plans to retire '{model}' on {facts.retires}")
             return Target(backend, model, facts)
-        self._warn(model, gone)
         if gone.successor is None:
+            self._warn(model, f"Cloudflare retired '{model}' on {gone.on}; requests for it most likely fail")
             return Target(backend, model, facts)
         facts = self._as_learnt(backend, gone.successor, self._catalogue.facts(gone.successor))
-        return Target(backend, gone.successor, facts, _retirement(model, gone, facts))
+        note = _retirement(model, gone, facts)
+        self._warn(model, note)
+        return Target(backend, gone.successor, facts, note)
 
-    def _warn(self, model: str, gone: Retired) -> None:
-        """Tell the operator, once."""
-        if model in self._warned:
-            return
-        self._warned.add(model)
-        if gone.successor is None:
-            _logger.warning(
-                "Cloudflare retired '%s' on %s; requests for it most likely fail.", model, gone.on
-            )
-        else:
-            _logger.warning("%s.", _retirement(model, gone, self._catalogue.facts(gone.successor)))
+    def _warn(self, model: str, words: str) -> None:
+        """Tell the operator, once a model."""
+        if model not in self._warned:
+            self._warned.add(model)
+            _logger.warning("%s.", words)
 
 
 def _retirement(model: str, gone: Retired, facts: Facts) -> str:

@@ -1,13 +1,15 @@
 """Models that Cloudflare has retired: served by their successors, and both sides are told."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.catalogue import shipped
+from gateway.catalogue import keep, shipped
 from tests.gateway.conftest import Serve
 from tests.gateway.scripted import Backend, Call
-from tests.gateway.served import Served, asks, backend_settings
+from tests.gateway.served import MODEL, Served, asks, backend_settings
+from translators.backends.workers_ai.listing import Listed
 
 GONE = "@cf/moonshotai/kimi-k2.5"
 SUCCESSOR = "@cf/moonshotai/kimi-k2.6"
@@ -63,6 +65,18 @@ async def test_a_model_without_a_successor_is_asked_for_all_the_same(
         assert "model=" not in answer.headers["x-penstock-translation"]
     assert backend.calls[0].path.endswith(f"/ai/run/{ENDED}")
     said = f"Cloudflare retired '{ENDED}' on 2026-05-30; requests for it most likely fail."
+    assert [each.getMessage() for each in caplog.records] == [said]
+
+
+async def test_the_operator_is_told_of_a_retirement_that_is_planned(
+    serve: Serve, backend: Backend, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep(tmp_path, "", {MODEL: Listed(retires="2027-01-31")})
+    backend.reply = answers
+    served = await serve(backends={"b": backend_settings(backend.url)})
+    for _ in range(2):
+        assert (await served.chat(model=MODEL)).status_code == 200
+    said = f"Cloudflare plans to retire '{MODEL}' on 2027-01-31."
     assert [each.getMessage() for each in caplog.records] == [said]
 
 
