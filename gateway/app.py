@@ -63,7 +63,7 @@ def build(settings: Settings, master_key: str) -> Gateway:
         settings=settings,
         keys=Keys(master_key),
         routes=routes,
-        dispatch=Dispatch(upstreams, metrics, settings.errors.quote_backends),
+        dispatch=Dispatch(upstreams, metrics, routes, settings.errors.quote_backends),
         metrics=metrics,
         ticker=Ticker(settings.deadlines),
     )

@@ -3,7 +3,8 @@
 What comes out are batches of deltas, each as large as one read of the backend produced. Until the first
 batch everything may fail over to the next target; after it nothing is raised: what breaks then is a
 `Failed` delta, for the client has part of the answer already. A retry is the same target again, a
-failover the next one; here is only the failover.
+failover the next one. The one retry here is for a shorter answer, where a backend says that the prompt fits
+into the model's window and only what was asked for beside it does not.
 
 The usage is booked here, whatever becomes of the answer: as the backend reported it, or as our own count
 of what had come when the answer was cut off or the client left.
@@ -15,11 +16,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from gateway.deadlines import Phase, Watch
 from gateway.errors import broken_off, too_late, unreachable
 from gateway.exchange import Batch, Exchange
 from gateway.metrics import Metrics
-from gateway.routing import Plan, Target
+from gateway.routing import Plan, Routes, Target
 from gateway.translation import translate_for
 from gateway.upstream import Upstream, UpstreamError
 from translators.call import AnswerReader, BackendCall
@@ -27,6 +30,7 @@ from translators.chat import ChatRequest
 from translators.deltas import Failed, Usage
 from translators.dialogue import Dialogue
 from translators.errors import INVALID_OUTPUT, ApiError
+from translators.overflow import WindowError
 from translators.report import header
 
 Batches = AsyncGenerator[Batch, None]
@@ -48,6 +52,7 @@ class Dispatch:
 
     upstreams: Mapping[str, Upstream]
     metrics: Metrics
+    routes: Routes
     quote_backends: bool = True
 
     async def answer(self, exchange: Exchange, watch: Watch, plan: Plan, request: ChatRequest) -> Batches:
@@ -56,9 +61,10 @@ class Dispatch:
         Raises:
             ApiError: The request cannot be translated. Before the first batch only.
         """
-        last = plan.targets[-1]
+        targets = list(plan.targets)
         failure: Batch | None = None
-        for target in plan.targets:
+        while targets:
+            target = targets.pop(0)
             try:
                 dialogue, entries = translate_for(plan, target, request, exchange.stamp)
             except ApiError:
@@ -70,7 +76,10 @@ class Dispatch:
             committed = False
             async with aclosing(_Round(self, exchange, watch, target, dialogue).run()) as batches:
                 async for batch in batches:
-                    if not committed and target is not last and _may_fail_over(batch):
+                    shorter = None if committed else _with_room(target, plan, batch)
+                    if shorter is not None:
+                        targets.insert(0, shorter)
+                    if shorter is not None or (not committed and targets and _may_fail_over(batch)):
                         failure = batch
                         break
                     committed = True
@@ -79,6 +88,18 @@ class Dispatch:
                     return
         if failure is not None:
             yield failure
+
+
+def _with_room(target: Target, plan: Plan, batch: Batch) -> Target | None:
+    """The target, to be asked once more for an answer that has room beside the prompt; or None."""
+    error = batch[-1].error if isinstance(batch[-1], Failed) else None
+    if not isinstance(error, WindowError) or error.window is None or target not in plan.targets:
+        return None
+    if error.room is not None:
+        return msgspec.structs.replace(target, room=error.room) if error.room > 0 else None
+    # How long the prompt is was not told: our own estimate decides, where the window was news to us.
+    facts = msgspec.structs.replace(target.facts, window=error.window)
+    return None if facts == target.facts else msgspec.structs.replace(target, facts=facts)
 
 
 def _may_fail_over(batch: Batch) -> bool:
@@ -241,9 +262,14 @@ class _Round:
         last = batch[-1]
         if not isinstance(last, Failed):
             return outcome
+        self._learn(last.error)
         if not self.dispatch.quote_backends:
             batch[-1] = Failed(last.error.unquoted())
         return _outcome(last.error)
+
+    def _learn(self, error: ApiError) -> None:
+        if isinstance(error, WindowError) and error.window is not None:
+            self.dispatch.routes.learn(self.target, error.window)
 
     def _late(self, phase: Phase) -> Failed:
         self.dispatch.metrics.deadline(phase)

@@ -13,18 +13,23 @@ from translators.backends.workers_ai.request import is_model_id
 
 _logger: Final = logging.getLogger("penstock")
 
+_LEAST_WINDOW: Final = 256  # tokens; what claims to be smaller is no window
+_MOST_LEARNT: Final = 1024  # windows that are kept; an open catalogue has as many names as clients think of
+
 
 class Target(msgspec.Struct, frozen=True):
     """A backend and the model's own name there, with what is known of it.
 
     Attributes:
         note: What a client should know of the model: that it is not the one that was asked for.
+        room: Tokens that an answer may have, where the backend itself has counted this request's prompt.
     """
 
     backend: str
     model: str
     facts: Facts
     note: str = ""
+    room: int | None = None
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -40,9 +45,11 @@ class Routes:
 
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._plans = {name: self._plan(route) for name, route in settings.models.items()}
-        self._open = [name for name, backend in settings.backends.items() if backend.catalogue == "open"]
         self._warned: set[str] = set()
+        self._windows: dict[tuple[str, str], int] = {}  # as learnt, by backend and model
+        self._models = settings.models
+        self._plans = self._plan_all()
+        self._open = [name for name, backend in settings.backends.items() if backend.catalogue == "open"]
 
     def resolve(self, model: str) -> Plan:
         """The plan for a model.
@@ -62,8 +69,11 @@ class Routes:
         for name, plan in self._plans.items():
             yield name, plan.targets[0].facts
         if self._open:
+            first = self._open[0]
             yield from (
-                (name, facts) for name, facts in self._catalogue.models.items() if name not in self._plans
+                (name, self._as_learnt(first, name, facts))
+                for name, facts in self._catalogue.models.items()
+                if name not in self._plans
             )
 
     def facts(self, model: str) -> Facts:
@@ -73,6 +83,24 @@ class Routes:
             ApiError: 404 where nothing serves it.
         """
         return self.resolve(model).targets[0].facts
+
+    def learn(self, target: Target, window: int) -> None:
+        """Remember a model's window as its backend told it; catalogues advertise some too high."""
+        key = (target.backend, target.model)
+        if window < _LEAST_WINDOW or self._windows.get(key) == window:
+            return
+        self._windows.pop(key, None)
+        if len(self._windows) >= _MOST_LEARNT:
+            del self._windows[next(iter(self._windows))]
+        self._windows[key] = window
+        self._plans = self._plan_all()
+
+    def _as_learnt(self, backend: str, model: str, facts: Facts) -> Facts:
+        window = self._windows.get((backend, model))
+        return facts if window is None else msgspec.structs.replace(facts, window=window)
+
+    def _plan_all(self) -> dict[str, Plan]:
+        return {name: self._plan(route) for name, route in self._models.items()}
 
     def _plan(self, route: ModelRoute) -> Plan:
         targets = tuple(self._target(each.backend, each.model) for each in route.targets)
@@ -84,27 +112,25 @@ class Routes:
 
         Cloudflare answers such ids with the successor without a word, and at the successor's price.
         """
-        facts = self._catalogue.facts(model)
+        facts = self._as_learnt(backend, model, self._catalogue.facts(model))
         gone = self._catalogue.retired.get(model)
         if gone is None:
+            if facts.retires is not None:
+                self._warn(model, f"Cloudflare plans to retire '{model}' on {facts.retires}")
             return Target(backend, model, facts)
-        self._warn(model, gone)
         if gone.successor is None:
+            self._warn(model, f"Cloudflare retired '{model}' on {gone.on}; requests for it most likely fail")
             return Target(backend, model, facts)
-        facts = self._catalogue.facts(gone.successor)
-        return Target(backend, gone.successor, facts, _retirement(model, gone, facts))
+        facts = self._as_learnt(backend, gone.successor, self._catalogue.facts(gone.successor))
+        note = _retirement(model, gone, facts)
+        self._warn(model, note)
+        return Target(backend, gone.successor, facts, note)
 
-    def _warn(self, model: str, gone: Retired) -> None:
-        """Tell the operator, once."""
-        if model in self._warned:
-            return
-        self._warned.add(model)
-        if gone.successor is None:
-            _logger.warning(
-                "Cloudflare retired '%s' on %s; requests for it most likely fail.", model, gone.on
-            )
-        else:
-            _logger.warning("%s.", _retirement(model, gone, self._catalogue.facts(gone.successor)))
+    def _warn(self, model: str, words: str) -> None:
+        """Tell the operator, once a model."""
+        if model not in self._warned:
+            self._warned.add(model)
+            _logger.warning("%s.", words)
 
 
 def _retirement(model: str, gone: Retired, facts: Facts) -> str:

@@ -25,7 +25,16 @@ def translate_for(
     """
     report = Report()
     request, filled = _with_defaults(request, plan.defaults)
-    dialogue = translate(request, target.model, target.facts, stamp, report)
+    facts = target.facts
+    if target.room is not None:
+        # The backend's count of the prompt is exact; ours, by which the translator clamps, is high.
+        request, facts = (
+            msgspec.structs.replace(request, max_tokens=target.room),
+            msgspec.structs.replace(facts, window=None),
+        )
+        note = f"the backend counted the prompt, which leaves {target.room} tokens for the answer"
+        report.note("max_tokens", Fate.CLAMPED, note)
+    dialogue = translate(request, target.model, facts, stamp, report)
     for name, value in filled.items():
         report.note(name, Fate.DEFAULTED, f"{value}, by the route")
     if target.note:

@@ -12,8 +12,8 @@ clock, the ids and the catalogue arrive as values. Two wings, and between them t
 N client dialects and M backend dialects so cost N + M modules, and no dialect knows another one.
 rounds.py is the dialogue that asks again, call.py an HTTP call as a value, report.py the fate of every
 parameter, errors.py the common error, sse.py server-sent events, schemas.py what clients' JSON Schemas may
-be, tools.py call ids, overflow.py a prompt too long in the words that clients know, quotes.py what of a
-backend's words may be shown.
+be, json_text.py the JSON in an answer and json_judge.py whether it will do, tools.py call ids, overflow.py a
+prompt too long in the words that clients know, quotes.py what of a backend's words may be shown.
 
 The laws, each a property test in tests/laws:
 

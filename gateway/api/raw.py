@@ -21,10 +21,11 @@ from gateway.api.wire import DEPARTURE, JSON, Client, ClientLeftError, Departure
 from gateway.exchange import Exchange
 from gateway.pipeline import Gateway
 from translators.clients.openai_error import envelope
-from translators.errors import ApiError
+from translators.errors import INVALID_OUTPUT, ApiError
 
 # A spent allocation and a refused credential of the operator's do not come right by asking again.
-_NOT_TO_RETRY: Final = frozenset({"insufficient_quota", "upstream_auth"})
+# What another try does not change, or has been tried again already.
+_NOT_TO_RETRY: Final = frozenset({"insufficient_quota", "upstream_auth", INVALID_OUTPUT})
 _LAST_WORDS: Final = 1.0  # seconds
 _logger: Final = logging.getLogger("penstock")
 

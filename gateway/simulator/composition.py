@@ -64,7 +64,7 @@ def _says(model: Model, asked: Conversation, variant: int, faults: frozenset[str
         return [guard.verdict(guard.categories(asked))]
     spoken = speech.speak(asked, variant)
     schema = asked.schema
-    if schema is None and asked.call_form is None:  # how to call tools is no wish for JSON
+    if schema is None:
         schema = instructions.schema_in(asked)
     if schema is None or "no-json" in faults:
         return spoken

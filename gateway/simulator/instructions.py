@@ -11,6 +11,10 @@ from gateway.simulator.conversation import Conversation, Tool, Turn
 _WANTED: Final = re.compile(
     r"\b(?:answer|respond|reply|output|return|write|produce)\b[^.\n]{0,80}\bJSON\b", re.IGNORECASE
 )
+# Beside tools only this: how a call is written is said with much the same words.
+_WANTED_BESIDE_TOOLS: Final = re.compile(
+    r"\b(?:answer|respond|reply|output|return)\b[^.\n]{0,80}\bJSON (?:object|Schema)\b", re.IGNORECASE
+)
 _SPEAKS_OF_SCHEMA: Final = frozenset(
     {"type", "properties", "enum", "anyOf", "allOf", "oneOf", "$ref", "items"}
 )
@@ -24,10 +28,13 @@ _OBJECTS: Final = 50  # objects in it that are looked at
 
 def schema_in(conversation: Conversation) -> Mapping[str, Any] | None:
     """Read the schema that the newest such instruction states; empty where it wants any object."""
+    wanted = _WANTED if conversation.call_form is None else _WANTED_BESIDE_TOOLS
     for turn in reversed(conversation.turns):
         text = turn.text[:_LONGEST]
-        if turn.role in {"system", "developer", "user"} and _WANTED.search(text):
-            return next((found for found in _objects(text) if _SPEAKS_OF_SCHEMA & found.keys()), {})
+        said = wanted.search(text) if turn.role in {"system", "developer", "user"} else None
+        if said is not None:
+            stated = text if conversation.call_form is None else text[said.end() :]
+            return next((found for found in _objects(stated) if _SPEAKS_OF_SCHEMA & found.keys()), {})
     return None
 
 

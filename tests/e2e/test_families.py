@@ -10,7 +10,6 @@ from tests.laws.exchange import CATALOGUE
 
 MODELS = sorted(CATALOGUE.models)
 GUARD = "@cf/meta/llama-guard-3-8b"
-NO_JSON = {"@cf/mistralai/mistral-small-3.1-24b-instruct", "@cf/qwen/qwq-32b"}  # their schemas lack it
 HELLO: list[Any] = [{"role": "user", "content": "Say hello to Ada"}]
 WEATHER: list[Any] = [{"role": "user", "content": "What is the weather in Paris?"}]
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
@@ -59,8 +58,6 @@ def test_a_tool_is_called_and_its_answer_used(client: openai.OpenAI, model: str)
 
 @each_speaker
 def test_json_after_a_schema_comes_whole_and_streamed(client: openai.OpenAI, model: str) -> None:
-    if model in NO_JSON:
-        pytest.skip("the model's schema has no response_format")
     form: Any = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}
     whole = client.chat.completions.create(model=model, messages=HELLO, response_format=form)
     chunks = client.chat.completions.create(model=model, messages=HELLO, response_format=form, stream=True)

@@ -1,13 +1,16 @@
 """`/v1/models`: the list, and one model by its id, however the id is written in the path."""
 
+from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from gateway.catalogue import shipped
+from gateway.catalogue import keep, shipped
 from tests.gateway.conftest import Serve
 from tests.gateway.scripted import Backend
 from tests.gateway.served import MODEL, Served, backend_settings, route
+from translators.backends.workers_ai.listing import Listed
 
 
 @pytest.fixture
@@ -57,7 +60,26 @@ async def test_an_unknown_model_is_a_404(routed: Served, path: str) -> None:
 
 
 async def test_a_model_tells_what_the_catalogue_knows(routed: Served) -> None:
-    model = (await routed.client.get(f"/v1/models/{MODEL}")).json()
-    facts = shipped().models[MODEL]
+    name = "@cf/moonshotai/kimi-k2.6"
+    model = (await routed.client.get(f"/v1/models/{name}")).json()
+    facts = shipped().models[name]
     assert model["context_length"] == facts.window
     assert model["capabilities"] == sorted(facts.can)
+    assert model["reasoning_efforts"] == list(facts.efforts)
+    assert model["neurons_per_million_tokens"] == facts.neurons
+    assert float(model["pricing"]["prompt"]) * 1e6 == pytest.approx(facts.price["input"])
+    assert datetime.fromtimestamp(model["created"], UTC).date().isoformat() == facts.released
+
+
+async def test_a_route_tells_the_facts_of_its_model(routed: Served) -> None:
+    model = (await routed.client.get("/v1/models/small")).json()
+    assert model["context_length"] == shipped().models[MODEL].window
+
+
+async def test_what_has_been_fetched_is_served(serve: Serve, backend: Backend, tmp_path: Path) -> None:
+    keep(tmp_path, "", {"@cf/somebody/new-1b": Listed(window=4321, retires="2027-01-31")})
+    served = await serve(backends={"b": backend_settings(backend.url)})
+    [new] = [
+        each for each in (await served.client.get("/v1/models")).json()["data"] if "new-1b" in each["id"]
+    ]
+    assert (new["context_length"], new["expiration_date"]) == (4321, "2027-01-31")

@@ -145,7 +145,8 @@ def _message(choice: dict[str, Any]) -> dict[str, Any]:
         for call in message.get("tool_calls") or []
     ]
     fields = {name: message.get(name) for name in ("role", "content", "refusal", "reasoning_content")}
-    return {**fields, "calls": calls, "finish_reason": choice["finish_reason"]}
+    scores = (choice.get("logprobs") or {}).get("content")
+    return {**fields, "calls": calls, "scores": scores, "finish_reason": choice["finish_reason"]}
 
 
 # ---- the whole way

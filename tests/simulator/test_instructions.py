@@ -57,6 +57,15 @@ async def test_how_to_call_is_no_wish_for_json(result_of: ResultOf) -> None:
     assert (await result_of(SEED, asking(told, user("count to 3"))))["response"] == "1, 2, 3."
 
 
+async def test_json_can_be_wanted_where_no_tool_is_called(result_of: ResultOf) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    told = f"{TAGGED}\n\nUnless you call, answer with nothing but JSON that satisfies the JSON Schema:\n%s"
+    body = asking(told % ("%s", json.dumps(schema)), user("count to 3"))
+    assert set(json.loads((await result_of(SEED, body))["response"])) == {"n"}
+    called = asking(told % ("%s", json.dumps(schema)), user("Weather in Paris?"))
+    assert "get_weather" in (await result_of(SEED, called))["response"]
+
+
 async def test_results_between_tags_are_read(result_of: ResultOf) -> None:
     call = {"role": "assistant", "content": '<tool_call>\n{"name": "get_weather"}\n</tool_call>'}
     said = user("<tool_response>\nmild weather\n</tool_response>\n<tool_response>wind</tool_response>")

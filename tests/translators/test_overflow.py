@@ -2,7 +2,7 @@
 
 import pytest
 
-from translators.overflow import overflow, tells_of_overflow
+from translators.overflow import WindowError, overflow, tells_of_overflow
 
 TOO_LONG = (
     "This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens. "
@@ -80,5 +80,57 @@ def test_the_sentence_is_ours_and_stays_where_quotes_are_forbidden() -> None:
 
 
 def test_other_refusals_are_no_overflow() -> None:
-    text = "max_completion_tokens is too large: 262144. This model supports at most 256000 completion tokens."
-    assert not tells_of_overflow(text)
+    assert not tells_of_overflow("Invalid data for image - reason invalid base64 encoding")
+
+
+MOST = "max_completion_tokens is too large: 262144. This model supports at most 256000 completion tokens."
+CAPTURED = (
+    "Requested token count exceeds the model's maximum context length of 262144 tokens. You requested a "
+    "total of 263925 tokens: 199925 tokens from the input messages and 64000 tokens for the completion."
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "window", "prompt", "room"),
+    [
+        (CAPTURED, 262144, 199925, 62219),
+        (
+            (
+                "This model's maximum context length is 131072 tokens.\nHowever, you requested 16000 output "
+                "tokens and your prompt contains\nat least 115073 input tokens, for a total of at least "
+                "131073 tokens."
+            ),
+            131072,
+            None,  # where vLLM stopped counting
+            None,
+        ),
+        (MOST, 256000, None, None),
+        (
+            "The input (5000 tokens) is longer than the model's context length (4096 tokens).",
+            4096,
+            5000,
+            -904,
+        ),
+        ("the request (5000 tokens) exceeds the available context size (4096 tokens)", 4096, 5000, -904),
+        ("context_length_exceeded", None, None, None),
+        (f"enum {CAPTURED} not in user,assistant at '/messages/0/role'", None, None, None),
+        ("maximum context length is 5 tokens", None, None, None),
+    ],
+)
+def test_window_and_room_are_learnt_from_an_engines_own_words_alone(
+    text: str, window: int | None, prompt: int | None, room: int | None
+) -> None:
+    error = overflow(text)
+    assert (error.window, error.prompt, error.room) == (window, prompt, room)
+
+
+def test_an_answer_that_no_prompt_would_have_room_for_is_told_as_such() -> None:
+    assert tells_of_overflow(MOST)
+    error = overflow(MOST)
+    assert (error.code, error.param) == ("invalid_value", "max_tokens")
+    assert error.message == (
+        "This model's answers have at most 256000 tokens, and 262144 were asked for. Send a smaller "
+        "'max_tokens'."
+    )
+    assert isinstance(error.unquoted(), WindowError)
+    assert "were asked for" not in overflow("This model supports at most 256000 completion tokens.").message

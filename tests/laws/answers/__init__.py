@@ -65,6 +65,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         Shape("thinking", legacy.THOUGHT, legacy.SPELLINGS, legacy.result, legacy.events),
         Shape("guard", legacy.JUDGED, legacy.SPELLINGS, legacy.result, legacy.events),
         Shape("openai", openai.SAID, openai.spellings(), openai.result, openai.events),
+        Shape("scored", openai.SAID, openai.spellings(scored=True), openai.result, openai.events),
         Shape("completion", openai.COMPLETED, openai.spellings(as_prompt=True), openai.result, openai.events),
         Shape("responses", responses.SAID, responses.SPELLINGS, responses.result, None),
     )
@@ -74,9 +75,9 @@ SHAPES: Final[Mapping[str, Shape]] = {
 Test = Callable[..., None]
 
 
-def parametrized(name: str, values: Collection[Any]) -> Callable[[Test], Test]:
+def parametrized(name: str, values: Collection[Any], *, one_in: int = 4) -> Callable[[Test], Test]:
     """Hold a property for each of some values, on a share of the examples: together they are many."""
-    share = settings(max_examples=max(10, settings().max_examples // 4))
+    share = settings(max_examples=max(10, settings().max_examples // one_in))
     each = pytest.mark.parametrize(name, values, ids=repr)
     return lambda test: each(share(test))
 

@@ -28,11 +28,7 @@ class Spelling:
     closing: bool = False  # a chunk with usage and without choices
     mixed: bool = True  # a last event in the legacy shape
     as_prompt: bool = False  # a completion's text instead of a message
-
-    @property
-    def tells_usage(self) -> bool:
-        """Whether a stream ends with the true usage."""
-        return self.cumulative or self.closing or self.mixed
+    scored: bool = False  # with log probabilities
 
 
 _FINGERPRINTS: Object = {"stop_reason": None, "matched_stop": 163586}
@@ -40,7 +36,9 @@ _FINGERPRINTS: Object = {"stop_reason": None, "matched_stop": 163586}
 
 def result(said: Said, spelling: Spelling) -> Object:
     """A whole answer."""
-    choice: Object = {"index": 0, "logprobs": None, "finish_reason": _reason(said), **_FINGERPRINTS}
+    scores = [score for piece in said.pieces for score in _scores(piece, spelling)]
+    choice: Object = {"index": 0, "logprobs": {"content": scores} if scores else None, **_FINGERPRINTS}
+    choice["finish_reason"] = _reason(said)
     if spelling.as_prompt:
         choice["text"] = said.text
     else:
@@ -93,6 +91,15 @@ def events(said: Said, spelling: Spelling) -> list[Object]:
     return out
 
 
+def _scores(piece: str, spelling: Spelling) -> list[Object]:
+    """The log probabilities of a piece of text, as if it were one token."""
+    return (
+        [{"token": piece, "logprob": -0.5, "bytes": None, "top_logprobs": []}]
+        if piece and spelling.scored
+        else []
+    )
+
+
 def _reason(said: Said) -> str:
     return said.finish_reason or ("tool_calls" if said.calls else "stop")
 
@@ -106,7 +113,9 @@ def _choice(step: Object, spelling: Spelling) -> Object:
     """One choice of a chunk."""
     if spelling.as_prompt:
         return {"index": 0, "text": step.get("content") or "", "logprobs": None, "finish_reason": None}
-    return {"index": 0, "delta": step, "finish_reason": None}
+    scores = _scores(step.get("content") or "", spelling)
+    scored = {"logprobs": {"content": scores} if scores else None} if spelling.scored else {}
+    return {"index": 0, "delta": step, "finish_reason": None, **scored}
 
 
 def _steps(said: Said, spelling: Spelling) -> list[Object]:

@@ -124,7 +124,8 @@ class Answer:
 
     def _choice(self, out: list[Delta], choice: dict[str, Any]) -> None:
         """One choice in OpenAI's shape: a delta, a whole message, or a completion's text."""
-        message = choice.get("delta") or choice.get("message") or {}
+        part = choice.get("delta")
+        message = part or choice.get("message") or {}
         if not isinstance(message, dict):
             return
         # Three conventions for one thing: reasoning_content (Qwen, GLM, Kimi), reasoning (Nemotron).
@@ -135,7 +136,7 @@ class Answer:
         self._text(out, choice.get("text"))
         if isinstance(message.get("refusal"), str) and message["refusal"]:
             out.append(Refusal(0, message["refusal"]))
-        out += self._calls.take(message.get("tool_calls"))
+        out += self._calls.take(message.get("tool_calls"), whole=not part)
         self._end_of(choice.get("finish_reason"))
 
     def _text(self, out: list[Delta], text: Any, logprobs: Any = None) -> None:

@@ -2,7 +2,8 @@
 
 Whole answers have `{name, arguments}` with the arguments as an object or as JSON text and without an id;
 streams have OpenAI-like fragments with an index, whose last may be all nulls, and whose arguments may
-come before the name. A call is given out once its name is known.
+come before the name. A call is given out once its name is known. Ids say little: Kimi's repeat with every
+turn, and two calls of one answer may have the same.
 """
 
 from dataclasses import dataclass, field
@@ -23,17 +24,20 @@ class _Open:
     name: str | None = None
     index: int | None = None
     waiting: list[str] = field(default_factory=list)
-    has_arguments: bool = False
+    arguments: list[str] = field(default_factory=list)
 
-    def is_over(self, call_id: str | None, name: str | None, *, counted: bool) -> bool:
-        """Whether a fragment with this id and name begins another call.
+    def is_over(self, call_id: str | None, name: str | None, arguments: str, *, counted: bool) -> bool:
+        """Whether a fragment with this id, name and arguments begins another call.
 
         Some servers repeat id and name in every fragment, some give every call the index 0, and some send
         whole calls without index and id.
         """
         if name is None or self.name is None:
             return False
-        return call_id != self.id if call_id is not None else not counted
+        if call_id == self.id if call_id is not None else counted:
+            # Only another call's arguments can follow an object that is whole.
+            return bool(arguments.strip()) and _is_whole_object("".join(self.arguments))
+        return True
 
 
 class Calls:
@@ -50,12 +54,17 @@ class Calls:
         """Whether any call was given out."""
         return self._count > 0
 
-    def take(self, value: Any) -> list[Delta]:
-        """Take the `tool_calls` of an answer or of one event; what is no list of objects says nothing."""
+    def take(self, value: Any, *, whole: bool = False) -> list[Delta]:
+        """Take the `tool_calls` of an answer or of one event; what is no list of objects says nothing.
+
+        Args:
+            value: The list.
+            whole: Whether each element is a whole call, whatever ids and indexes say.
+        """
         out: list[Delta] = []
         for fragment in value if isinstance(value, list) else ():
             if isinstance(fragment, dict):
-                out += self._take_one(fragment)
+                out += self._take_one(fragment, whole=whole)
         return out
 
     def end(self) -> list[Delta]:
@@ -63,17 +72,17 @@ class Calls:
         return [
             Arguments(0, call.index, "{}")
             for call in self._all
-            if call.index is not None and not call.has_arguments
+            if call.index is not None and not call.arguments
         ]
 
-    def _take_one(self, fragment: dict[str, Any]) -> list[Delta]:
+    def _take_one(self, fragment: dict[str, Any], *, whole: bool) -> list[Delta]:
         nested = fragment.get("function")
         function = nested if isinstance(nested, dict) else fragment
         name, arguments = _text(function.get("name")), _arguments(function.get("arguments"))
         call_id = _text(fragment.get("id"))
         index = fragment.get("index") if _is_index(fragment.get("index")) else None
-        call = None if function is fragment else self._find(index)
-        if call is None or call.is_over(call_id, name, counted=index is not None):
+        call = None if whole or function is fragment else self._find(index)
+        if call is None or call.is_over(call_id, name, arguments, counted=index is not None):
             if name is None and not arguments:
                 return []  # the null fragment that ends a call
             call = self._open(index)
@@ -81,6 +90,7 @@ class Calls:
         call.name = call.name or name
         if arguments:
             call.waiting.append(arguments)
+            call.arguments.append(arguments)
         return self._give_out(call)
 
     def _find(self, index: int | None) -> _Open | None:
@@ -105,9 +115,17 @@ class Calls:
             call_id = mint_call_id(self._stamp, self._choice, call.index, call.id)
             out.append(Call(0, call.index, call_id, call.name))
         out += [Arguments(0, call.index, text) for text in call.waiting]
-        call.has_arguments = call.has_arguments or bool(call.waiting)
         call.waiting.clear()
         return out
+
+
+def _is_whole_object(text: str) -> bool:
+    if not text.rstrip().endswith("}"):
+        return False
+    try:
+        return isinstance(msgspec.json.decode(text), dict)
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 def _is_index(value: Any) -> bool:

@@ -198,9 +198,9 @@ def read_error(status: int, body: bytes, now: int, sent: Sent | None = None) -> 
     meaning = _by_code(error.get("code")) or _STATUSES.get(status) or _by_name(error.get("type")) or _BROKEN
     if _JSON_NOT_MET in text:
         meaning = _NO_JSON
-    if meaning is _LENGTH or (meaning is _INPUT and tells_of_overflow(text)):
-        return overflow(text)
     refused = _refused(text, sent) if meaning is _INPUT else None
+    if meaning is _LENGTH or (meaning is _INPUT and not refused and tells_of_overflow(text)):
+        return overflow(text)
     return refused or ApiError(
         meaning.status,
         meaning.message.format(model=_model(text)) if meaning.param == "model" else meaning.message,

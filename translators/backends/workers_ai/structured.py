@@ -24,6 +24,7 @@ from translators.report import Fate, Report
 _NAME: Final = "response_format"
 _SCHEMA: Final = "response_format.json_schema.schema"
 
+_ALONE: Final = "no other words, no code fence."
 _CHECKED: Final = "the answer is checked, and asked for once more where it is wrong"
 
 
@@ -47,8 +48,16 @@ class StructuredOutput:
         return "" if self.fields else self.words
 
 
-def translate_format(form: ResponseFormat | None, facts: Facts, report: Report) -> StructuredOutput | None:
+def translate_format(
+    form: ResponseFormat | None, facts: Facts, report: Report, *, with_tools: bool = False
+) -> StructuredOutput | None:
     """How to ask for the format, where one is asked for.
+
+    Args:
+        form: What the client asked for.
+        facts: What the model takes.
+        report: Told what becomes of it.
+        with_tools: Whether the model may call tools in place of an answer.
 
     Raises:
         ApiError: 400 naming a schema that is out of bounds or wrong in itself.
@@ -60,7 +69,9 @@ def translate_format(form: ResponseFormat | None, facts: Facts, report: Report) 
         report.note(_NAME, fate, "" if fate is Fate.KEPT else "the model has one form of JSON, its own")
         return StructuredOutput({_NAME: {"type": "json_object"}}, "", None)
     wanted = wanted_json(form, _SCHEMA)
-    return StructuredOutput(_fields(form, wanted, facts, report), _words(wanted), wanted)
+    answer = "Unless you call a tool, answer" if with_tools else "Answer"
+    words = f"{answer} with nothing but {_what(wanted)}"
+    return StructuredOutput(_fields(form, wanted, facts, report), words, wanted)
 
 
 def _fields(form: ResponseFormat, wanted: Wanted, facts: Facts, report: Report) -> dict[str, Any]:
@@ -87,14 +98,11 @@ def _fields(form: ResponseFormat, wanted: Wanted, facts: Facts, report: Report) 
     return {_NAME: {"type": "json_schema", "json_schema": schema}}
 
 
-def _words(wanted: Wanted) -> str:
+def _what(wanted: Wanted) -> str:
     if wanted.schema is None:
-        return "Answer with nothing but a JSON object: no other words, no code fence."
+        return f"a JSON object: {_ALONE}"
     schema = msgspec.json.encode(wanted.schema.source).decode()
-    return (
-        "Answer with nothing but JSON that satisfies the JSON Schema below: no other words, no code fence.\n"
-        f"{schema}"
-    )
+    return f"JSON that satisfies the JSON Schema below: {_ALONE}\n{schema}"
 
 
 def told(messages: Sequence[Mapping[str, Any]], words: str) -> list[Mapping[str, Any]]:

@@ -7,6 +7,7 @@ import pytest
 from translators.backends.workers_ai.calls import Calls
 from translators.call import Stamp
 from translators.deltas import Arguments, Call, Delta
+from translators.tools import restore_call_id
 
 STAMP = Stamp(1, "0123456789abcdefghijklmn")
 
@@ -107,6 +108,31 @@ def test_id_and_name_that_are_repeated_begin_no_call() -> None:
     assert _calls([_fragment(0, name="f", arguments="{")], [_fragment(0, name="f", arguments="}")]) == [
         ("f", "{}")
     ]
+
+
+@pytest.mark.parametrize("index", [None, 0])
+def test_after_whole_arguments_the_same_id_and_name_begin_another_call(index: int | None) -> None:
+    one = _fragment(index, "functions.f:0", name="f", arguments='{"a":1}')
+    two = _fragment(index, "functions.f:0", name="f", arguments='{"a":2}')
+    assert _calls([one], [two]) == _calls([one, two]) == [("f", '{"a":1}'), ("f", '{"a":2}')]
+    for text in ("", " \n"):
+        end = _fragment(index, "functions.f:0", name="f", arguments=text)
+        assert _calls([one], [end]) == [("f", '{"a":1}' + text)]
+
+
+@pytest.mark.parametrize("begun", ["{", '{"a":}', "[" * 5000 + "}"])
+def test_what_only_looks_whole_goes_on(begun: str) -> None:
+    fragments = [_fragment(0, "a", name="f", arguments=text) for text in (begun, "}")]
+    assert _calls(fragments) == [("f", begun + "}")]
+
+
+def test_elements_of_a_whole_answer_are_calls_of_their_own_whatever_their_ids() -> None:
+    calls = Calls(STAMP, 0)
+    same = _fragment(None, "functions.f:0", name="f", arguments="{")
+    begun = [delta for delta in calls.take([same, same], whole=True) if isinstance(delta, Call)]
+    assert [call.index for call in begun] == [0, 1]
+    assert len({call.id for call in begun}) == 2
+    assert {restore_call_id(call.id) for call in begun} == {"functions.f:0"}
 
 
 def test_calls_that_all_have_the_index_0_are_told_apart_by_their_ids() -> None:
