@@ -121,11 +121,7 @@ class Client:
         length = (b"content-length", str(len(body)).encode())
         self.watch.wait_for("write_stall")
         await self._start(status, content_type, [length, *_encoded(more or {})])
-        rest = memoryview(body)
-        while len(rest) > _PIECE:  # so that a client that does not read is noticed, and holds a piece only
-            await self._write(bytes(rest[:_PIECE]), last=False)
-            rest = rest[_PIECE:]
-        await self._write(bytes(rest), last=True)
+        await self._write(body, last=True)
 
     async def send_events(self, data: bytes) -> None:
         """Send events of a stream; the first call sends status 200 and the headers."""
@@ -176,9 +172,19 @@ class Client:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def _write(self, data: bytes, *, last: bool) -> None:
+        if len(data) > _PIECE:
+            data = await self._write_pieces(memoryview(data))
         self.ended = self.ended or last
         self.watch.wait_for("write_stall")
         await self._send(_body(data, last=last))
+
+    async def _write_pieces(self, rest: memoryview) -> bytes:
+        """Write all but the last piece, so that a client that does not read holds one of them only."""
+        while len(rest) > _PIECE:
+            self.watch.wait_for("write_stall")
+            await self._send(_body(bytes(rest[:_PIECE]), last=False))
+            rest = rest[_PIECE:]
+        return bytes(rest)
 
 
 def _body(data: bytes, *, last: bool) -> HTTPResponseBodyEvent:

@@ -32,6 +32,7 @@ _AHEAD: Final = 1024 * 1024  # bytes of pipelined requests that wait unparsed
 # How long a refused client may take to notice; closing over its unread bytes at once would reset the
 # connection and destroy the answer on its way (RFC 9112 section 9.6).
 _LINGER: Final = 1.0
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +157,19 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is here in full."""
+        if self.parser.should_upgrade():
+            return
         self._body = False
         if self.cycle.response_complete:  # it was answered before all of it was read
             self._rest()
         else:
             self.cycle.more_body = False
             self.cycle.message_event.set()
+
+    def end_body(self) -> None:
+        """The request is here in full, and no other one follows."""
+        self.on_message_complete()
+        self._deaf = True
 
     # What the answers tell
 
@@ -198,8 +206,8 @@ class Protocol(HttpToolsProtocol):
         was_in_head = self._head
         try:
             self.parser.feed_data(piece)
-        except httptools.HttpParserUpgrade:
-            self._stop_reading()  # and answer as if nothing had been said of it (RFC 9110 section 7.8)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(piece[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse(_reason(error))
         else:
@@ -233,6 +241,18 @@ class Protocol(HttpToolsProtocol):
         for cycle in (self._running, self.cycle):
             if cycle is not None:
                 cycle.keep_alive = False
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Go on as if nothing had been said of another protocol (RFC 9110 section 7.8).
+
+        The parser takes a body for the other protocol's, so that another one has to read it. Java's client
+        asks for HTTP/2 in this way with every first request. The connection ends with the answer.
+        """
+        framing = [b"%s: %s" % each for each in self.headers if each[0] in _FRAMING]
+        self.parser = httptools.HttpRequestParser(_BodyAlone(self))
+        self.cycle.keep_alive = False
+        self._parse(b"\r\n".join((b"POST / HTTP/1.1", *framing, b"", b"")))
+        self._parse(rest)
 
     def _cycle(self, *, keep_alive: bool, expects: bool = False) -> "_Cycle":
         cycle = _Cycle(
@@ -369,6 +389,14 @@ class _Cycle(RequestResponseCycle):
                 # Nobody takes what is still to be written: it would keep the connection open for ever.
                 (self.transport.abort if self.flow.write_paused else self.transport.close)()
             self.on_response = _nothing
+
+
+class _BodyAlone:
+    """What a parser tells of one request's body, the last one of its connection."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.on_body = protocol.on_body
+        self.on_message_complete = protocol.end_body
 
 
 class _LastAnswer:

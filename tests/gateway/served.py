@@ -149,7 +149,7 @@ async def running(site: server.Site) -> AsyncIterator[server._Server]:
 
 def events(body: str) -> list[Any]:
     """The data of all events: decoded, but for the last one's `[DONE]`."""
-    data = [line.removeprefix("data: ") for line in body.splitlines() if line.startswith("data: ")]
+    data = [line.removeprefix("data: ") for line in body.split("\n") if line.startswith("data: ")]
     return [each if each == "[DONE]" else json.loads(each) for each in data]
 
 

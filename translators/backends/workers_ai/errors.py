@@ -217,6 +217,18 @@ def holds_error(body: bytes) -> bool:
     return bool(_first_error(body))
 
 
+class EmptyResultError(ApiError):
+    """A success whose result is empty; a request for a stream may be answered so."""
+
+    def __init__(self) -> None:
+        message = "Workers AI answered with an empty result. Ask again."
+        super().__init__(502, message, type=SERVER_ERROR, code="bad_backend_answer")
+
+    def unquoted(self) -> "EmptyResultError":
+        """The same: the sentence is ours."""
+        return self
+
+
 def shape_error(body: bytes) -> ApiError:
     """An answer of status 200 that is neither a result nor an error."""
     kind = "an empty body" if not body.strip() else "an answer in a form that is not known"

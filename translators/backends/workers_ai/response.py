@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from translators.backends.workers_ai.answer import Answer, Payload
-from translators.backends.workers_ai.errors import holds_error, read_error, shape_error
+from translators.backends.workers_ai.errors import EmptyResultError, holds_error, read_error, shape_error
 from translators.backends.workers_ai.places import Sent
 from translators.call import Stamp
 from translators.deltas import Delta, Failed, Usage
@@ -120,7 +120,9 @@ class Reader:
 
     def _shapeless(self, body: bytes) -> ApiError:
         """The error of a body that is no answer; it may say so itself, though nothing else does."""
-        return self._error(self._status, body) if holds_error(body) else shape_error(body)
+        if holds_error(body):
+            return self._error(self._status, body)
+        return EmptyResultError() if _is_empty(body) else shape_error(body)
 
     def _error(self, status: int, body: bytes) -> ApiError:
         return read_error(status, body, self._now, self._sent)
@@ -151,6 +153,13 @@ class Reader:
         self._failed = True
         self._body.clear()
         return [Failed(error)]
+
+
+def _is_empty(body: bytes) -> bool:
+    try:
+        return b"".join(bytes(_envelope.decode(body).result or b"").split()) == b"{}"
+    except _UNREADABLE:
+        return False
 
 
 def _succeeded(status: int) -> bool:
