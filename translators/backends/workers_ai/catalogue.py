@@ -40,6 +40,7 @@ class Facts(msgspec.Struct, frozen=True):
             lack the field, and the documentation of JSON mode lists the model.
         can: Capabilities: tools, vision, reasoning, toggle (thinking can be switched off by the chat
             template), lora, beta, paid, batch.
+        takes_tool_choice: Whether the model takes `tool_choice`; Mistral's do not (langchain-cloudflare).
         price: Dollars per million tokens by kind: input, output, cached_input.
         neurons: Neurons per million tokens by the same kinds.
         efforts: Reasoning efforts that the model knows.
@@ -54,6 +55,7 @@ class Facts(msgspec.Struct, frozen=True):
     bounds: Literal["seed", "newer"] = "newer"
     json: Literal["response_format", "guided_json", "prompt"] = "prompt"
     can: frozenset[str] = frozenset()
+    takes_tool_choice: bool = True
     price: Mapping[str, float] = {}
     neurons: Mapping[str, float] = {}
     efforts: tuple[str, ...] = ()
@@ -81,6 +83,11 @@ class Facts(msgspec.Struct, frozen=True):
     def thinks_always(self) -> bool:
         """Whether the model reasons and cannot be told not to."""
         return "reasoning" in self.can and "toggle" not in self.can and "none" not in self.efforts
+
+    @property
+    def thinks_in_text(self) -> bool:
+        """Whether its thoughts may stand in its text, between tags; of a model that nobody knows, they may."""
+        return not self.speaks_openai and ("reasoning" in self.can or self.family == "unknown")
 
     @property
     def takes_prompt(self) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from translators.backends.workers_ai.ask import Asker
 from translators.backends.workers_ai.catalogue import Facts
 from translators.backends.workers_ai.structured import StructuredOutput, in_words, repairing
-from translators.backends.workers_ai.tools import named_form
+from translators.backends.workers_ai.tools import forced_names, named_form
 from translators.call import BackendCall
 from translators.chat import ChatRequest
 from translators.deltas import Call, Delta, Finish, Reasoning, Text
@@ -105,17 +105,6 @@ class InTurn:
             self._out += [out for each in self._first.rest() for out in self._second.feed(each)]
 
 
-def forced_names(chat: ChatRequest) -> tuple[str, ...]:
-    """The names of the tools of which one has to be called; none where no call is asked for."""
-    choice = chat.tool_choice
-    names = tuple(tool.name for tool in chat.tools)
-    if choice.mode == "named":
-        return tuple(name for name in names if name == choice.named)
-    if choice.mode != "required":
-        return ()
-    return tuple(name for name in names if choice.allowed is None or name in choice.allowed)
-
-
 class ForcedTool:
     """Holds what an answer says until it calls a tool."""
 
@@ -172,7 +161,8 @@ class ForcedTool:
         if meant is None or "tools" not in self._body:
             return dict(self._body)
         tools = [tool for tool in self._body["tools"] if tool["function"]["name"] == meant]
-        return {**self._body, "tools": tools, "tool_choice": named_form(meant)}
+        choice = {"tool_choice": named_form(meant)} if self._facts.takes_tool_choice else {}
+        return {**self._body, "tools": tools, **choice}
 
 
 def _reminder(meant: str | None) -> str:

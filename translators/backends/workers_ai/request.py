@@ -15,8 +15,14 @@ from translators.backends.workers_ai.catalogue import Facts
 from translators.backends.workers_ai.judges import judge_for
 from translators.backends.workers_ai.messages import Messages, utf16_length
 from translators.backends.workers_ai.parameters import translate_parameters
+from translators.backends.workers_ai.prompted_tools import knows_no_tools, told_of_tools
 from translators.backends.workers_ai.structured import StructuredOutput, in_words, translate_format
-from translators.backends.workers_ai.tools import offered_custom_names, translate_tools
+from translators.backends.workers_ai.tools import (
+    forced_names,
+    offered_custom_names,
+    offered_tools,
+    translate_tools,
+)
 from translators.call import BackendCall, Stamp
 from translators.chat import Call, ChatRequest, Part, Reasoning, Refusal, Result, Text
 from translators.dialogue import Dialogue, OneRound
@@ -24,6 +30,9 @@ from translators.errors import ApiError, invalid
 from translators.filters import Filter
 from translators.filters.custom_calls import CustomCalls
 from translators.filters.one_call import OneCall
+from translators.filters.prompted_calls import PromptedCalls
+from translators.filters.repaired_arguments import RepairedArguments
+from translators.filters.salvage import Salvage
 from translators.filters.stop import Stop
 from translators.filters.think import Think
 from translators.report import Fate, Report
@@ -52,16 +61,24 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
         )
     for name, detail in chat.left_out.items():
         report.note(name, Fate.TRANSFORMED, detail)
-    output = translate_format(chat.response_format, facts, report)
+    asked, chat = chat, told_of_tools(chat, facts, report)
+    has_tools = bool(offered_tools(asked))
+    output = translate_format(chat.response_format, _with_calls(asked, facts), report, with_tools=has_tools)
     fields = _fields(chat, facts, output, report)
     prompt_bytes = _largest_prompt(chat, fields) + (_bytes(output.instruction) if output else 0)
     fields[_limit_name(facts)] = _max_tokens(chat, facts, prompt_bytes, report)
     limit = _limit_name(facts)
     questions = [
-        _question(chat, facts, body, output, Asker(model, stamp, choice, limit, facts.window, prompt_bytes))
+        _question(asked, facts, body, output, Asker(model, stamp, choice, limit, facts.window, prompt_bytes))
         for choice, body in enumerate(_bodies(chat, fields, facts, report))
     ]
-    return _dialogue(chat, facts, questions)
+    return _dialogue(asked, facts, stamp, questions)
+
+
+def _with_calls(chat: ChatRequest, facts: Facts) -> Facts:
+    """The facts where the model writes its calls as text: a JSON mode would let it write nothing but JSON."""
+    is_told = knows_no_tools(facts) and offered_tools(chat)
+    return msgspec.structs.replace(facts, json="prompt") if is_told else facts
 
 
 def _question(
@@ -73,19 +90,19 @@ def _question(
 
 
 def _dialogue(
-    chat: ChatRequest, facts: Facts, questions: Sequence[tuple[BackendCall, Judge | None]]
+    chat: ChatRequest, facts: Facts, stamp: Stamp, questions: Sequence[tuple[BackendCall, Judge | None]]
 ) -> Dialogue:
     """Of several rounds where the answers are judged, else of one."""
     judged = [
-        Question(call, judge, partial(_filters_of_call, facts))
-        for call, judge in questions
+        Question(call, judge, partial(_filters_of_call, chat, facts, stamp, choice))
+        for choice, (call, judge) in enumerate(questions)
         if judge is not None
     ]
     filters = _filters(chat, len(questions))
     if judged:
         return Rounds(judged, filters, chat.choices)
     calls = tuple(call for call, _ in questions)
-    return OneRound(calls, (*_filters_of_call(facts), *filters), chat.choices)
+    return OneRound(calls, (*_filters_of_call(chat, facts, stamp), *filters), chat.choices)
 
 
 def _fields(
@@ -95,7 +112,7 @@ def _fields(
     given = {**chat.parameters, **chat.extra}
     as_prompt = bool(chat.prompts) and facts.takes_prompt
     fields = translate_parameters(given, facts, report, prompt=as_prompt)
-    fields |= {} if facts.guards else translate_tools(chat, report)
+    fields |= {} if facts.guards else translate_tools(chat, facts, report)
     if facts.guards:
         _withhold_tools(chat, report)
     if facts.speaks_openai and chat.tools and not chat.parallel_calls:
@@ -207,9 +224,19 @@ def _seeded(body: dict[str, Any], choice: int) -> dict[str, Any]:
     return body
 
 
-def _filters_of_call(facts: Facts) -> tuple[Filter, ...]:
+def _filters_of_call(chat: ChatRequest, facts: Facts, stamp: Stamp, choice: int = 0) -> tuple[Filter, ...]:
     """What reads an answer before it is judged; each call has its own."""
-    return (Think(),) if "reasoning" in facts.can and not facts.speaks_openai else ()
+    filters: list[Filter] = []
+    if facts.thinks_in_text:
+        filters.append(Think())
+    tools = {} if facts.guards or chat.prompts else {tool.name: tool for tool in offered_tools(chat)}
+    if tools:
+        names = frozenset(tools)
+        if knows_no_tools(facts):
+            filters.append(PromptedCalls(names, stamp, choice))
+        filters.append(Salvage(names, stamp, choice, forced=bool(forced_names(chat))))
+        filters.append(RepairedArguments(tools))
+    return tuple(filters)
 
 
 def _filters(chat: ChatRequest, choices: int) -> tuple[Filter, ...]:

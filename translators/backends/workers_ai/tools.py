@@ -6,46 +6,65 @@ of `@cf/meta/llama-3.1-8b-instruct-fast`, `tools`). References are replaced by w
 validator resolves none.
 
 The schema has no `tool_choice`. It is passed on all the same: the validator lets unknown fields through,
-and the named form is enforced by the server where a model knows it.
+and the named form is enforced by the server where a model knows it. Mistral's models take none
+(langchain-cloudflare leaves it out for them) and are told in words (prompted_tools.py).
 """
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any, Final
 
+from translators.backends.workers_ai.catalogue import Facts
 from translators.chat import ChatRequest, Tool
 from translators.report import Fate, Report
 from translators.schemas import inline
 from translators.tools import CUSTOM_INPUT
 
+_ASKED_AGAIN: Final = "an answer without a call is asked for once more"
+
 _LISTS: Final = ("allOf", "anyOf", "oneOf")
 
 
-def translate_tools(chat: ChatRequest, report: Report) -> dict[str, Any]:
+def offered_tools(chat: ChatRequest) -> tuple[Tool, ...]:
+    """The tools that the model may call."""
+    choice = chat.tool_choice
+    if choice.mode == "none":
+        return ()
+    if choice.mode == "named":
+        return tuple(tool for tool in chat.tools if tool.name == choice.named)
+    return tuple(tool for tool in chat.tools if choice.allowed is None or tool.name in choice.allowed)
+
+
+def forced_names(chat: ChatRequest) -> tuple[str, ...]:
+    """The names of the tools of which one has to be called; none where no call is asked for."""
+    is_forced = chat.tool_choice.mode in ("required", "named")
+    return tuple(tool.name for tool in offered_tools(chat)) if is_forced else ()
+
+
+def translate_tools(chat: ChatRequest, facts: Facts, report: Report) -> dict[str, Any]:
     """The fields `tools` and `tool_choice`, where they are to be sent.
 
     Raises:
         ApiError: 400 naming a tool whose schema is out of bounds.
     """
     report.note("tools", Fate.KEPT)
-    report.note("parallel_tool_calls", *_parallel_fate(chat))
-    choice, tools = chat.tool_choice, chat.tools
     report.note("tool_choice", Fate.KEPT)
-    if not tools:
+    report.note("parallel_tool_calls", *_parallel_fate(chat))
+    if not chat.tools:
         return {}
+    choice, tools = chat.tool_choice, offered_tools(chat)
     if choice.mode == "none":
         report.note("tool_choice", Fate.EMULATED, "the tools are withheld from the model")
-        return {}
     if choice.allowed is not None:
         report.note("tool_choice", Fate.TRANSFORMED, "only the allowed tools are offered")
-        tools = tuple(tool for tool in tools if tool.name in choice.allowed)
     if choice.mode == "named":
         report.note("tool_choice", Fate.TRANSFORMED, "only the named tool is offered")
-        tools = tuple(tool for tool in tools if tool.name == choice.named)
     if not tools:
         return {}
     fields: dict[str, Any] = {"tools": [_tool(tool, report) for tool in tools]}
-    if choice.mode in ("required", "named"):
+    if forced_names(chat):
+        report.note("tool_choice", Fate.EMULATED, _ASKED_AGAIN)
+    if forced_names(chat) and facts.takes_tool_choice:
         fields["tool_choice"] = _forced(tools, report)
     return fields
 
@@ -69,16 +88,29 @@ def named_form(name: str) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name}}
 
 
-def _tool(tool: Tool, report: Report) -> dict[str, Any]:
+def described(tool: Tool, report: Report) -> dict[str, Any]:
+    """A tool as a model is told of it in words: its schema as it came, without references."""
+    _note_kind(tool, report)
+    if tool.kind == "custom":
+        return _custom(tool)
+    parameters = inline(tool.parameters or {}, f"{tool.place}.parameters")
+    return {"name": tool.name, "description": tool.description or "", "parameters": parameters}
+
+
+def _note_kind(tool: Tool, report: Report) -> None:
     if tool.kind == "custom":
         report.note("tools", Fate.EMULATED, "custom tools are offered as functions with one string")
-        function = _custom(tool)
-    else:
-        function = _function(tool)
-        if (tool.description, tool.parameters) != (function["description"], function["parameters"]):
-            report.note("tools", Fate.TRANSFORMED, "schemas are completed to what the model's schema asks")
-        if tool.strict:
-            report.note("tools", Fate.TRANSFORMED, "the model does not enforce 'strict'")
+    elif tool.strict:
+        report.note("tools", Fate.TRANSFORMED, "the model does not enforce 'strict'")
+
+
+def _tool(tool: Tool, report: Report) -> dict[str, Any]:
+    _note_kind(tool, report)
+    if tool.kind == "custom":
+        return {"type": "function", "function": _custom(tool)}
+    function = _function(tool)
+    if (tool.description, tool.parameters) != (function["description"], function["parameters"]):
+        report.note("tools", Fate.TRANSFORMED, "schemas are completed to what the model's schema asks")
     return {"type": "function", "function": function}
 
 

@@ -10,7 +10,7 @@ from tests.laws.exchange import SEED, translated
 from translators.backends.workers_ai.catalogue import Facts
 from translators.errors import ApiError
 
-STRINGS = Facts(family="legacy")
+STRINGS = Facts(family="legacy", can=frozenset({"tools"}))
 VISION = Facts(family="legacy", content="string", can=frozenset({"vision"}))
 PARTS = Facts(family="legacy", content="image_parts")
 IMAGE = {"type": "image_url", "image_url": {"url": PIXEL}}
