@@ -199,7 +199,7 @@ OPENAI: Final[Mapping[str, Rule]] = {
     "presence_penalty": _number(-2, 2),
     "logit_bias": _keep,
     "logprobs": _logprobs,
-    "top_logprobs": _keep,
+    "top_logprobs": _integer(0, 20),
     "user": _keep,
     "chat_template_kwargs": _template,
     "image": _drop(_NO_PLACE),

@@ -60,6 +60,14 @@ def test_bounds_are_openais() -> None:
     assert {fates[name] for name in ("temperature", "top_p", "presence_penalty")} == {"clamped"}
 
 
+def test_a_chat_parameter_beside_a_prompt_is_checked_as_well() -> None:
+    asked = {"model": "m", "prompt": "p", "top_logprobs": 10**40}
+    (body,) = translated(asked, GLM).bodies
+    assert body["top_logprobs"] == 20
+    with pytest.raises(ApiError, match="'top_logprobs' must be a number"):
+        translated({**asked, "top_logprobs": "many"}, GLM)
+
+
 @pytest.mark.parametrize("name", ["lora", "functions", "image"])
 def test_what_only_the_legacy_schema_has_is_dropped(name: str) -> None:
     value = [{"name": "f", "code": "c"}] if name == "functions" else "mine"
