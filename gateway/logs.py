@@ -6,7 +6,8 @@ Neither headers nor bodies nor query strings are written, and a path that is no 
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
-from time import monotonic
+from functools import lru_cache
+from time import monotonic, time_ns
 
 import msgspec
 
@@ -46,7 +47,7 @@ def access_line(exchange: Exchange) -> bytes:
     return (
         _encode(
             AccessLine(
-                time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                time=_now(),
                 request_id=exchange.request_id,
                 method=exchange.method[:16],
                 path=exchange.path[:200],
@@ -77,6 +78,17 @@ def write(line: bytes) -> None:
     with suppress(OSError, ValueError):
         sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
+
+
+def _now() -> str:
+    """The time in RFC 3339 form, to the millisecond."""
+    second, millisecond = divmod(time_ns() // 1_000_000, 1000)
+    return f"{_second(second)}.{millisecond:03d}+00:00"
+
+
+@lru_cache(1)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _milliseconds(seconds: float) -> float:

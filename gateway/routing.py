@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -10,6 +11,8 @@ from gateway.errors import unknown_model
 from gateway.settings import ModelRoute, Settings
 from translators.backends.workers_ai.catalogue import Catalogue, Facts, Retired
 from translators.backends.workers_ai.request import is_model_id
+
+_OPEN_PLANS: Final = 1024  # held ready; clients may ask for any name that an open catalogue could have
 
 _logger: Final = logging.getLogger("penstock")
 
@@ -46,6 +49,9 @@ class Routes:
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._warned: set[str] = set()
+        self._open_plan = lru_cache(_OPEN_PLANS)(
+            lambda model: Plan(tuple(self._target(backend, model) for backend in self._open))
+        )
         self._windows: dict[tuple[str, str], int] = {}  # as learnt, by backend and model
         self._models = settings.models
         self._plans = self._plan_all()
@@ -61,7 +67,7 @@ class Routes:
         if plan is not None:
             return plan
         if self._open and is_model_id(model):
-            return Plan(tuple(self._target(backend, model) for backend in self._open))
+            return self._open_plan(model)
         raise unknown_model(model)
 
     def models(self) -> Iterable[tuple[str, Facts]]:
@@ -94,6 +100,7 @@ class Routes:
             del self._windows[next(iter(self._windows))]
         self._windows[key] = window
         self._plans = self._plan_all()
+        self._open_plan.cache_clear()
 
     def _as_learnt(self, backend: str, model: str, facts: Facts) -> Facts:
         window = self._windows.get((backend, model))
