@@ -121,6 +121,18 @@ def test_a_tool_is_called_beside_a_format(client: openai.OpenAI, model: str) -> 
     assert isinstance(call.function.parsed_arguments, Step)
 
 
+@each_family
+def test_the_format_holds_where_no_tool_is_called(client: openai.OpenAI, model: str) -> None:
+    tool: Any = openai.pydantic_function_tool(Step, name="add_step", description="Adds a step")
+    answer = client.chat.completions.parse(
+        model=model,
+        messages=[{"role": "user", "content": "Say hello to Ada"}],
+        response_format=Plan,
+        tools=[tool],
+    )
+    assert isinstance(answer.choices[0].message.parsed, Plan)
+
+
 def test_an_answer_that_is_cut_raises_what_openai_s_does(client: openai.OpenAI) -> None:
     for model in (FAMILIES[0], "@cf/zai-org/glm-4.7-flash", "@cf/swiss-ai/apertus-v1.5-8b"):
         with pytest.raises(openai.LengthFinishReasonError):

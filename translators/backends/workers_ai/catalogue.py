@@ -86,7 +86,7 @@ class Facts(msgspec.Struct, frozen=True):
 
     @property
     def thinks_in_text(self) -> bool:
-        """Whether its thoughts may stand in its text, between tags; of a model that nobody knows, they may."""
+        """Whether its thoughts may stand in its text, between tags; those of an unknown model may."""
         return not self.speaks_openai and ("reasoning" in self.can or self.family == "unknown")
 
     @property

@@ -237,6 +237,14 @@ def test_tools_beside_a_format_are_offered_and_called() -> None:
     assert exchange.dialogue.next() == ()
 
 
+def test_words_leave_it_to_a_model_with_tools_to_call_one() -> None:
+    tool = {"type": "function", "function": {"name": "f"}}
+    (body,) = _asked(UNLISTED, tools=[tool]).bodies
+    assert body["messages"][0]["content"].startswith("Unless you call a tool, answer with nothing but JSON")
+    (body,) = _asked(UNLISTED, tools=[tool], tool_choice="none").bodies
+    assert body["messages"][0]["content"].startswith("Answer")
+
+
 FORCED: Any = {"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "required"}
 
 
