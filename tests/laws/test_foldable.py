@@ -12,7 +12,6 @@ from tests.laws.bodies import NAMES, TEXTS
 from tests.laws.exchange import (
     CATALOGUE,
     SEED,
-    Answer,
     Translated,
     deltas_of,
     read,
@@ -193,7 +192,7 @@ def _without_ids(choice: dict[str, Any]) -> dict[str, Any]:
 
 
 @given(
-    pieces=st.lists(st.text("abc ", max_size=4), max_size=8),
+    pieces=st.lists(st.text("abc ", max_size=4), min_size=1, max_size=8),
     stops=st.lists(st.text("abc", min_size=1, max_size=4), min_size=1, max_size=3),
 )
 def test_a_stop_string_ends_a_stream_where_it_ends_the_whole_text(
@@ -212,7 +211,7 @@ def test_a_stop_string_ends_a_stream_where_it_ends_the_whole_text(
 
 
 def test_an_answer_of_nothing_is_an_empty_text() -> None:
-    answer = Answer(b"data: [DONE]\n\n", {"content-type": "text/event-stream"})
+    answer = answers.stream([{"response": ""}])
     exchange = _asking(PLAIN, include_usage=False)
     chunks = stream_rules.check_chat(
         streamed(exchange, deltas_of(exchange, [answer])), choices=1, include_usage=False

@@ -53,7 +53,7 @@ def events(said: Said, spelling: Spelling) -> list[Object]:
         out.append({"finish_reason": said.finish_reason})
     if said.usage is not None:
         out.append({"response": "", "usage": said.usage})
-    return out
+    return out or [{"response": "", **empty}]
 
 
 def _pieces(said: Said) -> tuple[Any, ...]:
