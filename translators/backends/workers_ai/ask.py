@@ -6,8 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
+from translators.backends.workers_ai.places import Sent
 from translators.backends.workers_ai.response import Reader
 from translators.call import BackendCall, Stamp
+from translators.chat import ChatRequest
 
 _BYTES_PER_TOKEN: Final = 4  # of English; used only where nobody reports
 LEAST_BYTES_PER_TOKEN: Final = 3  # of nearly any text: a Chinese character has three and is about one token
@@ -23,6 +25,7 @@ class Asker(msgspec.Struct, frozen=True):
         limit: The body's field for the most tokens that an answer may have.
         window: The model's context window in tokens, or None where nobody says.
         prompt_bytes: How long the prompt is.
+        chat: The request that is asked; errors are about its fields.
     """
 
     model: str
@@ -31,14 +34,16 @@ class Asker(msgspec.Struct, frozen=True):
     limit: str
     window: int | None
     prompt_bytes: int
+    chat: ChatRequest
 
     def call(self, body: Mapping[str, Any], further_bytes: int = 0) -> BackendCall:
         """The call that sends a body, whose prompt has grown by so many bytes."""
         tokens = -(-(self.prompt_bytes + further_bytes) // _BYTES_PER_TOKEN)
+        sent = Sent(msgspec.json.encode(body), self.chat)
         return BackendCall(
             segments=("ai", "run", *self.model.split("/")),
-            body=msgspec.json.encode(body),
-            reader=partial(Reader, self.stamp, self.choice, body[self.limit], tokens),
+            body=sent.body,
+            reader=partial(Reader, self.stamp, self.choice, body[self.limit], tokens, sent),
         )
 
     def again(self, body: Mapping[str, Any], turns: Sequence[Mapping[str, str]]) -> BackendCall:

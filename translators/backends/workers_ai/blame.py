@@ -208,9 +208,9 @@ def _lack(main: Complaint) -> Fault:
 
 def _wrong_type(main: Complaint, same: Iterable[Complaint], value: Any) -> str:
     """What type there must be, by all options of a union, and which there is."""
-    names = [name for each in (main, *same) if each.kind == "type" for name in each.names]
+    names = [name for each in (*same, main) if each.kind == "type" for name in each.names]
     types = dict.fromkeys(_TYPES[name] for name in names if name in _TYPES)
-    got = _TYPES.get(main.got, "") if value is ABSENT else json_type(value)
+    got = _TYPES.get(main.got, "") or ("" if value is ABSENT else json_type(value))
     if not types or got in types:
         return "has a form that the model does not take"
     return f"must be {' or '.join(types)}" + (f", but it is {got}" if got else "")

@@ -23,6 +23,7 @@ from translators.backends.workers_ai.tools import (
     offered_tools,
     translate_tools,
 )
+from translators.backends.workers_ai.unstreamed import Unstreamed
 from translators.call import BackendCall, Stamp
 from translators.chat import Call, ChatRequest, Part, Reasoning, Refusal, Result, Text
 from translators.dialogue import Dialogue, OneRound
@@ -68,11 +69,13 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
     prompt_bytes = _largest_prompt(chat, fields) + (_bytes(output.instruction) if output else 0)
     fields[_limit_name(facts)] = _max_tokens(chat, facts, prompt_bytes, report)
     limit = _limit_name(facts)
+    window = facts.window
     questions = [
-        _question(asked, facts, body, output, Asker(model, stamp, choice, limit, facts.window, prompt_bytes))
+        _question(asked, facts, body, output, Asker(model, stamp, choice, limit, window, prompt_bytes, asked))
         for choice, body in enumerate(_bodies(chat, fields, facts, report))
     ]
-    return _dialogue(asked, facts, stamp, questions)
+    dialogue = _dialogue(asked, facts, stamp, questions)
+    return Unstreamed(dialogue) if chat.stream else dialogue
 
 
 def _with_calls(chat: ChatRequest, facts: Facts) -> Facts:

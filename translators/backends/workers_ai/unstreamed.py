@@ -5,7 +5,6 @@ SDK asks again as well). The whole answer is then sent on to the client as the s
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import msgspec
 
@@ -35,13 +34,12 @@ class Unstreamed:
 
     def take(self, call: int, deltas: Iterable[Delta]) -> list[Delta]:
         """Hand the deltas over, but for a stream that was nothing."""
-        number, batch = self._numbers[call], list(deltas)
-        match batch:
-            case [Failed(error=EmptyResultError())]:
-                whole = _without_stream(self._calls[number])
-                if whole is not None:
-                    self._again[number] = whole
-                    return []
+        number, batch = self._numbers[call], deltas if isinstance(deltas, list) else list(deltas)
+        if len(batch) == 1 and _is_nothing(batch[0]):
+            whole = _without_stream(self._calls[number])
+            if whole is not None:
+                self._again[number] = whole
+                return []
         return self._dialogue.take(number, batch)
 
     def next(self) -> tuple[BackendCall, ...]:
@@ -58,10 +56,14 @@ class Unstreamed:
         return calls
 
 
+def _is_nothing(delta: Delta) -> bool:
+    return isinstance(delta, Failed) and isinstance(delta.error, EmptyResultError)
+
+
 def _without_stream(call: BackendCall) -> BackendCall | None:
     """The same question without a stream; None where it asked for none."""
     body = msgspec.json.decode(call.body)
     if body.get("stream") is not True:
         return None
     kept = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
-    return replace(call, body=msgspec.json.encode(kept))
+    return msgspec.structs.replace(call, body=msgspec.json.encode(kept))

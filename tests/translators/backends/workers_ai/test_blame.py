@@ -112,7 +112,7 @@ def needs(place: str, names: str) -> str:
         (f"{mismatch('b', 'integer', 'null')}: {mismatch('a', 'array', 'string')}", "b", whole("null")),
         (("required properties at '/' are 'a': Type mismatch of '/a', 'string' not in 'number','integer', "
           "Type mismatch of '/a', 'boolean' not in 'number','integer'"), "a",
-         "must be a boolean or a string, but it is a number"),
+         "must be a string or a boolean, but it is a number"),
         (("Additional or unevaluated properties '/a' at '/' not allowed: Type mismatch of '/a', 'string' not "
           "in 'number','integer'"), "a", NOT_TAKEN),
         ("required properties at '/' are 'a': Length of '/a' must be >= 3 not met", "a",

@@ -55,7 +55,7 @@ def test_text_is_what_comes_anyway_and_is_not_sent_since_newer_models_refuse_the
     assert "response_format" not in exchange.bodies[0]
     assert exchange.bodies[0]["stream"] is True
     assert (exchange.fates()["response_format"], exchange.fates()["stream"]) == ("kept", "kept")
-    assert isinstance(exchange.dialogue, OneRound)
+    assert isinstance(_asked(form={"type": "text"}).dialogue, OneRound)
 
 
 def test_json_is_asked_for_whole_and_the_stream_is_ours() -> None:
