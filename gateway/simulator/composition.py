@@ -33,6 +33,7 @@ def fitted(
         asked = instructions.with_prompted_tools(asked)
     if asked.choice == "required" and model.is_any_of(_TAKES_ADVICE):
         asked = replace(asked, choice="auto")
+    asked = instructions.with_told_choice(asked)
     is_told = body.get("max_completion_tokens") or body.get("max_tokens")
     if model.speaks_openai and not is_told:
         return replace(asked, max_tokens=max(1, asked.max_tokens - count_prompt(asked, vocabulary)))
@@ -47,6 +48,8 @@ def compose(
     faults: frozenset[str] = frozenset(),
 ) -> tuple[Generation, ...]:
     """Compose the wanted number of answers; they differ where speech leaves a choice."""
+    if _is_stubborn(asked, faults):
+        asked = replace(asked, choice="none", forced=None)
     first = fingerprint[0] if asked.temperature > 0 else 0
     is_apart = model.family not in {"legacy", "legacy_guard"}
     generations = []
@@ -57,6 +60,13 @@ def compose(
             says, thinks = _beginning_with(thinks, says), iter(())
         generations.append(Generation(asked, vocabulary, says, thinks, faults))
     return tuple(generations)
+
+
+def _is_stubborn(asked: Conversation, faults: frozenset[str]) -> bool:
+    """Whether a tool that has to be called is not, as was asked for."""
+    is_forced = asked.forced is not None or asked.choice == "required"
+    once = "ignored-force" in faults and not asked.is_reminded
+    return is_forced and (once or "ignored-force-always" in faults)
 
 
 def _says(model: Model, asked: Conversation, variant: int, faults: frozenset[str]) -> Iterable[str]:

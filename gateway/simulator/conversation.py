@@ -54,6 +54,7 @@ class Conversation:
     choice: ToolChoice = "auto"
     forced: Tool | None = None
     call_form: str | None = None  # how a call is written where tools stand in the instructions alone
+    is_reminded: bool = False  # the last turn only says that a tool has to be called
     raw: bool = False  # no chat template: the prompt is continued
     image: int | None = None  # size of the image, in bytes or characters
     max_tokens: int = 256
@@ -68,8 +69,9 @@ class Conversation:
 
     @property
     def asked(self) -> str:
-        """The last thing that the user said."""
-        return next((turn.text for turn in reversed(self.turns) if turn.role == "user"), "")
+        """The last thing that the user said, but for a reminder."""
+        said = [turn.text for turn in self.turns if turn.role == "user"]
+        return next(iter(said[-2:]) if self.is_reminded else reversed(said), "")
 
 
 def read(body: Mapping[str, Any], *, as_prompt: bool, unless_told: Defaults) -> Conversation:

@@ -51,9 +51,12 @@ MENU: Final[dict[str, Kind]] = {
     "stubborn-json": Kind("JSON does not satisfy its schema, however often it is asked for", like=_GLM),
     "no-json": Kind("JSON is asked for in vain", like=_GLM),
     "unmet-json": Kind("JSON mode gives up; an instruction in words is obeyed", like=_LLAMA),
+    "ignored-force": Kind("a tool that has to be called is not, until the model is reminded"),
+    "ignored-force-always": Kind("a tool that has to be called never is"),
     "ignored-tools": Kind("`tools` is not looked at, as by a model without function calling"),
     "duplicate-ids": Kind("calls have the same ids in every turn", like="@cf/moonshotai/kimi-k2.6"),
     "leaked-call": Kind("a call stands as JSON in the text", like=_GPT_OSS),
+    "leaked-tag": Kind("a call stands in the text, behind the tag of Llama's template"),
     "null-content": Kind("thinking has used up the answer", like=_GLM),
     "no-final-newline": Kind("the blank line after the last event is missing"),
 }

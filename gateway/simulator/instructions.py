@@ -20,8 +20,10 @@ _SPEAKS_OF_SCHEMA: Final = frozenset(
 )
 _TOOLS: Final = re.compile(r"\b(?:tools?|functions?)\b", re.IGNORECASE)
 _RESULT: Final = re.compile(
-    r"<tool_(?:response|result)[^>]*>\s*(.*?)\s*</tool_(?:response|result)>", re.DOTALL
+    r"""<tool_(?:response|result)(?: name="([^">]*)")?[^>]*>\s*(.*?)\s*</tool_(?:response|result)>""",
+    re.DOTALL,
 )
+_MUST_CALL: Final = re.compile(r"\bmust (?:now )?(?:call|use) ([^.:\n]*)", re.IGNORECASE)
 _LONGEST: Final = 100_000  # characters of an instruction that are looked through
 _OBJECTS: Final = 50  # objects in it that are looked at
 
@@ -49,6 +51,29 @@ def with_prompted_tools(conversation: Conversation) -> Conversation:
     return replace(conversation, tools=tools, turns=turns, call_form=_form("\n".join(told)))
 
 
+def with_told_choice(conversation: Conversation) -> Conversation:
+    """Read from the instructions, or from a reminder in the last turn, that a tool has to be called."""
+    if not conversation.tools:
+        return conversation
+    *before, last = conversation.turns or (Turn("user", ""),)
+    reminder = _MUST_CALL.search(last.text) if last.role == "user" and len(before) > 1 else None
+    told = reminder or next(filter(None, map(_forcing, before)), None)
+    if reminder:
+        conversation = replace(conversation, is_reminded=True)
+    if told is None or conversation.forced or conversation.choice != "auto":
+        return conversation
+    named = [
+        tool for tool in conversation.tools if re.search(rf"(?<!\w){re.escape(tool.name)}(?!\w)", told[1])
+    ]
+    if len(named) == 1:
+        return replace(conversation, forced=named[0])
+    return replace(conversation, choice="required")
+
+
+def _forcing(turn: Turn) -> re.Match[str] | None:
+    return _MUST_CALL.search(turn.text[:_LONGEST]) if turn.role in {"system", "developer"} else None
+
+
 def _tools(text: str) -> Iterator[Tool]:
     for found in _objects(text):
         stated = found["function"] if isinstance(found.get("function"), dict) else found
@@ -59,7 +84,7 @@ def _tools(text: str) -> Iterator[Tool]:
 
 def _results_apart(turn: Turn) -> list[Turn]:
     results = _RESULT.findall(turn.text) if turn.role == "user" else []
-    return [Turn("tool", result) for result in results] or [turn]
+    return [Turn("tool", result, name or None) for name, result in results] or [turn]
 
 
 def _form(text: str) -> str:

@@ -7,6 +7,7 @@ somebody reads it; streamed and whole answers to one request are the same.
 import itertools
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from gateway.simulator import tools
 from gateway.simulator.conversation import Conversation
@@ -18,6 +19,7 @@ from gateway.simulator.vocabulary import Vocabulary
 _PER_TURN, _PER_ANSWER = 5, 4
 # How a model writes a call: Llama 3 in a form of its own, which nobody sees, others where it leaks.
 _SPOKEN, _LEAKED = '{"name": %s, "parameters": %s}', '{"name": %s, "arguments": %s}'
+_TAGGED = '<|python_tag|>{"name": %s, "parameters": %s}'
 _PER_IMAGE = 576  # of a picture; what the live engine counts is not known
 
 
@@ -52,8 +54,8 @@ class Generation:
         self._thoughts = list(itertools.islice(thought, conversation.max_tokens))
         self.reasoning_tokens = len(self._thoughts)
         self.calls = () if self._is_silent else tools.calls(conversation)
-        form = _LEAKED if "leaked-call" in faults else conversation.call_form
-        self._call_text = "".join(_written(call, form or _SPOKEN) for call in self.calls)
+        form = _form(faults) or conversation.call_form
+        self._call_text = "".join(_written(call, form or _SPOKEN, faults) for call in self.calls)
         room = conversation.max_tokens - self.reasoning_tokens
         if form or vocabulary.count([self._call_text]) > room:
             self.calls = ()  # a call cut short cannot be read back and stays text (inferred)
@@ -108,6 +110,21 @@ class Generation:
         yield from filter(None, [held])
 
 
-def _written(call: ToolCall, form: str) -> str:
-    name, arguments = (json.dumps(part, ensure_ascii=False) for part in (call.name, call.arguments))
-    return form % (name, arguments)
+def _form(faults: frozenset[str]) -> str | None:
+    """How a call leaks into the text, where it does."""
+    if "leaked-tag" in faults:
+        return _TAGGED
+    return _LEAKED if "leaked-call" in faults else None
+
+
+def _written(call: ToolCall, form: str, faults: frozenset[str]) -> str:
+    stated = call.arguments
+    if "slipped-arguments" in faults:
+        stated = {name: _slipped(value) for name, value in stated.items()}
+    name, arguments = (json.dumps(part, ensure_ascii=False) for part in (call.name, stated))
+    return form % (name, f"{arguments[:-1]},}}" if "broken-arguments" in faults else arguments)
+
+
+def _slipped(value: Any) -> Any:
+    """Make a string of what ought to be something else."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -30,6 +30,7 @@ _WITHOUT_JSON_MODE: Final = (
 )
 # Nor does any documentation say that these obey it.
 _IGNORES_FORMAT: Final = ("mistral-small-3.1", "qwq-32b")
+_IGNORES_CHOICE: Final = ("mistral-",)  # `tool_choice` is unsupported there (langchain-cloudflare)
 _OPENAI_ALONE: Final = frozenset({"n", "logprobs", "top_logprobs", "max_completion_tokens"})
 _GUIDED_JSON: Final = ("mistral-small-3.1", "qwq-32b", "llama-4-scout")
 # Reasoning effort: what a model takes another name for (documentation comments of the generated types).
@@ -131,6 +132,10 @@ class Model:
     def understood(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Leave out what the model's schema lets through and the model does not look at."""
         ignored = set() if self.speaks_openai else set(_OPENAI_ALONE)
+        if "tools" not in self.can:
+            ignored.add("tools")
+        if self.is_any_of(_IGNORES_CHOICE):
+            ignored.add("tool_choice")
         if self.is_any_of(_IGNORES_FORMAT):
             ignored.add("response_format")
         if not self.is_any_of(_GUIDED_JSON):

@@ -123,6 +123,37 @@ async def test_a_call_can_leak_into_the_text(result_of: ResultOf, events_of: Eve
     assert "".join(streamed) == choice["message"]["content"]
 
 
+async def test_a_call_can_leak_behind_a_tag(result_of: ResultOf) -> None:
+    result = await result_of("@cf/simulator/leaked-tag", "Weather in Paris?", tools=[WEATHER])
+    assert result["response"].startswith('<|python_tag|>{"name": "get_weather"')
+    assert result["tool_calls"] == []
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "get_weather"}}])
+async def test_a_tool_that_has_to_be_called_can_be_left_uncalled(result_of: ResultOf, choice: Any) -> None:
+    turns = [{"role": "user", "content": "Weather in Paris?"}, {"role": "assistant", "content": "No."}]
+    reminder = {"role": "user", "content": "You must call one of the tools now."}
+    for name, calls in (("ignored-force", 1), ("ignored-force-always", 0)):
+        fields = {"tools": [WEATHER], "tool_choice": choice}
+        first = await result_of(f"@cf/simulator/{name}", "Weather in Paris?", **fields)
+        assert first["tool_calls"] == []
+        second = await result_of(f"@cf/simulator/{name}", {"messages": [*turns, reminder]}, **fields)
+        assert len(second["tool_calls"]) == calls
+
+
+async def test_a_call_in_words_can_have_slips(client: httpx.AsyncClient) -> None:
+    told = f"You have tools: {json.dumps(WEATHER)}. Write a call as <tool_call>{{...}}</tool_call>."
+    body = {
+        "messages": [{"role": "system", "content": told}, {"role": "user", "content": "Weather in Rome?"}]
+    }
+    for fault, written in (
+        ("broken-arguments", '{"city": "Rome",}'),
+        ("slipped-arguments", '{"city": "Rome"}'),
+    ):
+        answer = await client.post(f"/run/{SEED}", json=body, headers={"x-simulator-fault": fault})
+        assert written in answer.json()["result"]["response"]
+
+
 async def test_thinking_can_use_up_the_answer(result_of: ResultOf, events_of: EventsOf) -> None:
     [choice] = (await result_of("@cf/simulator/null-content", "hello"))["choices"]
     assert (choice["message"]["content"], choice["finish_reason"]) == (None, "length")

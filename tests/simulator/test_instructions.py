@@ -84,3 +84,41 @@ async def test_a_model_can_ignore_the_parameter(result_of: ResultOf) -> None:
     assert (await result_of(name, "Weather in Paris?", tools=tools, tool_choice="required"))["response"]
     told = await result_of(name, asking(BARE, user("Weather in Paris?")), tools=tools)
     assert json.loads(told["response"])["name"] == "get_weather"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["Now you must call one of the tools: no answer without.", "You must use the tool `get_weather`."],
+)
+async def test_that_a_tool_must_be_called_can_be_told(result_of: ResultOf, words: str) -> None:
+    body = asking(f"{TAGGED}\n{words}", user("count to 3"))
+    assert "get_weather" in (await result_of(SEED, body))["response"]
+
+
+async def test_a_reminder_is_no_question(result_of: ResultOf) -> None:
+    turns = [user("Weather in Paris?"), {"role": "assistant", "content": "No."}]
+    reminded = asking(TAGGED, *turns, user("You must now call get_weather."))
+    assert '{"city": "Paris"}' in (await result_of(SEED, reminded))["response"]
+
+
+async def test_results_can_name_their_tool(result_of: ResultOf) -> None:
+    said = user('<tool_response name="get_weather">\nmild\n</tool_response>')
+    result = await result_of(SEED, asking(TAGGED, user("Weather in Paris?"), said))
+    assert result["response"] == "get_weather says: mild."
+
+
+async def test_models_without_function_calling_do_not_look_at_tools(result_of: ResultOf) -> None:
+    tools = [{"type": "function", "function": FUNCTION}]
+    name = "@cf/meta/llama-3.1-8b-instruct-fp8"
+    asked = await result_of(name, "Weather in Paris?", tools=tools, tool_choice="required")
+    assert (asked["tool_calls"], "Weather in Paris" in asked["response"]) == ([], True)
+    told = await result_of(name, asking(TAGGED, user("Weather in Paris?")))
+    assert "<tool_call>" in told["response"]
+
+
+async def test_mistral_does_not_look_at_the_choice_but_can_be_told(result_of: ResultOf) -> None:
+    tools = [{"type": "function", "function": FUNCTION}]
+    name = "@cf/mistralai/mistral-small-3.1-24b-instruct"
+    assert (await result_of(name, "count to 3", tools=tools, tool_choice="required"))["tool_calls"] == []
+    turns = [{"role": "system", "content": "You must call one of the tools."}, user("count to 3")]
+    assert (await result_of(name, {"messages": turns}, tools=tools))["tool_calls"]
