@@ -5,18 +5,25 @@ The numbers are those of a list of such defects; each test says in its docstring
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import openai
 import pytest
 
-from gateway.app import create_app
-from gateway.settings import Settings
-from gateway.simulator import SIMULATED_ACCOUNT_ID, SIMULATED_API_TOKEN, Simulator
-from tests.e2e.conftest import _serving
-from tests.gateway.served import MASTER, MODEL
+from tests.e2e.faulty_account import (
+    HELLO,
+    Account,
+    Json,
+    arguments,
+    ask,
+    calls,
+    raw,
+    sent_back,
+    serving_account,
+    stream,
+)
+from tests.gateway.served import MODEL
 
 LLAMA: Final = MODEL
 QWEN3: Final = "@cf/qwen/qwen3-30b-a3b-fp8"
@@ -28,7 +35,6 @@ QWQ: Final = "@cf/qwen/qwq-32b"
 MISTRAL: Final = "@cf/mistralai/mistral-small-3.1-24b-instruct"
 VISION: Final = "@cf/meta/llama-4-scout-17b-16e-instruct"
 
-HELLO: Final[list[Any]] = [{"role": "user", "content": "Say hello to Ada"}]
 PARIS: Final[list[Any]] = [{"role": "user", "content": "What is the weather in Paris?"}]
 TOOL: Final[Any] = {
     "type": "function",
@@ -46,86 +52,11 @@ PIXEL: Final = (
     "QAAAAABJRU5ErkJggg=="
 )
 
-Json = dict[str, Any]
-
-
-class Account:
-    """A simulated account that keeps what it is sent.
-
-    Faults are chosen by the first segment of the path. `spoils` changes a body on its way in, as if the
-    live schema were stricter than the published one.
-    """
-
-    def __init__(self) -> None:
-        self.bodies: list[Json] = []
-        self.spoils: Callable[[Json], None] | None = None
-        self._simulator = Simulator(split_chunks=True)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await self._simulator(scope, receive, send)
-            return
-        fault, _, path = scope["path"].removeprefix("/").partition("/")
-        headers = [*scope["headers"], *([(b"x-simulator-fault", fault.encode())] if fault != "none" else [])]
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
-        self.bodies.append(json.loads(body))
-        if self.spoils is not None:
-            spoilt = json.loads(body)
-            self.spoils(spoilt)
-            body = json.dumps(spoilt).encode()
-        first = [{"type": "http.request", "body": body}]
-
-        async def again() -> Any:
-            return first.pop() if first else await receive()
-
-        await self._simulator({**scope, "path": f"/{path}", "headers": headers}, again, send)
-
-
-FAULTS: Final = (
-    "none",
-    *(f"code:{code}" for code in (3021, 3036, 3040, 4006, 5007, 5035, 8001, 8007, 10000)),
-    "string-arguments",
-    "duplicate-ids",
-    "leaked-call",
-    "ignored-tools",
-    "json-for-stream",
-    "object-response",
-    "numeric-response",
-    "null-content",
-    "no-final-newline",
-)
-
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Account, openai.OpenAI]]:
-    """The account, and a client whose models are called `<fault>/<model>`, or the model alone."""
-    with ExitStack() as stack:
-        account = Account()
-        url = stack.enter_context(_serving(account))
-        backends = {
-            fault.replace(":", "-"): {
-                "kind": "workers_ai",
-                "account_id": SIMULATED_ACCOUNT_ID,
-                "api_token": SIMULATED_API_TOKEN,
-                "base_url": f"{url}/{fault}/client/v4",
-                "catalogue": "open" if fault == "none" else "listed",
-            }
-            for fault in FAULTS
-        }
-        models = {
-            f"{backend}/{model}": {"targets": [{"backend": backend, "model": model}]}
-            for backend in backends
-            for model in (LLAMA, QWEN3, GLM, KIMI, GPT_OSS, QWQ)
-        }
-        settings = {"data_dir": tmp_path_factory.mktemp("data"), "backends": backends, "models": models}
-        base_url = stack.enter_context(_serving(create_app(Settings.model_validate(settings), MASTER)))
-        client = openai.OpenAI(base_url=f"{base_url}/v1", api_key=MASTER, max_retries=0)
-        yield account, stack.enter_context(client)
+    with serving_account(tmp_path_factory.mktemp("data"), (LLAMA, QWEN3, GLM, KIMI, GPT_OSS, QWQ)) as both:
+        yield both
 
 
 @pytest.fixture
@@ -140,42 +71,6 @@ def account(served: tuple[Account, openai.OpenAI]) -> Iterator[Account]:
 def client(served: tuple[Account, openai.OpenAI], account: Account) -> openai.OpenAI:
     del account  # it begins empty
     return served[1]
-
-
-def ask(client: openai.OpenAI, model: str, messages: list[Any] = HELLO, **fields: Any) -> Any:
-    """A whole answer."""
-    return client.chat.completions.create(model=model, messages=messages, **fields)
-
-
-def stream(client: openai.OpenAI, model: str, messages: list[Any] = HELLO, **fields: Any) -> Any:
-    """A streamed answer, folded by the client's own helper."""
-    try:
-        with client.chat.completions.stream(model=model, messages=messages, **fields) as events:
-            return events.get_final_completion()
-    except openai.LengthFinishReasonError as error:
-        return error.completion
-
-
-def raw(client: openai.OpenAI, model: str, messages: list[Any] = HELLO, **fields: Any) -> str:
-    """The bytes of a streamed answer, as text."""
-    response = client.chat.completions.with_raw_response.create(
-        model=model, messages=messages, stream=True, **fields
-    )
-    return response.http_response.read().decode()
-
-
-def arguments(call: Any) -> Any:
-    return json.loads(call.function.arguments)
-
-
-def sent_back(call: Any) -> Json:
-    """A call as agents send it back."""
-    function = {"name": call.function.name, "arguments": call.function.arguments}
-    return {"id": call.id, "type": "function", "function": function}
-
-
-def calls(answer: Any) -> list[Any]:
-    return answer.choices[0].message.tool_calls or []
 
 
 @pytest.mark.parametrize("code", ["8001", "5007", "10000", "3040"])
@@ -229,6 +124,22 @@ def test_4_a_refusal_names_the_field_at_fault(client: openai.OpenAI, account: Ac
     assert "prompt" not in raised.value.message
 
 
+def test_4_a_field_is_named_by_its_place_in_the_clients_own_request(
+    client: openai.OpenAI, account: Account
+) -> None:
+    """There the names are those of what the service makes of a request; ours has but one of two tools."""
+
+    def spoil(body: Json) -> None:
+        body["tools"][0]["function"]["name"] = 5
+
+    account.spoils = spoil
+    other = {"type": "function", "function": {"name": "clock", "description": "Tells the time"}}
+    choice: Any = {"type": "function", "function": {"name": "get_weather"}}
+    with pytest.raises(openai.BadRequestError) as raised:
+        ask(client, GLM, PARIS, tools=[other, TOOL], tool_choice=choice)
+    assert raised.value.param == "tools[1].function.name"
+
+
 def test_5_nulls_are_as_good_as_nothing(client: openai.OpenAI, account: Account) -> None:
     """There null for a parameter is a mismatch of its type."""
     names = ("max_tokens", "temperature", "top_p", "stop", "seed", "tools", "tool_choice", "response_format")
@@ -249,7 +160,7 @@ def test_6_an_answer_has_room_and_says_when_it_was_cut(client: openai.OpenAI, ac
 @pytest.mark.parametrize("model", [LLAMA, QWQ, QWEN3, GPT_OSS, GLM])
 def test_7_a_required_call_is_made(client: openai.OpenAI, model: str) -> None:
     """There `required` is but advice to some models and `any` is refused."""
-    [call] = calls(ask(client, model, PARIS, tools=[TOOL], tool_choice="required"))
+    [call] = calls(ask(client, model, HELLO, tools=[TOOL], tool_choice="required"))
     assert call.function.name == "get_weather"
 
 
@@ -490,3 +401,10 @@ def test_a_number_and_a_missing_newline_are_text_like_any(
     for fault in ("numeric-response", "no-final-newline"):
         choice = ask_for(client, f"{fault}/{LLAMA}", turns).choices[0]
         assert (choice.message.content, choice.finish_reason) == ("42", "stop")
+
+
+def test_an_object_that_nobody_asked_for_is_json_text(client: openai.OpenAI) -> None:
+    """There the text may be an object, with or without JSON mode."""
+    turns: list[Any] = [{"role": "user", "content": "say 42"}]
+    text = ask(client, f"object-response/{LLAMA}", turns).choices[0].message.content
+    assert json.loads(text) == {"answer": "42"}
