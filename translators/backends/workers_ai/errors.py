@@ -107,7 +107,7 @@ _TERMS: Final = _Meaning(
 _INPUT: Final = _Meaning(400, None, "Workers AI refused the request.", quotes=True)
 
 _LENGTH: Final = _Meaning(400, "context_length_exceeded", "")  # the words are those of `overflow`
-_TOO_LARGE: Final = _Meaning(413, "request_too_large", "The request is too large for Workers AI. Send less.")
+_TOO_LARGE: Final = _Meaning(413, None, "The request is too large for Workers AI. Send less.")
 _BROKEN: Final = _Meaning(502, "upstream_error", "Workers AI failed to answer. Ask again.", SERVER_ERROR)
 
 # The codes of Cloudflare's error page, of its AI Gateway and of captured answers.

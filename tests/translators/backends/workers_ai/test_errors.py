@@ -37,7 +37,7 @@ def _envelope(code: Any, message: Any = "AiError: x") -> bytes:
         (3042, 404, "model_not_found"),
         (7001, 404, "model_not_found"),
         (8007, 400, "context_length_exceeded"),
-        (3006, 413, "request_too_large"),
+        (3006, 413, None),
         (5006, 400, None),
         (8001, 400, None),
         (8006, 400, None),
