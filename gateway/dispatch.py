@@ -122,6 +122,7 @@ class _Round:
     dialogue: Dialogue
     open: dict[int, AnswerReader] = field(default_factory=dict)  # calls whose usage is not known yet
     begun: bool = False  # whether a backend has given some of the answer
+    satisfied: bool = False  # whether nothing that still comes can matter
 
     async def run(self) -> Batches:
         calls = self.dialogue.first()
@@ -137,7 +138,7 @@ class _Round:
                             yield batch
                             if isinstance(batch[-1], Failed):
                                 return
-                        if self.dialogue.satisfied:
+                        if self.satisfied:
                             break
                 calls = self.dialogue.next()
         finally:
@@ -155,11 +156,13 @@ class _Round:
 
     def _take(self, number: int, batch: Batch) -> Batch:
         """What the client is to see of a call's batch."""
-        if _is_complete(batch):
+        last = batch[-1] if batch else None
+        if isinstance(last, Usage):  # it ends a backend's answer
             del self.open[number]
         out = self.dialogue.take(number, batch)
-        if not self.dialogue.satisfied:
-            if _is_broken(batch) and not _is_broken(out):
+        self.satisfied = self.dialogue.satisfied
+        if not self.satisfied:
+            if isinstance(last, Failed) and not _is_broken(out):
                 del self.open[number]  # an earlier answer stands in for it
             return out
         # The answer is whole: nothing that still comes can matter, not even a break.
@@ -250,7 +253,7 @@ class _Round:
             outcome = "timeout"
             yield number, [self._late(phase)]
         finally:
-            if outcome == "cancelled" and self.dialogue.satisfied:
+            if outcome == "cancelled" and self.satisfied:
                 outcome = "ok"
             self.dispatch.metrics.attempt(self.target.backend, outcome)
 
@@ -274,11 +277,6 @@ class _Round:
     def _late(self, phase: Phase) -> Failed:
         self.dispatch.metrics.deadline(phase)
         return Failed(too_late(phase))
-
-
-def _is_complete(batch: Batch) -> bool:
-    """Whether a backend's batch ends its answer, with its usage."""
-    return bool(batch) and isinstance(batch[-1], Usage)
 
 
 def _is_broken(batch: Batch) -> bool:

@@ -56,7 +56,7 @@ class OneRound:
     @property
     def satisfied(self) -> bool:
         """Whether a filter needs nothing more."""
-        return any(each.satisfied for each in self._filters)
+        return bool(self._filters) and any(each.satisfied for each in self._filters)
 
     def first(self) -> tuple[BackendCall, ...]:
         """All calls."""

@@ -33,6 +33,9 @@ _REASONS: Final[dict[str, Reason]] = {
 _FAILURES: Final = frozenset({"error", "abort", "cancelled"})
 
 
+_COUNTED: Final = (Text, Reasoning, Refusal, Arguments)
+
+
 class Payload(msgspec.Struct):
     """One event, or the `result` of a whole answer. Unknown fields (`p`, the padding) fall away."""
 
@@ -106,9 +109,9 @@ class Answer:
         self.heard, self.spoke = True, self.spoke or payload.is_answer
         self._end_of(payload.finish_reason)
         self._take_usage(payload.usage, alone=not (out or choices))
-        self._characters += sum(
-            len(delta.text) for delta in out if isinstance(delta, Text | Reasoning | Refusal | Arguments)
-        )
+        for delta in out:
+            if isinstance(delta, _COUNTED):
+                self._characters += len(delta.text)
         return out
 
     def end(self) -> list[Delta]:

@@ -75,7 +75,8 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
         for choice, body in enumerate(_bodies(chat, fields, facts, report))
     ]
     dialogue = _dialogue(asked, facts, stamp, questions)
-    return Unstreamed(dialogue) if chat.stream else dialogue
+    may_come_whole = facts.speaks_openai or facts.family == "unknown"
+    return Unstreamed(dialogue) if chat.stream and may_come_whole else dialogue
 
 
 def _with_calls(chat: ChatRequest, facts: Facts) -> Facts:

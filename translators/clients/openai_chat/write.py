@@ -58,7 +58,7 @@ class ChatWriter:
 
     def stream(self, deltas: Iterable[Delta]) -> bytes:
         """The events of some deltas."""
-        return b"".join(self._event(delta) for delta in deltas)
+        return b"".join([self._event(delta) for delta in deltas])
 
     def end(self) -> bytes:
         """What closes a stream that has not failed."""
