@@ -14,6 +14,8 @@ rounds.py is the dialogue that asks again, call.py an HTTP call as a value, repo
 parameter, errors.py the common error, sse.py server-sent events, schemas.py what clients' JSON Schemas may
 be, json_text.py the JSON in an answer and json_judge.py whether it will do, tools.py call ids, overflow.py a
 prompt too long in the words that clients know, quotes.py what of a backend's words may be shown.
+What models write badly is read by spelled_calls.py and python_calls.py (calls in text), almost_json.py and
+arguments.py (arguments that nearly fit), all over json_scan.py, which follows JSON while it comes.
 
 The laws, each a property test in tests/laws:
 

@@ -6,7 +6,7 @@ as well, and is held only while it may be the mark. What stands between the mark
 offered, or is not even almost JSON, is text.
 """
 
-import io
+from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Iterator
 from typing import Final
 
@@ -21,6 +21,7 @@ CLOSE: Final = "</tool_call>"
 
 _ARGUMENTS: Final = ("arguments", "parameters")  # Llama's own word is the second
 _MOST_SPACE: Final = 64  # characters of white space before a mark that are left out
+_LONGEST_BROKEN: Final = 65_536  # characters that are waited for behind the first that is no JSON
 _NONE: Final = "{}"  # the arguments of a call that states none: clients parse them as JSON
 
 _Waiting = Generator[None, None, None]
@@ -175,16 +176,16 @@ class _Choice:
 
     def _mended(self, found: "_Object") -> _Waiting:
         """Read an object that is not quite JSON, once all of it is there."""
-        while not self._ended and CLOSE not in self._rest:
+        while not self._ended and CLOSE not in self._rest and len(self._rest) <= _LONGEST_BROKEN:
             yield
         rest, close, self._rest = self._rest.partition(CLOSE)
         raw = found.text + rest
+        is_whole = bool(close) or (self._ended and not self._cut)
         better = _Object(found.given)
-        better.feed((None if self._cut and not close else mend(raw)) or "")
+        better.feed((mend(raw) if is_whole else None) or "")
         if found.begun:
-            self._argue(
-                better.arguments() or found.remainder(raw) or ("" if found.given or self._cut else _NONE)
-            )
+            none = _NONE if is_whole and not found.given else ""
+            self._argue(better.arguments() or found.remainder(raw) or none)
         elif better.name is not None and self._begin(better):
             self._argue(better.arguments() or _NONE)
         else:
@@ -203,7 +204,7 @@ class _Object:
         self.begun = False  # whether its call was given out
         self.given = given
         self.scanner = Scanner()
-        self._text = io.StringIO()
+        self._text = _Pieces()
         self._key: object = None
         self._start: int | None = None  # of the arguments
         self._end: int | None = None
@@ -212,15 +213,14 @@ class _Object:
     @property
     def text(self) -> str:
         """All of it that has come."""
-        return self._text.getvalue()
+        return self._text.cut(0, self.scanner.position)
 
     def feed(self, text: str) -> str:
         """Take the next piece and give back what does not belong to the object."""
         before = self.scanner.position
         events = self.scanner.feed(text)
         taken = self.scanner.position - before
-        self._text.seek(0, io.SEEK_END)
-        self._text.write(text[:taken])
+        self._text.add(text[:taken])
         for event in events:
             if event.depth == 1:
                 self._member(event)
@@ -233,7 +233,7 @@ class _Object:
         begin = max(self._start, self.given)
         end = self._end or (self.scanner.settled if self._streams else self._start)
         self.given = max(self.given, end)
-        return self._slice(begin, end)
+        return self._text.cut(begin, end)
 
     def remainder(self, raw: str) -> str:
         """All that stands behind the arguments given out so far, where these never ended."""
@@ -243,20 +243,38 @@ class _Object:
         is_arguments = self._key in _ARGUMENTS
         match event.kind:
             case "key":
-                self._key = decoded(self._slice(event.start, event.end))
+                self._key = decoded(self._text.cut(event.start, event.end))
             case "value" if is_arguments and self._start is None:
                 self._start = event.end
-                self._streams = self._slice(event.end, event.end + 1) == "{"
+                self._streams = self._text.cut(event.end, event.end + 1) == "{"
             case "end" if self._key == "name" and self.name is None:
-                self.name = decoded(self._slice(event.start, event.end))
+                self.name = decoded(self._text.cut(event.start, event.end))
             case "end" if is_arguments and self._end is None:
                 self._end = event.end
             case _:
                 pass
 
-    def _slice(self, start: int, end: int) -> str:
-        self._text.seek(start)
-        return self._text.read(max(0, end - start))
+
+class _Pieces:
+    """Text that comes in pieces, of which parts are cut out without joining all of it."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._begins: list[int] = []
+        self._length = 0
+
+    def add(self, text: str) -> None:
+        """Take the next piece."""
+        self._pieces.append(text)
+        self._begins.append(self._length)
+        self._length += len(text)
+
+    def cut(self, start: int, end: int) -> str:
+        """What stands between two places."""
+        first = max(0, bisect_right(self._begins, start) - 1)
+        last = bisect_left(self._begins, end)
+        begin = self._begins[first] if self._begins else 0
+        return "".join(self._pieces[first:last])[start - begin : max(start, end) - begin]
 
 
 def _without_space(text: str) -> str:

@@ -7,8 +7,6 @@ cannot be one.
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
 
 from translators.call import Stamp
 from translators.deltas import Arguments, Call, Delta, Failed, Finish, Reasoning, Text, Usage
@@ -16,33 +14,31 @@ from translators.spelled_calls import NoCallError, Reading, Source, SpelledCall,
 from translators.tools import mint_call_id
 
 
-@dataclass(slots=True)
 class _Choice:
     """One choice whose text may be a call."""
 
-    source: Source
-    reading: Reading[list[SpelledCall]]
-    held: list[Delta] = field(default_factory=list)
+    def __init__(self, names: frozenset[str], *, forced: bool) -> None:
+        self.held: list[Delta] = []
+        self.calls: list[SpelledCall] = []  # known at the end
+        self.is_text = False  # whether it can be no call
+        self._source = Source()
+        self._reading = self._read(names, forced=forced)
 
-    def goes_on(self, text: str) -> bool:
-        """Whether it may still be a call with this text behind it."""
-        self.source.rest += text
+    def feed(self, text: str) -> None:
+        """Read on."""
+        self._source.rest += text
+        next(self._reading, None)
+
+    def end(self, *, cut: bool) -> None:
+        """Read to the end."""
+        self._source.ended, self._source.cut = True, cut
+        self.feed("")
+
+    def _read(self, names: frozenset[str], *, forced: bool) -> Reading[None]:
         try:
-            next(self.reading)
+            self.calls = yield from read_calls(self._source, names, forced=forced)
         except NoCallError:
-            return False
-        return True
-
-    def calls(self, *, cut: bool) -> list[SpelledCall]:
-        """The calls that the whole text was; none where it was none."""
-        self.source.ended, self.source.cut = True, cut
-        with suppress(NoCallError):
-            try:
-                next(self.reading)
-            except StopIteration as end:
-                calls: list[SpelledCall] = end.value
-                return calls
-        return []
+            self.is_text = True
 
 
 class Salvage:
@@ -83,15 +79,14 @@ class Salvage:
 
     def _text(self, delta: Text) -> Iterator[Delta]:
         if delta.choice not in self._choices:
-            source = Source()
-            reading = read_calls(source, self._names, forced=self._forced)
-            self._choices[delta.choice] = _Choice(source, reading)
+            self._choices[delta.choice] = _Choice(self._names, forced=self._forced)
         choice = self._choices[delta.choice]
         if choice is None:
             yield delta
             return
         choice.held.append(delta)
-        if not choice.goes_on(delta.text):
+        choice.feed(delta.text)
+        if choice.is_text:
             yield from self._release(delta.choice)
 
     def _release(self, number: int) -> Iterator[Delta]:
@@ -103,12 +98,13 @@ class Salvage:
 
     def _finish(self, delta: Finish) -> Iterator[Delta]:
         choice = self._choices.get(delta.choice)
-        calls = choice.calls(cut=delta.reason == "length") if choice is not None else []
-        if not calls:
+        if choice is not None:
+            choice.end(cut=delta.reason == "length")
+        if choice is None or not choice.calls:
             yield from self._release(delta.choice)
             yield delta
             return
-        for index, call in enumerate(calls):
+        for index, call in enumerate(choice.calls):
             call_id = mint_call_id(self._stamp, self._first + delta.choice, index, call.id)
             yield Call(delta.choice, index, call_id, call.name)
             yield Arguments(delta.choice, index, call.arguments)

@@ -1,6 +1,7 @@
 """Calls between marks, as a model writes them that was told of tools in words."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -124,6 +125,13 @@ def test_text_and_arguments_go_on_as_they_come(pieces: list[str], out: list[Delt
 )
 def test_what_was_cut_off_is_not_completed(text: str, rest: str, calls: list[tuple[str, str]]) -> None:
     assert said(text, reason="length") == said(*text, reason="length") == (rest, calls, "length")
+
+
+def test_what_is_broken_is_not_waited_for_without_end() -> None:
+    begun = time.process_time()
+    out = run([PromptedCalls(NAMES, STAMP)], [Text(0, OPEN + "no call, "), *[Text(0, "and on ")] * 40_000])
+    assert len("".join(delta.text for delta in out if isinstance(delta, Text))) > 200_000
+    assert time.process_time() - begun < 5
 
 
 def test_ids_count_the_calls_of_a_choice() -> None:
