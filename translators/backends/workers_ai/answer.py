@@ -86,8 +86,7 @@ class Answer:
         self._usage: Usage | None = None
         self._reason: Reason | None = None
         self._usage_closes = False
-        self.heard = False  # whether anything came at all
-        self.spoke = False  # whether something of it had a shape that is known
+        self.spoke = False  # whether something came that had a shape that is known
         self.broke = False  # whether the backend itself says that it failed
 
     @property
@@ -106,7 +105,7 @@ class Answer:
         for choice in choices:
             if isinstance(choice, dict):
                 self._choice(out, choice)
-        self.heard, self.spoke = True, self.spoke or payload.is_answer
+        self.spoke = self.spoke or payload.is_answer
         self._end_of(payload.finish_reason)
         self._take_usage(payload.usage, alone=not (out or choices))
         for delta in out:

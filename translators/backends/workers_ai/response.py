@@ -1,6 +1,7 @@
 """Workers AI's answer to `/ai/run`, whole or streamed, read into deltas.
 
-The answer's own headers decide how it is read, never the model: JSON may come to a request for a stream.
+The answer's own first byte decides how it is read, never the model and hardly its headers: JSON may come
+to a request for a stream, and proxies on the way name types as they like.
 """
 
 from collections.abc import Mapping
@@ -11,12 +12,19 @@ import msgspec
 from translators.backends.workers_ai.answer import Answer, Payload
 from translators.backends.workers_ai.errors import EmptyResultError, holds_error, read_error, shape_error
 from translators.backends.workers_ai.places import Sent
+from translators.backends.workers_ai.waiting import told_to_wait
 from translators.call import Stamp
 from translators.deltas import Delta, Failed, Usage
 from translators.errors import ApiError, bad_answer
 from translators.sse import Event, EventDecoder, EventTooLongError
 
 WHOLE_LIMIT: Final = 32 * 1024 * 1024  # bytes of a whole answer
+
+# How JSON begins, and how a line of an event stream: data, event, id, retry, a comment, a byte order mark.
+_JSON: Final = frozenset(b"{[")
+_EVENTS: Final = frozenset(b"deir:\xef")
+
+_WAITING: Final = frozenset({429, 503})
 
 # A raw field is decoded late, so that reading a payload fails in the same ways as decoding it.
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -52,6 +60,8 @@ class Reader:
         self._sent = sent
         self._now = stamp.created
         self._status = 0
+        self._headers: Mapping[str, str] = {}
+        self._form_is_known = False
         self._events: EventDecoder | None = None
         self._body: list[bytes] = []
         self._size = 0
@@ -60,14 +70,15 @@ class Reader:
 
     def start(self, status: int, headers: Mapping[str, str]) -> None:
         """Take the status and the headers of the answer."""
-        self._status = status
-        if _succeeded(status) and headers.get("content-type", "").startswith("text/event-stream"):
-            self._events = EventDecoder()
+        self._status, self._headers = status, headers
+        self._form_is_known = not _succeeded(status)
 
     def feed(self, data: bytes) -> list[Delta]:
         """Take the next bytes of the body."""
         if self._failed or self._done:
             return []
+        if not self._form_is_known:
+            self._learn_form(data.lstrip())
         if self._events is None:
             return self._hold(data)
         try:
@@ -86,13 +97,21 @@ class Reader:
             return out
         if not (self._done or self._answer.ended):
             return [*out, *self._fail(bad_answer("Workers AI ended its answer before it was whole."))]
-        if self._answer.heard and not self._answer.spoke:
+        if not self._answer.spoke:
             return [*out, *self._fail(shape_error(b"?"))]
         return [*out, *self._answer.end()]
 
     def usage(self) -> Usage:
         """What the backend reported, or else our own count of what came so far."""
         return self._answer.usage()
+
+    def _learn_form(self, beginning: bytes) -> None:
+        """Events or one body? The first byte tells, wherever the answer is cut."""
+        if beginning:
+            self._form_is_known = True
+            declared = self._headers.get("content-type", "").startswith("text/event-stream")
+            if beginning[0] in _EVENTS or (declared and beginning[0] not in _JSON):
+                self._events = EventDecoder()
 
     def _hold(self, data: bytes) -> list[Delta]:
         self._size += len(data)
@@ -104,6 +123,7 @@ class Reader:
     def _whole(self, body: bytes) -> list[Delta]:
         if not _succeeded(self._status):
             return self._fail(self._error(self._status, body))
+        body = _repaired(body)
         try:
             envelope = _envelope.decode(body)
             if envelope.success is False:
@@ -125,7 +145,11 @@ class Reader:
         return EmptyResultError() if _is_empty(body) else shape_error(body)
 
     def _error(self, status: int, body: bytes) -> ApiError:
-        return read_error(status, body, self._now, self._sent)
+        error = read_error(status, body, self._now, self._sent)
+        if error.status in _WAITING:  # what the backend says is more than what we can compute
+            told = told_to_wait(self._headers, self._now)
+            error.retry_after = error.retry_after if told is None else told
+        return error
 
     def _take(self, events: list[Event], *, too_long: bool = False) -> list[Delta]:
         """The deltas of some events, behind which may stand one that is too long."""
@@ -137,7 +161,7 @@ class Reader:
             if not event.data:
                 continue
             try:
-                payload = _payload.decode(event.data)
+                payload = _payload.decode(_repaired(event.data))
                 if payload.errors or payload.error:
                     return [*out, *self._fail(self._error(502, event.data))]
                 out += self._answer.take(payload)
@@ -160,6 +184,11 @@ def _is_empty(body: bytes) -> bool:
         return b"".join(bytes(_envelope.decode(body).result or b"").split()) == b"{}"
     except _UNREADABLE:
         return False
+
+
+def _repaired(data: bytes) -> bytes:
+    """Text with what is no UTF-8 replaced: a broken character is no reason to lose an answer."""
+    return data if data.isascii() else data.decode(errors="replace").encode()
 
 
 def _succeeded(status: int) -> bool:
