@@ -16,8 +16,8 @@ PACKAGES: Final = ("translators", "gateway")
 
 # What of the standard library is pure: no clock, no randomness, no input or output.
 PURE: Final = frozenset({
-    "base64", "binascii", "bisect", "collections", "dataclasses", "enum", "functools", "itertools", "math",
-    "operator", "re", "string", "typing",
+    "base64", "binascii", "bisect", "collections", "contextlib", "dataclasses", "email", "enum", "functools",
+    "itertools", "math", "operator", "re", "string", "typing",
 })  # fmt: skip
 
 # Library -> the rooms that may import it. A library that is not here has no home yet.
@@ -48,7 +48,7 @@ LINES: Final = (
     ("pipeline",),
     ("dispatch", "relay", "cache", "admission", "ledger"),
     ("translation",),
-    ("keys", "limits", "budgets", "routing", "health", "deadlines"),
+    ("keys", "limits", "budgets", "routing", "health", "deadlines", "overload"),
     ("upstream", "images", "store", "metrics", "logs", "catalogue"),
     ("pool",),
     ("connection", "exchange", "settings"),

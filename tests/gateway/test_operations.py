@@ -31,8 +31,11 @@ NAMES = {
     "penstock_upstream_attempts": {"backend", "outcome"},
     "penstock_deadlines": {"reason"},
     "penstock_stream_endings": {"by", "clean"},
+    "penstock_shed_requests": {"reason"},
+    "penstock_event_loop_lag_seconds": set(),
     "penstock_inflight_requests": set(),
     "penstock_auth_failures": set(),
+    "penstock_unread_requests": {"reason"},
     "penstock_build_info": {"version", "python"},
 }  # fmt: skip
 
