@@ -13,7 +13,7 @@ Rooms from the top down; each imports only from lines below its own:
     pipeline        the stages of one exchange, in order
     dispatch relay  the backend's calls, with failover; the client's answer, with honest endings
     translation     a request translated for its target, and the same explained
-    keys routing deadlines
+    keys routing deadlines overload
     upstream metrics logs catalogue
     pool            the connections to one backend
     connection exchange settings

@@ -20,6 +20,7 @@ from gateway.deadlines import Ticker
 from gateway.dispatch import Dispatch
 from gateway.keys import Keys
 from gateway.metrics import Metrics
+from gateway.overload import Overload
 from gateway.pipeline import Gateway
 from gateway.routing import Routes
 from gateway.settings import Deadlines, Settings, WorkersAIBackend
@@ -58,6 +59,12 @@ def build(settings: Settings, master_key: str) -> Gateway:
     """All rooms of one process, joined."""
     routes = routes_of(settings)
     metrics = Metrics(name for name, _facts in routes.models())
+    overload = Overload(settings.server.max_in_flight)
+
+    def woke(lag: float) -> None:
+        overload.tick(lag)
+        metrics.loop_lag(lag)
+
     upstreams = {name: _upstream(backend, settings.deadlines) for name, backend in settings.backends.items()}
     return Gateway(
         settings=settings,
@@ -65,7 +72,8 @@ def build(settings: Settings, master_key: str) -> Gateway:
         routes=routes,
         dispatch=Dispatch(upstreams, metrics, routes, settings.errors.quote_backends),
         metrics=metrics,
-        ticker=Ticker(settings.deadlines),
+        ticker=Ticker(settings.deadlines, woke=woke),
+        overload=overload,
     )
 
 

@@ -67,6 +67,7 @@ class Ticker:
 
     deadlines: Deadlines
     clock: Callable[[], float] = monotonic
+    woke: Callable[[float], None] | None = None  # told how late each tick is, in seconds
     _live: set[Watch] = field(default_factory=set)
     _quiet: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -88,7 +89,10 @@ class Ticker:
     async def run(self) -> None:
         """Tick for ever."""
         while True:
+            due = self.clock() + TICK
             await asyncio.sleep(TICK)
+            if self.woke is not None:
+                self.woke(max(0.0, self.clock() - due))
             self.tick()
 
     def tick(self) -> None:

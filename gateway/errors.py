@@ -115,6 +115,17 @@ def shutting_down() -> ApiError:
     )
 
 
+def overloaded(retry_after: float) -> ApiError:
+    """503 where there are more requests than can be served in time."""
+    return ApiError(
+        503,
+        "The gateway has more requests than it can serve. Ask again after the time in retry-after.",
+        type=SERVER_ERROR,
+        code="overloaded",
+        retry_after=retry_after,
+    )
+
+
 def slow_body() -> ApiError:
     """408 for a client that stops in the middle of its body."""
     return ApiError(408, "The request body did not arrive in time.", code="request_timeout")

@@ -82,6 +82,14 @@ class Metrics:
             "Requests that were refused before they were read, by reason.",
             ("reason",),
         )
+        self._shed = counter(
+            "penstock_shed_requests_total",
+            "Requests that were refused because there were too many, by reason: in_flight, loop_lag.",
+            ("reason",),
+        )
+        self._loop_lag = gauge(
+            "penstock_event_loop_lag_seconds", "How late the event loop's last timer was, of four a second."
+        )
         self._endings = counter(
             "penstock_stream_endings_total",
             "Ends of streams: by the backend, the client or the gateway, clean or not.",
@@ -132,6 +140,14 @@ class Metrics:
     def refused(self, reason: str) -> None:
         """A request was refused before it was read."""
         self._count(self._refused, reason).inc()
+
+    def shed(self, reason: str) -> None:
+        """A request was refused because there were too many."""
+        self._count(self._shed, reason).inc()
+
+    def loop_lag(self, seconds: float) -> None:
+        """The event loop's timer was so late."""
+        self._loop_lag.set(seconds)
 
     def render(self) -> bytes:
         """All metrics as text; takes milliseconds, so call it beside the event loop."""

@@ -13,6 +13,7 @@ from gateway.dispatch import Dispatch
 from gateway.exchange import Exchange
 from gateway.keys import Keys
 from gateway.metrics import Metrics
+from gateway.overload import Overload
 from gateway.routing import Routes
 from gateway.settings import Settings
 from translators.clients import Dialect
@@ -28,6 +29,7 @@ class Gateway:
     dispatch: Dispatch
     metrics: Metrics
     ticker: Ticker
+    overload: Overload
 
 
 async def converse(

@@ -1,8 +1,8 @@
 """The adapter under the endpoints: whatever one raises becomes an answer, and every exchange is settled.
 
-It owns what every endpoint needs and none should think of: methods (405 with Allow), the key, a client
-that leaves, deadlines, OpenAI's error envelope, and the settling of the exchange; `wire` has the bodies and
-headers. Litestar only finds the endpoint.
+It owns what every endpoint needs and none should think of: methods (405 with Allow), too many requests,
+the key, a client that leaves, deadlines, OpenAI's error envelope, and the settling of the exchange; `wire`
+has the bodies and headers. Litestar only finds the endpoint.
 """
 
 import asyncio
@@ -117,8 +117,23 @@ class Endpoint:
             await _send_error(request.exchange, client, error, {"allow": allowed})
             return
         if self.keyed:
+            await self._answer_counted(answer, request, client)
+        else:
+            await answer(self.gateway, request, client)
+
+    async def _answer_counted(self, answer: Answer, request: Request, client: Client) -> None:
+        """Answer one of those that cost something, or refuse it before anything is done for it."""
+        overload = self.gateway.overload
+        reason = overload.refuses()
+        if reason is not None:
+            self.gateway.metrics.shed(reason)
+            raise errors.overloaded(_spread(request.exchange))
+        overload.in_flight += 1
+        try:
             self.gateway.keys.authenticate(request.headers)
-        await answer(self.gateway, request, client)
+            await answer(self.gateway, request, client)
+        finally:
+            overload.in_flight -= 1
 
 
 async def while_connected(answer: Awaitable[None], request: Request, client: Client) -> None:
@@ -155,6 +170,11 @@ async def _shut_down(exchange: Exchange, client: Client) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(_LAST_WORDS):
             await _send_error(exchange, client, errors.shutting_down(), {"connection": "close"})
+
+
+def _spread(exchange: Exchange) -> float:
+    """From one second to two, so that those that were refused together do not come back together."""
+    return 1 + int(exchange.request_id[-4:], 16) / 0x10000
 
 
 def _note_left(exchange: Exchange) -> None:

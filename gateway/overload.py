@@ -1,0 +1,74 @@
+"""Refuses new requests while there are too many, so that those that are running are served in time.
+
+Two things are too many: more requests in flight than `server.max_in_flight`, and an event loop that falls
+behind. The first needs no memory: the next request is taken as soon as one has ended. The second does,
+because lag tells little about the moment after it. So the ticker, which knows when it should have woken,
+only says that the loop is behind: a quarter of a second late once, or a little late four times in a row.
+From then on each turn of the loop takes a few new requests, and none after a turn that was long; turns stay
+short, which lets refusals out within some milliseconds, and the processor stays busy with what is running.
+That ends when for two seconds nothing had to be refused. Switching all requests off and on with the lag
+would leave the processor idle after each backlog, and let the next one grow.
+
+Few running requests are never the reason for a lag: a process that was stopped, or whose neighbours took
+its processor, would only refuse those who waited for it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import Final, Literal
+
+Reason = Literal["in_flight", "loop_lag"]
+
+LAG: Final = 0.25  # seconds; so late is behind at once
+LATE: Final = 0.025  # seconds; so late is behind when it is so again and again
+_LATE_TICKS: Final = 4  # the ticker's, a second
+_CALM_TICKS: Final = 8
+_STARTS: Final = 16  # new requests in one turn of a loop that is behind
+_FEW: Final = 16
+
+
+class Overload:
+    """Counts what is in flight and says whether one more may come.
+
+    Args:
+        most: How many requests may be in flight.
+        clock: In seconds; tests move it.
+    """
+
+    def __init__(self, most: int, clock: Callable[[], float] = monotonic) -> None:
+        self.in_flight = 0
+        self.behind = False
+        self._most = most
+        self._clock = clock
+        self._late_ticks = 0
+        self._calm_ticks = 0
+        self._turn = 0.0  # how long the last turn took that was measured
+        self._starts = 0  # new requests of this turn; where there are some, its end is measured
+
+    def refuses(self) -> Reason | None:
+        """Why one more request is refused; None: it may come."""
+        if self.in_flight >= self._most:
+            return "in_flight"
+        if not self.behind or self.in_flight < _FEW:
+            return None
+        if not self._starts:
+            asyncio.get_running_loop().call_soon(self._end_turn, self._clock())
+        self._starts += 1
+        if self._turn <= LATE and self._starts <= _STARTS:
+            return None
+        self._calm_ticks = 0
+        return "loop_lag"
+
+    def tick(self, lag: float) -> None:
+        """The ticker has woken so late."""
+        self._late_ticks = self._late_ticks + 1 if lag >= LATE else 0
+        if lag >= LAG or self._late_ticks >= _LATE_TICKS:
+            self.behind, self._calm_ticks = True, 0
+            self._turn = max(self._turn, lag)
+        elif self.behind:
+            self._calm_ticks += 1
+            self.behind = self._calm_ticks < _CALM_TICKS
+
+    def _end_turn(self, began: float) -> None:
+        self._turn, self._starts = self._clock() - began, 0

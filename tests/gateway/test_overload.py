@@ -1,0 +1,171 @@
+"""Too many requests: who is refused, that nobody else is harmed, and when it ends."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from gateway import deadlines
+from gateway.deadlines import Ticker
+from gateway.overload import LAG, LATE, Overload
+from gateway.settings import Deadlines
+from tests.gateway.conftest import Serve
+from tests.gateway.scripted import Backend, begins_with
+from tests.gateway.served import Served, backend_settings
+from tests.gateway.test_relay import line_with, rest_of, streaming
+
+FEW = 16
+
+
+@asynccontextmanager
+async def _running_streams(served: Served, backend: Backend, count: int) -> AsyncIterator[None]:
+    backend.reply = begins_with("Hel")
+    held = []  # an iterator that is thrown away closes its stream
+    async with AsyncExitStack() as stack:
+        for _ in range(count):
+            _answer, lines = await stack.enter_async_context(streaming(served))
+            await line_with(lines, "Hel")
+            held.append(lines)
+        assert served.gateway.overload.in_flight == count
+        backend.reply = lambda call: call.result("Hi")
+        yield
+
+
+async def test_past_the_most_in_flight_a_request_is_refused_and_the_running_one_ends_well(
+    serve: Serve, backend: Backend
+) -> None:
+    served = await serve(backends={"b": backend_settings(backend.url)}, server={"max_in_flight": 1})
+    backend.reply = begins_with("Hel")
+    async with streaming(served) as (_answer, lines):
+        await line_with(lines, "Hel")
+        refused = await served.chat()
+        error = refused.json()["error"]
+        assert (refused.status_code, error["type"], error["code"]) == (503, "server_error", "overloaded")
+        assert set(error) == {"message", "type", "param", "code"}
+        assert 1000 <= int(refused.headers["retry-after-ms"]) <= 2000
+        assert refused.headers["retry-after"] == "2"
+        assert refused.headers["x-request-id"].startswith("req_")
+        assert len(backend.calls) == 1
+        backend.calls[0].event(response="lo")
+        backend.calls[0].event(response="", usage={"prompt_tokens": 1, "completion_tokens": 2})
+        backend.calls[0].piece(b"data: [DONE]\n\n")
+        backend.calls[0].finish()
+        assert "[DONE]" in await rest_of(lines)
+    await served.settled()
+    backend.reply = lambda call: call.result("Hi")
+    assert (await served.chat()).status_code == 200
+    assert await served.metric("penstock_shed_requests_total", reason="in_flight") == 1
+
+
+async def test_a_refusal_waits_neither_for_the_body_nor_for_the_key(serve: Serve, backend: Backend) -> None:
+    served = await serve(backends={"b": backend_settings(backend.url)}, server={"max_in_flight": 1})
+    async with _running_streams(served, backend, 1):
+        reader, writer = await served.connect()
+        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 9000\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 503 ")
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_operators_are_answered_however_many_requests_there_are(serve: Serve, backend: Backend) -> None:
+    served = await serve(backends={"b": backend_settings(backend.url)}, server={"max_in_flight": 1})
+    async with _running_streams(served, backend, 1):
+        for path in ("/healthz", "/readyz", "/metrics"):
+            assert (await served.client.get(path)).status_code == 200
+
+
+async def test_refused_requests_are_not_in_flight(serve: Serve, backend: Backend) -> None:
+    served = await serve(backends={"b": backend_settings(backend.url)}, server={"max_in_flight": 1})
+    async with _running_streams(served, backend, 1):
+        for _ in range(3):
+            assert (await served.chat()).status_code == 503
+        assert served.gateway.overload.in_flight == 1
+    await served.settled()
+    assert served.gateway.overload.in_flight == 0
+
+
+async def test_a_loop_that_lags_refuses_until_it_has_turned(served: Served, backend: Backend) -> None:
+    assert served.gateway.ticker.woke
+    async with _running_streams(served, backend, FEW):
+        served.gateway.overload._clock = lambda: 0.0  # the turns that follow are short
+        served.gateway.ticker.woke(LAG)
+        assert (await served.chat()).json()["error"]["code"] == "overloaded"
+        assert (await served.chat()).status_code == 200
+        assert await served.metric("penstock_shed_requests_total", reason="loop_lag") == 1
+
+
+async def test_few_running_requests_are_not_the_reason_for_a_lag(served: Served, backend: Backend) -> None:
+    assert served.gateway.ticker.woke
+    async with _running_streams(served, backend, 2):
+        served.gateway.ticker.woke(LAG)
+        assert (await served.chat()).status_code == 200
+
+
+async def test_the_lag_is_a_metric(served: Served) -> None:
+    assert served.gateway.ticker.woke
+    served.gateway.ticker.woke(0.125)
+    assert await served.metric("penstock_event_loop_lag_seconds") == 0.125
+
+
+async def test_the_ticker_says_how_late_it_woke(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadlines, "TICK", 0.0)
+    now = 100.0
+    lags: list[float] = []
+    ticking = asyncio.create_task(Ticker(Deadlines(), lambda: now, lags.append).run())
+    await asyncio.sleep(0)  # it has begun to sleep
+    now += 0.5
+    await asyncio.sleep(0)
+    ticking.cancel()
+    assert lags == [0.5]
+
+
+def _behind(in_flight: int = FEW) -> Overload:
+    overload = Overload(1000, lambda: 0.0)
+    overload.in_flight = in_flight
+    overload.tick(LAG)
+    return overload
+
+
+async def test_a_loop_that_is_behind_takes_a_few_in_each_turn() -> None:
+    overload = _behind()
+    assert overload.refuses() == "loop_lag"  # the turn that was late
+    for _ in range(2):
+        await asyncio.sleep(0)
+        reasons = [overload.refuses() for _ in range(40)]
+        assert reasons == [None] * FEW + ["loop_lag"] * 24
+
+
+async def test_a_long_turn_is_followed_by_one_that_takes_nothing() -> None:
+    now = 0.0
+    overload = Overload(1000, lambda: now)
+    overload.in_flight = FEW
+    overload.tick(LAG)
+    overload.refuses()
+    now += 2 * LATE
+    await asyncio.sleep(0)
+    assert overload.refuses() == "loop_lag"
+    await asyncio.sleep(0)
+    assert overload.refuses() is None
+
+
+def test_being_a_little_late_counts_only_when_it_goes_on() -> None:
+    overload = Overload(1000)
+    for lag in (LATE, LATE, LATE, 0.0, LATE, LATE, LATE):
+        overload.tick(lag)
+        assert not overload.behind
+    overload.tick(LATE)
+    assert overload.behind
+
+
+async def test_it_ends_when_for_two_seconds_nothing_was_refused() -> None:
+    overload = _behind()
+    for _ in range(7):
+        overload.tick(0.0)
+    assert overload.refuses() == "loop_lag"
+    for _ in range(7):
+        overload.tick(0.0)
+        assert overload.behind
+    overload.tick(0.0)
+    assert not overload.behind
+    assert overload.refuses() is None
