@@ -61,6 +61,11 @@ class Messages:
         if turn.name is not None:
             self._report.note("messages", Fate.TRANSFORMED, "names of speakers are not sent")
         role = "system" if turn.role == "developer" else turn.role
+        match turn.parts:
+            case (chat.Text(words),):  # nearly all turns
+                text = self._harmless(words)
+                self._check_length(text, turn)
+                return {"role": role, "content": text}
         message: Message = {"role": role, "content": self._content(turn)}
         if self._facts.speaks_openai and "reasoning" in self._facts.can:
             message |= self._thinking(turn)
@@ -73,19 +78,18 @@ class Messages:
         texts: list[str] = []
         parts: list[dict[str, Any]] = []
         for k, part in enumerate(turn.parts):
-            where = f"{turn.place}.content[{k}]"
             match part:
                 case chat.Text(words) | chat.Refusal(words):
                     text = self._harmless(words)
                     texts.append(text)
                     parts.append({"type": "text", "text": text})
                 case chat.Image():
-                    parts += self._image(part, where)
+                    parts += self._image(part, f"{turn.place}.content[{k}]")
                 case chat.Reasoning() if not self._facts.speaks_openai:
                     note = "the thinking of earlier turns is not sent again"
                     self._report.note("messages", Fate.TRANSFORMED, note)
                 case chat.Audio() | chat.File():
-                    raise _cannot_take(part, where)
+                    raise _cannot_take(part, f"{turn.place}.content[{k}]")
         has_images = len(parts) > len(texts)
         if not parts:
             # Content null beside tool calls is legal in OpenAI and refused by the schema.

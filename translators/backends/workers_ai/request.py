@@ -261,18 +261,18 @@ def _largest_prompt(chat: ChatRequest, fields: dict[str, Any]) -> int:
     tools = len(msgspec.json.encode(fields["tools"])) if "tools" in fields else 0
     if chat.prompts:
         return tools + max(map(_bytes, chat.prompts))
-    return tools + sum(_bytes(text) for turn in chat.turns for part in turn.parts for text in _texts(part))
+    return tools + sum([_bytes_read(part) for turn in chat.turns for part in turn.parts])
 
 
-def _texts(part: Part) -> tuple[str, ...]:
-    """What of a part a model reads as text."""
+def _bytes_read(part: Part) -> int:
+    """Bytes of what a model reads of a part as text."""
     match part:
-        case Call():
-            return (part.name, part.arguments)
         case Text() | Refusal() | Reasoning() | Result():
-            return (part.text,)
+            return _bytes(part.text)
+        case Call():
+            return _bytes(part.name) + _bytes(part.arguments)
         case _:
-            return ()
+            return 0
 
 
 def _bytes(text: str) -> int:
