@@ -44,6 +44,7 @@ class Connection(asyncio.Protocol):
     def _begin(self) -> None:
         """Make ready for the next answer."""
         self.status = 0
+        self.heard = False  # whether a byte of the answer is here
         self.headers: dict[str, str] = {}
         self._header_bytes = 0
         self._arrived = False  # whether the headers are here
@@ -132,6 +133,7 @@ class Connection(asyncio.Protocol):
         if not self._asked:
             self._break("The backend speaks unasked.")
             return
+        self.heard = True
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):

@@ -46,14 +46,14 @@ class Pool:
         self._addresses_until = 0.0
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def take(self) -> Connection:
-        """A connection to send one request on.
+    async def take(self, *, fresh: bool = False) -> Connection:
+        """A connection to send one request on; a fresh one cannot have been closed while it was idle.
 
         Raises:
             TimeoutError: None could be made in time.
             OSError: None could be made; TLS errors are of this kind as well.
         """
-        while self._idle:
+        while self._idle and not fresh:
             connection = self._idle.pop()
             if connection.reusable and monotonic() - connection.idle_since < KEEP_ALIVE:
                 return connection

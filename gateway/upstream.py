@@ -99,12 +99,27 @@ class Sending:
         self._connection: Connection | None = None
 
     async def __aenter__(self) -> UpstreamAnswer:
+        connection = await self._take()
         try:
-            connection = await self._pool.take()
+            await self._ask(connection)
+        except UpstreamError:
+            # A backend may close an idle connection just as the request comes: it has not read it then.
+            if not connection.idle_since or connection.heard:
+                raise
+            connection = await self._take(fresh=True)
+            await self._ask(connection)
+        self._connection = connection
+        return UpstreamAnswer(connection)
+
+    async def _take(self, *, fresh: bool = False) -> Connection:
+        try:
+            return await self._pool.take(fresh=fresh)
         except TimeoutError as error:
             raise UpstreamError(connected=False, timed_out=True) from error
         except (OSError, UnicodeError) as error:  # the latter for a host that is no name
             raise UpstreamError(connected=False) from error
+
+    async def _ask(self, connection: Connection) -> None:
         try:
             await connection.send(self._head, self._body)
         except BaseException as error:
@@ -112,8 +127,6 @@ class Sending:
             if isinstance(error, BrokenError):
                 raise UpstreamError(connected=True) from error
             raise
-        self._connection = connection
-        return UpstreamAnswer(connection)
 
     async def __aexit__(self, *_error: object) -> None:
         if self._connection is not None:
