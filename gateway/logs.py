@@ -3,11 +3,13 @@
 Neither headers nor bodies nor query strings are written, and a path that is no endpoint of ours is cut.
 """
 
+import select
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import monotonic, time_ns
+from typing import BinaryIO
 
 import msgspec
 
@@ -72,12 +74,36 @@ def access_line(exchange: Exchange) -> bytes:
     )
 
 
-def write(line: bytes) -> None:
-    """Write a line at once: what ends up in a buffer is lost with the process."""
-    # A full disk, a reader that is gone or a stream that is closed must not harm the answers.
+def write(line: bytes) -> bool:
+    """Write a line at once, for what ends up in a buffer is lost with the process; False where it is lost.
+
+    A full disk, a reader that is gone or does not read, or a stream that is closed must not harm the answers.
+    """
     with suppress(OSError, ValueError):
-        sys.stdout.buffer.write(line)
-        sys.stdout.buffer.flush()
+        out = sys.stdout.buffer
+        if _takes_a_line(out):
+            out.write(line)
+            out.flush()
+            return True
+    return False
+
+
+def _takes_a_line(out: BinaryIO) -> bool:
+    """Whether a line can be written without waiting: a pipe that says so takes 4096 bytes at least."""
+    try:
+        ready = _poll(out.fileno())
+    except (OSError, ValueError):  # a stream of Python's own, which never waits
+        return True
+    return ready is None or bool(ready.poll(0))
+
+
+@lru_cache(4)
+def _poll(fd: int) -> "select.poll | None":
+    if not hasattr(select, "poll"):  # Windows
+        return None
+    ready = select.poll()
+    ready.register(fd, select.POLLOUT)
+    return ready
 
 
 def _now() -> str:

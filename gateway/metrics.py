@@ -90,6 +90,9 @@ class Metrics:
         self._loop_lag = gauge(
             "penstock_event_loop_lag_seconds", "How late the event loop's last timer was, of four a second."
         )
+        self._lost_lines = counter(
+            "penstock_lost_access_lines_total", "Access lines that standard output did not take."
+        )
         self._endings = counter(
             "penstock_stream_endings_total",
             "Ends of streams: by the backend, the client or the gateway, clean or not.",
@@ -148,6 +151,10 @@ class Metrics:
     def loop_lag(self, seconds: float) -> None:
         """The event loop's timer was so late."""
         self._loop_lag.set(seconds)
+
+    def lost_line(self) -> None:
+        """An access line could not be written."""
+        self._lost_lines.inc()
 
     def render(self) -> bytes:
         """All metrics as text; takes milliseconds, so call it beside the event loop."""

@@ -73,7 +73,8 @@ class Endpoint:
         except Exception:
             _logger.exception("Request %s is not in the metrics.", exchange.request_id)
         try:
-            logs.write(logs.access_line(exchange))
+            if not logs.write(logs.access_line(exchange)):
+                self.gateway.metrics.lost_line()
         except Exception:
             _logger.exception("Request %s has no access line.", exchange.request_id)
 

@@ -119,7 +119,11 @@ async def chaos_client(port: int, *, buffer: int = 0) -> AsyncIterator[ChaosClie
     if buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
     sock.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+    try:
+        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+    except OSError:
+        sock.close()
+        raise
     reader, writer = await asyncio.open_connection(sock=sock, limit=2**26)
     try:
         yield ChaosClient(reader, writer)

@@ -35,7 +35,8 @@ class Flood:
     size: int
 
 
-Step = bytes | Act | Flood
+# An event is waited for, so that a test can say when its script goes on.
+Step = bytes | Act | Flood | asyncio.Event
 Script = Sequence[Step]
 
 
@@ -74,7 +75,7 @@ class ChaosServer:
         except (OSError, asyncio.IncompleteReadError):
             pass  # the other side has left
         finally:
-            writer.transport.abort()
+            writer.close()
             self.open.discard(writer)
 
 
@@ -96,23 +97,27 @@ async def _play(script: Script, reader: asyncio.StreamReader, writer: asyncio.St
                 for _ in range(0, size, len(data)):
                     writer.write(data)
                     await writer.drain()
+            case asyncio.Event():
+                await step.wait()
             case Act.TURN:
                 for _ in range(5):  # of which each lets the gateway, in the same loop, read and go on
                     await asyncio.sleep(0.001)
             case Act.HANG:
                 await reader.read()
                 return False
-            case Act.RESET:
-                writer.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-                )
-                writer.transport.abort()
-                return False
-            case Act.CLOSE:
-                writer.close()
-                await writer.wait_closed()
+            case Act.RESET | Act.CLOSE:
+                _end(writer, by_reset=step is Act.RESET)
                 return False
     return True
+
+
+def _end(writer: asyncio.StreamWriter, *, by_reset: bool) -> None:
+    if by_reset:
+        linger = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.transport.abort()
+    else:
+        writer.close()
 
 
 @asynccontextmanager

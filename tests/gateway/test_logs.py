@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from types import SimpleNamespace
 
@@ -48,3 +49,12 @@ def test_a_closed_output_does_not_harm_the_answers(monkeypatch: pytest.MonkeyPat
 def test_a_full_disk_does_not_harm_the_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=_Full()))
     logs.write(b"{}\n")
+
+
+def test_a_reader_that_does_not_read_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb"), os.fdopen(writing, "wb") as full:
+        monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=full))
+        written = [logs.write(b"x" * 4000 + b"\n") for _ in range(100)]
+    assert written[0]
+    assert not written[-1]
