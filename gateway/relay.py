@@ -68,13 +68,15 @@ async def send_stream(
     client.watch.hold_headers(client.keep_alive)
     async for batch in batches:
         client.watch.release_headers()
-        await _send_batch(exchange, batch, writer, client)
+        data = _written(exchange, batch, writer, client)
+        if data:
+            await client.send_events(data)
     exchange.ended_by = exchange.ended_by or "backend"
     await client.send_events(writer.end())
     await client.end()
 
 
-async def _send_batch(exchange: Exchange, batch: Batch, writer: Writer, client: Client) -> None:
+def _written(exchange: Exchange, batch: Batch, writer: Writer, client: Client) -> bytes:
     last = batch[-1]
     if isinstance(last, Failed):
         _note_failure(exchange, last.error)
@@ -82,9 +84,7 @@ async def _send_batch(exchange: Exchange, batch: Batch, writer: Writer, client: 
             raise last.error
     else:
         exchange.saw_token()
-    data = writer.stream(batch)
-    if data:
-        await client.send_events(data)
+    return writer.stream(batch)
 
 
 def _note_failure(exchange: Exchange, error: ApiError) -> None:

@@ -255,7 +255,8 @@ class Protocol(HttpToolsProtocol):
         self._parse(rest)
 
     def _cycle(self, *, keep_alive: bool, expects: bool = False) -> "_Cycle":
-        cycle = _Cycle(
+        # HTTP/1.0 knows no chunks.
+        cycle = (_Cycle if self.scope["http_version"] != "1.0" else _UnchunkedCycle)(
             scope=self.scope,
             transport=self.transport,
             flow=self.flow,
@@ -270,8 +271,6 @@ class Protocol(HttpToolsProtocol):
         )
         cycle.refusal = self._bounds.refusal
         self.scope["state"][DEPARTURE] = cycle.departure
-        if self.scope["http_version"] == "1.0":  # it knows no chunks: the end of the connection ends the body
-            cycle.chunked_encoding = False
         return cycle
 
     def _take_target(self) -> None:
@@ -370,12 +369,6 @@ class _Cycle(RequestResponseCycle):
             raise self.error
         return message
 
-    async def send(self, message: Any) -> None:
-        """Send a piece of the answer."""
-        if self.chunked_encoding is False and self.scope["http_version"] == "1.0":
-            self.expected_content_length = len(message.get("body", b""))
-        await super().send(message)
-
     async def run_asgi(self, app: Any) -> None:
         """Answer. What the application leaves open is broken off, never ended as if it were whole."""
         try:
@@ -397,6 +390,20 @@ class _BodyAlone:
     def __init__(self, protocol: Protocol) -> None:
         self.on_body = protocol.on_body
         self.on_message_complete = protocol.end_body
+
+
+class _UnchunkedCycle(_Cycle):
+    """A request of HTTP/1.0: where the length is not known, the end of the connection ends the body."""
+
+    def __init__(self, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self.chunked_encoding = False
+
+    async def send(self, message: Any) -> None:
+        """Send a piece of the answer."""
+        if self.chunked_encoding is False:
+            self.expected_content_length = len(message.get("body", b""))
+        await super().send(message)
 
 
 class _LastAnswer:

@@ -106,7 +106,8 @@ class Answer:
             if isinstance(choice, dict):
                 self._choice(out, choice)
         self.spoke = self.spoke or payload.is_answer
-        self._end_of(payload.finish_reason)
+        if payload.finish_reason is not None:
+            self._end_of(payload.finish_reason)
         self._take_usage(payload.usage, alone=not (out or choices))
         for delta in out:
             if isinstance(delta, _COUNTED):
@@ -155,7 +156,7 @@ class Answer:
 
         Usage that stands alone ends a stream, unless more of the answer follows.
         """
-        usage = read_usage(value)
+        usage = None if value is None else read_usage(value)
         known = usage is not None and bool(usage.prompt or usage.completion)
         if known:
             self._usage = usage
