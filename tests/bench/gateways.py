@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -74,14 +74,14 @@ def nginx(program: Program, upstream: Server, cores: Cores) -> Iterator[Server]:
 
 
 @contextmanager
-def penstock(upstream: Server, cores: Cores) -> Iterator[Server]:
-    """Run Penstock in front of the upstream's Workers AI."""
+def penstock(upstream: Server, cores: Cores, limits: Mapping[str, int] | None = None) -> Iterator[Server]:
+    """Run Penstock in front of the upstream's Workers AI, with limits among its `server` settings."""
     with folder() as place:
         port = free_port()
         key = "sk-ps-bench-0123456789abcdef"
         config = place / "penstock.yaml"
         # JSON is YAML.
-        config.write_text(json.dumps(_settings(port, key, upstream.address.port)))
+        config.write_text(json.dumps(_settings(port, key, upstream.address.port, limits or {})))
         arguments = [str(Path(sys.executable).with_name("penstock")), "serve", "--config", str(config)]
         address = Address(port, works.MODEL, key=key)
         command = Command(arguments, address, {"PENSTOCK_DATA_DIR": str(place / "data")})
@@ -89,9 +89,9 @@ def penstock(upstream: Server, cores: Cores) -> Iterator[Server]:
             yield server
 
 
-def _settings(port: int, key: str, upstream_port: int) -> dict[str, object]:
+def _settings(port: int, key: str, upstream_port: int, limits: Mapping[str, int]) -> dict[str, object]:
     return {
-        "server": {"host": "127.0.0.1", "port": port},
+        "server": {"host": "127.0.0.1", "port": port, **limits},
         "keys": {"master": key},
         "backends": {
             "cloudflare": {
