@@ -11,6 +11,7 @@ but a few times as much, so no goodput near the peak is possible there: its row 
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,6 +60,8 @@ def main() -> int:
     )
     parser.add_argument("case", nargs="*", choices=[*CASES, []], help="burst, paced, chat (default: all)")
     names = parser.parse_args().case or list(CASES)
+    # As Ctrl-C, so that the blocks that end the servers unwind.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         cores = environment.cores()
     except UnavailableError as error:

@@ -8,6 +8,7 @@ own lateness included, is the latency. Memory is the gateway's resident set whil
 import argparse
 import asyncio
 import resource
+import signal
 import sys
 import time
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ def main() -> int:
     )
     parser.add_argument("--streams", type=int, default=5000)
     streams = parser.parse_args().streams
+    # As Ctrl-C, so that the blocks that end the servers unwind.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         cores = environment.cores()
         _raise_descriptors(streams * DESCRIPTORS_EACH + RESERVE)
@@ -144,6 +147,11 @@ class _Stream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         now = time.monotonic()
+        if not self._deltas and data.startswith(b"HTTP/1.1 503 "):
+            self._done = True
+            self._streams.end("refused with 503")
+            self._transport.close()
+            return
         *events, self._rest = (self._rest + data).split(b"\n\n")
         for event in events:
             at = event.find(works.TIME_MARK)
