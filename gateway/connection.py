@@ -14,6 +14,9 @@ import httptools
 # How much of an answer may wait unread in memory before the backend is no longer read from.
 READ_BUFFER: Final = 2**17
 
+# How much of it is read at once, where there is more.
+READ_PIECE: Final = 2**16
+
 MOST_HEADERS: Final = 100
 HEADER_BYTES: Final = 2**16
 
@@ -90,12 +93,25 @@ class Connection(asyncio.Protocol):
             if self.ended:
                 return b""
             await self._wait()
-        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks.clear()
-        self._size = 0
-        if self._paused and self._transport is not None:
+        if self._size <= READ_PIECE:
+            data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+            self._chunks.clear()
+        else:
+            data = self._piece()
+        self._size -= len(data)
+        if self._paused and self._size <= READ_BUFFER and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
+        return data
+
+    def _piece(self) -> bytes:
+        """Some of what is here: it is held in several forms on its way to a client that may be slow."""
+        size = count = 0
+        while size < READ_PIECE and count < len(self._chunks):
+            size += len(self._chunks[count])
+            count += 1
+        data = b"".join(self._chunks[:count])
+        del self._chunks[:count]
         return data
 
     def abort(self) -> None:

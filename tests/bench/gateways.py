@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -74,24 +74,28 @@ def nginx(program: Program, upstream: Server, cores: Cores) -> Iterator[Server]:
 
 
 @contextmanager
-def penstock(upstream: Server, cores: Cores) -> Iterator[Server]:
-    """Run Penstock in front of the upstream's Workers AI."""
+def penstock(upstream: Server, cores: Cores, limits: Mapping[str, int] | None = None) -> Iterator[Server]:
+    """Run Penstock in front of the upstream's Workers AI, with limits among its `server` settings."""
     with folder() as place:
-        port = free_port()
-        key = "sk-ps-bench-0123456789abcdef"
-        config = place / "penstock.yaml"
-        # JSON is YAML.
-        config.write_text(json.dumps(_settings(port, key, upstream.address.port)))
-        arguments = [str(Path(sys.executable).with_name("penstock")), "serve", "--config", str(config)]
-        address = Address(port, works.MODEL, key=key)
-        command = Command(arguments, address, {"PENSTOCK_DATA_DIR": str(place / "data")})
+        command = penstock_command(upstream, place, limits or {})
         with running("penstock", metadata.version("penstock"), command, place, cores.gateway) as server:
             yield server
 
 
-def _settings(port: int, key: str, upstream_port: int) -> dict[str, object]:
+def penstock_command(upstream: Server, place: Path, limits: Mapping[str, int]) -> Command:
+    """How to start Penstock on a free port, with what it needs in a folder."""
+    port = free_port()
+    key = "sk-ps-bench-0123456789abcdef"
+    config = place / "penstock.yaml"
+    # JSON is YAML.
+    config.write_text(json.dumps(_settings(port, key, upstream.address.port, limits)))
+    arguments = [str(Path(sys.executable).with_name("penstock")), "serve", "--config", str(config)]
+    return Command(arguments, Address(port, works.MODEL, key=key), {"PENSTOCK_DATA_DIR": str(place / "data")})
+
+
+def _settings(port: int, key: str, upstream_port: int, limits: Mapping[str, int]) -> dict[str, object]:
     return {
-        "server": {"host": "127.0.0.1", "port": port},
+        "server": {"host": "127.0.0.1", "port": port, **limits},
         "keys": {"master": key},
         "backends": {
             "cloudflare": {

@@ -60,9 +60,16 @@ def folder() -> Iterator[Path]:
 def running(name: str, version: str, command: Command, place: Path, core: int) -> Iterator[Server]:
     """Run a server on a core until the block ends; it has answered a chat before the block begins."""
     log = place / f"{name}.log"
+    with started(command, place, log, core) as process:
+        yield Server(name, version, process.pid, _await_answer(name, process, command.address, log))
+
+
+@contextmanager
+def started(command: Command, place: Path, log: Path, core: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a server on a core, wait for nothing, and end it with the block."""
     process = _start(command, place, log, core)
     try:
-        yield Server(name, version, process.pid, _await_answer(name, process, command.address, log))
+        yield process
     finally:
         _stop(process)
 

@@ -6,6 +6,7 @@ least that a well-formed request needs, so that it is not what limits a measurem
 
 import asyncio
 import sys
+import time
 from typing import cast
 
 import uvloop
@@ -14,6 +15,7 @@ from tests.bench import works
 
 HEAD_END = b"\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
+STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 def _whole(body: bytes, status: bytes = b"200 OK") -> bytes:
@@ -23,12 +25,12 @@ def _whole(body: bytes, status: bytes = b"200 OK") -> bytes:
 
 def _chunks(events: list[bytes]) -> list[bytes]:
     """The writes of a streamed answer: one per event, the head with the first, the end with the last."""
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     chunks = [b"%x\r\n%s\r\n" % (len(event), event) for event in events]
-    return [head + chunks[0], *chunks[1:-1], chunks[-1] + LAST_CHUNK]
+    return [STREAM_HEAD + chunks[0], *chunks[1:-1], chunks[-1] + LAST_CHUNK]
 
 
 LEGACY = (_whole(works.legacy_answer()), _chunks(works.legacy_events()))
+LEGACY_END = b"".join(LEGACY[1][-2:])
 OPENAI = (_whole(works.openai_answer()), _chunks(works.openai_events()))
 MODELS = _whole(b'{"object":"list","data":[{"id":"%s","object":"model"}]}' % works.MODEL.encode())
 HEALTHY = _whole(b"{}")
@@ -36,6 +38,7 @@ NOT_FOUND = _whole(b'{"error":{"message":"no such path"}}', b"404 Not Found")
 
 BURST_MARK = works.BURST.mark.encode()
 PACED_MARK = works.PACED.mark.encode()
+TIMED_MARK = works.TIMED.mark.encode()
 
 
 class Connection(asyncio.Protocol):
@@ -80,6 +83,9 @@ class Connection(asyncio.Protocol):
             self._burst(chunks, 0)
         elif PACED_MARK in request:
             self._pace(chunks, 0, self._loop.time())
+        elif TIMED_MARK in request:
+            self._transport.write(STREAM_HEAD)
+            self._say_time(0, self._loop.time())
         else:
             self._transport.write(whole)
 
@@ -99,6 +105,18 @@ class Connection(asyncio.Protocol):
         if number + 1 < len(chunks):
             due = start + (number + 1) * works.GAP_SECONDS
             self._loop.call_at(due, self._pace, chunks, number + 1, start)
+
+    def _say_time(self, number: int, start: float) -> None:
+        """Write a delta with the time, one per gap, and the end of a legacy stream after the last one."""
+        if not self._open:
+            return
+        if number == works.TIMED_EVENTS:
+            self._transport.write(LEGACY_END)
+            return
+        event = works.timed_event(time.monotonic())
+        self._transport.write(b"%x\r\n%s\r\n" % (len(event), event))
+        due = start + (number + 1) * works.TIMED_GAP_SECONDS
+        self._loop.call_at(due, self._say_time, number + 1, start)
 
 
 def _is_complete(received: bytes, head_end: int) -> bool:

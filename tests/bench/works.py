@@ -63,6 +63,12 @@ PACED = Work(
 )
 WORKS = (CHAT, BURST, PACED)
 
+# A slow stream whose deltas say when the upstream wrote them; `tests.bench.streams` opens many of these.
+TIMED = Work("timed", "stream of timed deltas", "work=timed", stream=True, connections=5000)
+TIMED_EVENTS = 20
+TIMED_GAP_SECONDS = 1.0
+TIME_MARK = b" at="
+
 
 def _encode(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
@@ -107,6 +113,12 @@ def _openai(kind: str, choice: dict[str, Any]) -> dict[str, Any]:
         "model": MODEL,
         "choices": [choice],
     }
+
+
+def timed_event(seconds: float) -> bytes:
+    """One delta of Workers AI's legacy form that says when it was written."""
+    text = f"{TIME_MARK.decode()}{seconds:.6f} "
+    return _events([{"response": text, "tool_calls": [], "p": PADDING[:20]}])[0]
 
 
 def _events(values: list[dict[str, Any]]) -> list[bytes]:

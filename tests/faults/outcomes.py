@@ -1,6 +1,7 @@
 """What a fault may lead to, and how it is checked: DESIGN's rules for every error and every ending."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ class Fails:
     Attributes:
         deadline: The reason under which it counts as a deadline.
         headers: What else the answer says.
+        at: The time until which it tells to wait, in seconds since 1970.
     """
 
     status: int
@@ -34,6 +36,7 @@ class Fails:
     outcome: str
     deadline: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ def check(answer: httpx.Response, expected: Outcome) -> None:
             error = answer.json()["error"]
             assert is_error(error)
             assert error["code"] == code
+            if expected.at is not None:
+                assert abs(time.time() + int(answer.headers["retry-after"]) - expected.at) < PATIENCE
             assert dict(expected.headers).items() <= dict(answer.headers).items(), answer.headers
         case Says(text) if streams:
             assert answer.status_code == 200

@@ -3,6 +3,7 @@
 import gzip
 import json
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from tests.faults.chaos_server import (
 from tests.faults.conftest import Between
 from tests.faults.outcomes import Breaks, Fails, Outcome, Says, check, check_books, check_nothing_left
 
+IN_2100 = 4_102_444_800
 SHORT = {"first_byte": 0.05, "gap": 0.05, "total": 1.0}
 HTML = b"<html><body>canary 10.0.0.7 /srv/app.py</body></html>"
 BOMB = gzip.compress(bytes(64 * 2**20))
@@ -246,6 +248,16 @@ RETRIES = (
         says_when("2", "1500"),
     ),
     Fault("429 with an hour in Retry-After", limited("retry-after: 3600"), says_when("3600", "3600000")),
+    Fault(
+        "429 with a date that has passed in Retry-After",
+        limited("retry-after: Sun, 06 Nov 1994 08:49:37 GMT"),
+        says_when("1", "0"),
+    ),
+    Fault(
+        "429 with a date in Retry-After",
+        limited(f"retry-after: {formatdate(IN_2100, usegmt=True)}"),
+        Fails(429, "rate_limit_exceeded", "rate_limited", at=IN_2100),
+    ),
     Fault(
         "429 with a broken Retry-After",
         limited("retry-after: soon"),

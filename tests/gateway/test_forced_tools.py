@@ -122,7 +122,8 @@ async def test_a_break_in_one_second_call_leaves_the_other_choice_alone(
     for call in [await backend.call(), await backend.call()]:
         _talked(call)
     second = sorted([await backend.call(), await backend.call()], key=lambda call: call.body["seed"])
-    second[0].reset()
+    second[0].begin()
+    second[0].close()
     _called(second[1])
     assert _said(await asking, stream=False) == [("no", 0, "stop"), ("", 1, "tool_calls")]
 

@@ -36,6 +36,7 @@ NAMES = {
     "penstock_inflight_requests": set(),
     "penstock_auth_failures": set(),
     "penstock_unread_requests": {"reason"},
+    "penstock_lost_access_lines": set(),
     "penstock_build_info": {"version", "python"},
 }  # fmt: skip
 

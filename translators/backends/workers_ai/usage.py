@@ -1,8 +1,12 @@
 """What an answer used, as Workers AI reports it."""
 
-from typing import Any
+from typing import Any, Final
 
 from translators.deltas import Usage
+
+# The largest whole number that all readers of JSON keep exactly (RFC 8259 section 6). JSON itself knows no
+# bound, and a sum over what is longer would be none.
+_MOST: Final = 2**53 - 1
 
 
 def read_usage(value: Any) -> Usage | None:
@@ -39,6 +43,6 @@ def _count(value: Any) -> int | None:
 
 
 def _amount(value: Any) -> float | None:
-    """A number that can be an amount: neither negative nor a boolean. JSON knows no infinity."""
+    """A number that can be an amount: neither negative nor a boolean nor beyond all measure."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if number and value >= 0 else None
+    return float(value) if number and 0 <= value <= _MOST else None

@@ -88,7 +88,16 @@ def test_usage_is_reported_as_the_backend_did() -> None:
 
 
 @pytest.mark.parametrize(
-    "usage", [{"usage": 5}, {"usage": {}}, _usage(prompt=None), _usage(completion="4"), _usage(completion=-1)]
+    "usage",
+    [
+        {"usage": 5},
+        {"usage": {}},
+        _usage(prompt=None),
+        _usage(completion="4"),
+        _usage(completion=-1),
+        _usage(prompt=10**400),  # found by fuzzing
+        _usage(prompt=1e308),
+    ],
 )
 def test_usage_that_says_nothing_is_counted_by_us_and_marked(usage: dict[str, Any]) -> None:
     assert _counted({"response": "12345"}, usage) == Usage(7, 2, estimated=True)
