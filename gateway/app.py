@@ -49,7 +49,7 @@ def application(gateway: Gateway) -> "Application":
             *(_handler([path], each) for path, each in conversations.items()),
         ],
         lifespan=[lambda _app: _running(gateway)],
-        exception_handlers={HTTPException: lambda request, error: Nowhere(gateway, request.method, error)},
+        exception_handlers={HTTPException: lambda request, _error: Nowhere(gateway, request.method)},
         openapi_config=None,
         logging_config=None,
         debug=False,

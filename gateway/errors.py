@@ -23,11 +23,6 @@ def unknown_url(method: str, path: str) -> ApiError:
     return ApiError(404, f"Unknown request URL: {method} {path[:200]}. Check the path and the base_url.")
 
 
-def invalid_host() -> ApiError:
-    """400 for a Host header that names no host."""
-    return ApiError(400, "The Host header is not valid. Send the host and port of the base_url alone.")
-
-
 def method_not_allowed(method: str, allowed: str) -> ApiError:
     """405 naming what is allowed."""
     return ApiError(

@@ -3,13 +3,12 @@
 from typing import Any, cast
 
 from litestar import Response
-from litestar.exceptions import HTTPException, NotFoundException
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from gateway.api.raw import Endpoint
 from gateway.api.wire import Client, Request
-from gateway.errors import invalid_host, unknown_url
+from gateway.errors import unknown_url
 from gateway.pipeline import Gateway
 from translators.errors import ApiError
 
@@ -18,18 +17,12 @@ async def _nowhere(_gateway: Gateway, request: Request, _client: Client) -> None
     raise unknown_url(request.exchange.method, request.exchange.path)
 
 
-async def _no_host(_gateway: Gateway, _request: Request, _client: Client) -> None:
-    raise invalid_host()
-
-
 class Nowhere(Response[None]):
     """What Litestar's exception handler returns; it is answered by the adapter, like every endpoint."""
 
-    def __init__(self, gateway: Gateway, method: str, error: HTTPException) -> None:
+    def __init__(self, gateway: Gateway, method: str) -> None:
         super().__init__(None)
-        # The path is looked up after the host has been checked; nothing else can go wrong there.
-        answer = _nowhere if isinstance(error, NotFoundException) else _no_host
-        self._endpoint = Endpoint(gateway, "unknown", dict.fromkeys((method, "GET"), answer))
+        self._endpoint = Endpoint(gateway, "unknown", dict.fromkeys((method, "GET"), _nowhere))
 
     def to_asgi_response(self, *_arguments: Any, **_options: Any) -> ASGIResponse:
         """The endpoint itself, which is an ASGI application as the response would be."""

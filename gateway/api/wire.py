@@ -125,11 +125,11 @@ class Client:
 
     async def send_events(self, data: bytes) -> None:
         """Send events of a stream; the first call sends status 200 and the headers."""
-        self.watch.wait_for("write_stall")
         if not self.started:
+            self.watch.wait_for("write_stall")
             await self._start_events()
         if data:
-            await self._send(_body(data, last=False))
+            await self._write(data, last=False)
 
     async def keep_alive(self) -> None:
         """Show a waiting client that the stream lives: a comment, which clients pass over.

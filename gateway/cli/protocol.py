@@ -10,6 +10,7 @@ it sends meanwhile waits unparsed, up to a bound.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf
@@ -26,6 +27,9 @@ from gateway.settings import Deadlines, Server
 from translators.errors import ApiError
 
 SWEEP: Final = 0.25  # seconds
+
+# RFC 3986, section 3.2.2: what goes beyond that would be a path or a user in a URL that is made of it.
+_HOST: Final = re.compile(rb"(?:\[[0-9A-Za-z:.]*\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?")
 
 _PIECE: Final = 8 * 1024  # bytes parsed at once, which bounds how many pipelined requests wait parsed
 _AHEAD: Final = 1024 * 1024  # bytes of pipelined requests that wait unparsed
@@ -450,6 +454,8 @@ def _check_head(version: str, target: bytes, headers: list[tuple[bytes, bytes]])
     for name, value in headers:
         if name == b"host":
             hosts += 1
+            if not _HOST.fullmatch(value):
+                raise _RefusedError(errors.bad_http("the Host header must be a host and perhaps a port"))
         elif name == b"transfer-encoding" and (version == "1.0" or value.lower() != b"chunked"):
             raise _RefusedError(errors.bad_http("the only Transfer-Encoding is chunked, with HTTP/1.1"))
         elif name == b"expect":
