@@ -9,7 +9,8 @@ Rooms from the top down; each imports only from lines below its own:
 
     cli             the penstock command, and the server's process
     app             builds the application, one table of endpoints
-    api/            raw (the adapter), wire (ASGI in and out), conversations, models, operations, nowhere
+    api/            raw (the adapter), wire (ASGI in and out), conversations, models, operations, nowhere,
+                    overloaded
     pipeline        the stages of one exchange, in order
     dispatch relay  the backend's calls, with failover; the client's answer, with honest endings
     translation     a request translated for its target, and the same explained

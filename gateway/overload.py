@@ -46,9 +46,14 @@ class Overload:
         self._turn = 0.0  # how long the last turn took that was measured
         self._starts = 0  # new requests of this turn; where there are some, its end is measured
 
+    @property
+    def full(self) -> bool:
+        """Whether as many are in flight as may be."""
+        return self.in_flight >= self._most
+
     def refuses(self) -> Reason | None:
         """Why one more request is refused; None: it may come."""
-        if self.in_flight >= self._most:
+        if self.full:
             return "in_flight"
         if not self.behind or self.in_flight < _FEW:
             return None

@@ -123,12 +123,11 @@ class Endpoint:
             await answer(self.gateway, request, client)
 
     async def _answer_counted(self, answer: Answer, request: Request, client: Client) -> None:
-        """Answer one of those that cost something, or refuse it before anything is done for it."""
+        """Answer one of those that cost something, unless the server has let in too many at once."""
         overload = self.gateway.overload
-        reason = overload.refuses()
-        if reason is not None:
-            self.gateway.metrics.shed(reason)
-            raise errors.overloaded(_spread(request.exchange))
+        if overload.full:
+            self.gateway.metrics.shed("in_flight")
+            raise errors.overloaded(2)
         overload.in_flight += 1
         try:
             self.gateway.keys.authenticate(request.headers)
@@ -171,11 +170,6 @@ async def _shut_down(exchange: Exchange, client: Client) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(_LAST_WORDS):
             await _send_error(exchange, client, errors.shutting_down(), {"connection": "close"})
-
-
-def _spread(exchange: Exchange) -> float:
-    """From one second to two, so that those that were refused together do not come back together."""
-    return 1 + int(exchange.request_id[-4:], 16) / 0x10000
 
 
 def _note_left(exchange: Exchange) -> None:

@@ -22,6 +22,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway import errors
+from gateway.api.overloaded import Refuser
 from gateway.api.wire import DEPARTURE, Departure
 from gateway.settings import Deadlines, Server
 from translators.errors import ApiError
@@ -46,12 +47,14 @@ class Bounds:
     Attributes:
         refusal: Gives the ASGI application that answers a request with an error, and settles it.
         clock: In seconds; tests move it.
+        refuser: Asked about each request whether there are too many already.
     """
 
     server: Server
     deadlines: Deadlines
     refusal: Callable[[ApiError], Any]
     clock: Callable[[], float] = monotonic
+    refuser: Refuser | None = None
 
 
 def sweep(connections: Iterable[object]) -> None:
@@ -152,7 +155,15 @@ class Protocol(HttpToolsProtocol):
         self.scope["http_version"] = version
         self._take_target()
         keep_alive = version == "1.1" and self.parser.should_keep_alive()
-        self._begin(self._cycle(keep_alive=keep_alive, expects=self.expect_100_continue), self.app)
+        cycle = self._cycle(keep_alive=keep_alive, expects=self.expect_100_continue)
+        refuser = self._bounds.refuser
+        reason = refuser.refuses(self.scope["raw_path"]) if refuser else None
+        if refuser is None or reason is None:
+            self._begin(cycle, self.app)
+        elif self._is_plain(cycle):
+            self._shed(cycle, refuser.headers_and_body(self.scope["method"], self.scope["raw_path"], reason))
+        else:
+            self._begin(cycle, self._bounds.refusal(refuser.error(reason)))
 
     def on_body(self, body: bytes) -> None:
         """Hand on a piece of the body."""
@@ -290,6 +301,19 @@ class Protocol(HttpToolsProtocol):
             self._start_asgi_task(cycle, app)
         else:
             self.pipeline.appendleft((cycle, app))
+
+    def _is_plain(self, cycle: "_Cycle") -> bool:
+        """Whether an answer can be written at once, and another request may follow."""
+        special = cycle.waiting_for_100_continue or self.scope["method"] == "HEAD"
+        return self._running is None and cycle.keep_alive and not special and not self.parser.should_upgrade()
+
+    def _shed(self, cycle: "_Cycle", answer: bytes) -> None:
+        """Answer without a task; the body that may still come is thrown away."""
+        defaults = b"".join(b"%s: %s\r\n" % each for each in self.server_state.default_headers)
+        self.transport.write(b"HTTP/1.1 503 Service Unavailable\r\n" + defaults + answer)
+        cycle.response_started = cycle.response_complete = True
+        self.cycle = cycle
+        self._wait(self._bounds.deadlines.body_idle, self.transport.close)
 
     def _refuse(self, error: ApiError) -> None:
         """Answer with an error when the turn has come, and end."""

@@ -19,6 +19,7 @@ from typing import Any
 import uvicorn
 
 from gateway.api.nowhere import refusal
+from gateway.api.overloaded import Refuser
 from gateway.app import application
 from gateway.cli.protocol import SWEEP, Bounds, Protocol, sweep
 from gateway.pipeline import Gateway
@@ -70,7 +71,7 @@ class Site:
 def gateway_site(gateway: Gateway, listener: socket.socket) -> Site:
     """The gateway, and what it lets clients do to a connection."""
     settings = gateway.settings
-    bounds = Bounds(settings.server, settings.deadlines, partial(refusal, gateway))
+    bounds = Bounds(settings.server, settings.deadlines, partial(refusal, gateway), refuser=Refuser(gateway))
     return Site(application(gateway), listener, bounds)
 
 
