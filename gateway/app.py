@@ -17,6 +17,7 @@ from gateway.api import operations
 from gateway.api.conversations import conversation, translate
 from gateway.api.models import models
 from gateway.api.nowhere import Nowhere
+from gateway.api.openapi import openapi
 from gateway.api.raw import Answer, Endpoint
 from gateway.deadlines import Ticker
 from gateway.dispatch import Dispatch
@@ -126,6 +127,7 @@ def _handlers(gateway: Gateway) -> list[ASGIRouteHandler]:
         "/healthz": endpoint("health", {"GET": operations.health}, keyed=False),
         "/readyz": endpoint("health", {"GET": operations.ready}, keyed=False),
         "/metrics": endpoint("metrics", {"GET": operations.metrics}, keyed=False),
+        "/openapi.json": endpoint("openapi", {"GET": openapi}, keyed=False),
     }
     return [
         # A mount takes ids with slashes, raw and encoded.

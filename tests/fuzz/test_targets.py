@@ -20,7 +20,8 @@ NAMES = st.sampled_from([
 ])  # fmt: skip
 VALUES = st.binary(max_size=12) | st.sampled_from([
     b"Bearer sk-ps-fuzzed-0123456789", b"bearer", b"chunked", b"identity", b"gzip", b"application/json",
-    b"close", b"100-continue", b"keep-alive", b"99999999999", b"-1", b"5", b"Wed, 21 Oct 2015 07:28:00 GMT", b"h2c",
+    b"close", b"100-continue", b"keep-alive", b"99999999999", b"-1", b"5", b"h2c",
+    b"Wed, 21 Oct 2015 07:28:00 GMT",
 ])  # fmt: skip
 LINES = st.sampled_from(
     [b"POST / HTTP/1.1", b"HEAD /v1 HTTP/1.0", b"HTTP/1.1 200 OK", b"HTTP/1.1 103 Wait", b""]

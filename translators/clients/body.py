@@ -1,9 +1,11 @@
 """A client's JSON body: decoded once, its fields read with an error that names the parameter.
 
-Ranges are the backends' affair; types are checked here, so that whatever comes after may trust them.
+Ranges are the backends' affair; types are checked here, so that whatever comes after may trust them. Readers
+with bounds are values that show them, from which the API's own description is written.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -67,18 +69,23 @@ def integer(value: Any, place: str) -> int:
     return int(value)
 
 
-def integer_in(low: int, high: int) -> Callable[[Any, str], int]:
-    """A reader of whole numbers from `low` to `high`."""
+@dataclass(frozen=True, slots=True)
+class IntegerIn:
+    """Reads whole numbers from `low` to `high`."""
 
-    def read(value: Any, place: str) -> int:
+    low: int
+    high: int
+
+    def __call__(self, value: Any, place: str) -> int:
+        """The number."""
         whole = integer(value, place)
-        if not low <= whole <= high:
+        if not self.low <= whole <= self.high:
             raise invalid(
-                f"'{place}' must be from {low} to {high}, but it is {whole}.", place, "invalid_value"
+                f"'{place}' must be from {self.low} to {self.high}, but it is {whole}.",
+                place,
+                "invalid_value",
             )
         return whole
-
-    return read
 
 
 def obj(value: Any, place: str) -> Object:
@@ -95,16 +102,23 @@ def array(value: Any, place: str) -> list[Any]:
     return value
 
 
-def one_of(*words: str) -> Callable[[Any, str], str]:
-    """A reader of one of some words."""
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Reads one of some words."""
 
-    def read(value: Any, place: str) -> str:
-        if text(value, place) not in words:
-            choices = ", ".join(f"'{word}'" for word in words)
+    words: tuple[str, ...]
+
+    def __call__(self, value: Any, place: str) -> str:
+        """The word."""
+        if text(value, place) not in self.words:
+            choices = ", ".join(f"'{word}'" for word in self.words)
             raise invalid(f"'{place}' must be one of {choices}.", place, "invalid_value")
         return str(value)
 
-    return read
+
+def one_of(*words: str) -> OneOf:
+    """A reader of one of some words."""
+    return OneOf(words)
 
 
 def required(fields: Mapping[str, Any], name: str, place: str = "") -> Any:

@@ -21,8 +21,8 @@ from translators.errors import invalid, wrong_type
 from translators.report import Entry, Fate
 
 _DEFAULT_MAX_TOKENS: Final = 16  # OpenAI's specification
-_CHOICES: Final = body.integer_in(1, 128)
-_LIMIT: Final = body.integer_in(1, 2**31)
+_CHOICES: Final = body.IntegerIn(1, 128)
+_LIMIT: Final = body.IntegerIn(1, 2**31)
 _MAX_CALLS: Final = 128
 
 STRUCTURAL: Final = frozenset(
@@ -30,10 +30,10 @@ STRUCTURAL: Final = frozenset(
 )
 
 PLAIN: Final[Mapping[str, Reader]] = {
-    "best_of": body.integer_in(1, 128),
+    "best_of": body.IntegerIn(1, 128),
     "frequency_penalty": body.number,
     "logit_bias": body.obj,
-    "logprobs": body.integer_in(0, 5),
+    "logprobs": body.IntegerIn(0, 5),
     "presence_penalty": body.number,
     "seed": body.integer,
     "temperature": body.number,

@@ -56,7 +56,7 @@ def test_numbers_keep_their_kind_and_whole_floats_count_as_integers() -> None:
 
 
 def test_a_range_is_inclusive() -> None:
-    read = body.integer_in(1, 3)
+    read = body.IntegerIn(1, 3)
     assert (read(1, "n"), read(3.0, "n")) == (1, 3)
     assert _error(lambda: read(4, "n")).message == "'n' must be from 1 to 3, but it is 4."
 

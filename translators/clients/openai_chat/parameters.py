@@ -13,15 +13,18 @@ from translators.clients.body import Object
 Reader = Callable[[Any, str], Any]
 
 
-def _string_map(value: Any, place: str) -> Object:
+def string_map(value: Any, place: str) -> Object:
+    """An object of strings."""
     return {key: body.text(each, f"{place}.{key}") for key, each in body.obj(value, place).items()}
 
 
-def _bias(value: Any, place: str) -> Object:
+def biases(value: Any, place: str) -> Object:
+    """An object of numbers."""
     return {key: body.number(each, f"{place}.{key}") for key, each in body.obj(value, place).items()}
 
 
-def _words(value: Any, place: str) -> list[str]:
+def words(value: Any, place: str) -> list[str]:
+    """An array of strings."""
     return [body.text(each, f"{place}[{k}]") for k, each in enumerate(body.array(value, place))]
 
 
@@ -35,10 +38,10 @@ STRUCTURAL: Final = frozenset({
 PLAIN: Final[Mapping[str, Reader]] = {
     "audio": body.obj,
     "frequency_penalty": body.number,
-    "logit_bias": _bias,
+    "logit_bias": biases,
     "logprobs": body.boolean,
-    "metadata": _string_map,
-    "modalities": _words,
+    "metadata": string_map,
+    "modalities": words,
     "moderation": body.obj,
     "prediction": body.obj,
     "presence_penalty": body.number,
@@ -51,7 +54,7 @@ PLAIN: Final[Mapping[str, Reader]] = {
     "service_tier": body.text,
     "store": body.boolean,
     "temperature": body.number,
-    "top_logprobs": body.integer_in(0, 20),
+    "top_logprobs": body.IntegerIn(0, 20),
     "top_p": body.number,
     "user": body.text,
     "verbosity": body.one_of("low", "medium", "high"),

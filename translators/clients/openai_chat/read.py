@@ -17,7 +17,7 @@ from translators.clients.openai_chat.tools import (
 from translators.errors import invalid
 from translators.report import Entry, Fate
 
-_CHOICES: Final = body.integer_in(1, 128)  # OpenAI's bounds of `n`
+_CHOICES: Final = body.IntegerIn(1, 128)  # OpenAI's bounds of `n`
 
 
 def read(raw: bytes) -> ChatRequest:
