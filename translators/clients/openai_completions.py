@@ -59,7 +59,7 @@ def read(raw: bytes) -> ChatRequest:
         raise invalid(
             f"'prompt' times 'n' asks for more than {_MAX_CALLS} answers.", "prompt", "invalid_value"
         )
-    if given.get("suffix"):
+    if body.text(given.get("suffix", ""), "suffix"):
         raise invalid(
             "'suffix' is not supported: the model cannot fill a gap.", "suffix", "unsupported_parameter"
         )
