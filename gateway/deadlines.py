@@ -37,6 +37,11 @@ class Watch:
         self.phase = phase
         self.at = monotonic() + getattr(self.deadlines, phase)
 
+    def wait_for_answer(self, *, whole: bool) -> None:
+        """Begin to wait for an answer's first byte; a whole answer has one only when all of it is made."""
+        self.phase = "first_byte"
+        self.at = monotonic() + (self.deadlines.made if whole else self.deadlines.first_byte)
+
     def hold_headers(self, quiet: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Call `quiet` where the answer's headers have been held back for long, and again and again."""
         self.quiet, self.quiet_at = quiet, monotonic() + self.deadlines.hold_headers

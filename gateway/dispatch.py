@@ -180,8 +180,9 @@ class _Round:
         """Several calls at once, each in a task, their batches in the order in which they come."""
         queue: _Queue = asyncio.Queue(_AHEAD)
         tasks = [asyncio.create_task(self._pump(number, call, queue)) for number, call in enumerate(calls)]
+        silent = set(range(len(calls)))  # those of which nothing has come
         running = len(tasks)
-        self.watch.wait_for("first_byte")
+        self.watch.wait_for_answer(whole=calls[0].whole)
         try:
             while running:
                 heard = await queue.get()
@@ -190,8 +191,13 @@ class _Round:
                 if heard is None:
                     running -= 1
                     continue
+                silent.discard(heard[0])
                 yield heard
-                self.watch.wait_for("gap")
+                # One that has begun makes another no faster.
+                if silent:
+                    self.watch.wait_for_answer(whole=calls[0].whole)
+                else:
+                    self.watch.wait_for("gap")
         except asyncio.CancelledError:
             phase = self.watch.take_expired()
             if phase is None:
@@ -228,7 +234,7 @@ class _Round:
         reader, outcome = self.open[number], "cancelled"
         try:
             if watch:
-                watch.wait_for("first_byte")
+                watch.wait_for_answer(whole=call.whole)
             async with self.dispatch.upstreams[self.target.backend].send(call) as answer:
                 reader.start(answer.status, answer.headers)
                 while data := await answer.read():

@@ -46,9 +46,13 @@ class AnswerReader(Protocol):
 
 
 class BackendCall(msgspec.Struct, frozen=True):
-    """A POST to send: path segments below the base URL, a JSON body, and who reads the answer."""
+    """A POST to send: path segments below the base URL, a JSON body, and who reads the answer.
+
+    `whole` says that the answer comes in one piece, once all of it is made.
+    """
 
     segments: tuple[str, ...]
     body: bytes
     reader: Callable[[], AnswerReader]
+    whole: bool = False
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)

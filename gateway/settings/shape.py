@@ -174,12 +174,20 @@ class ModelRoute(Section):
     )
 
 
+_MADE = 300.0  # seconds; 16,384 tokens at 60 a second take nearly as long
+
+
 class Deadlines(Section):
     """How long each step may take, in seconds."""
 
     connect: Seconds = Field(default=5.0, description="Connecting to a backend.")
     first_byte: Seconds = Field(
         default=60.0, description="From sending a request to the first byte of its answer."
+    )
+    whole_answer: Seconds | None = Field(
+        default=None,
+        description="The like of first_byte for an answer that is not streamed, whose first byte comes when "
+        "all of it is made; where it is not set, first_byte if that is, else 300.",
     )
     gap: Seconds = Field(default=30.0, description="Silence between two pieces of an answer.")
     total: Seconds = Field(default=600.0, description="A whole exchange.")
@@ -195,6 +203,13 @@ class Deadlines(Section):
         default=15.0,
         description="How long the answer's headers wait for its first piece; then comments keep it alive.",
     )
+
+    @property
+    def made(self) -> float:
+        """How long a backend may take to make a whole answer."""
+        if self.whole_answer is not None:
+            return self.whole_answer
+        return self.first_byte if "first_byte" in self.model_fields_set else _MADE
 
 
 class Errors(Section):

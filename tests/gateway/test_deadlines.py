@@ -9,7 +9,7 @@ import pytest
 from gateway.deadlines import Ticker
 from gateway.settings import Deadlines
 from tests.gateway.conftest import Serve
-from tests.gateway.scripted import Backend, begins_with
+from tests.gateway.scripted import Backend, Call, begins_with, usage
 from tests.gateway.served import MASTER, Served, asks, backend_settings, events, text_of
 from tests.gateway.test_leaving import request
 from tests.gateway.test_relay import line_with, rest_of, streaming
@@ -17,16 +17,20 @@ from tests.gateway.test_relay import line_with, rest_of, streaming
 Lines = Callable[[], list[dict[str, Any]]]
 
 
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("stream", "seconds"), [(False, 300), (True, 60)])
 async def test_a_backend_that_says_nothing_is_a_504(
-    served: Served, backend: Backend, access_lines: Lines, *, stream: bool
+    served: Served, backend: Backend, access_lines: Lines, *, stream: bool, seconds: float
 ) -> None:
     asking = asyncio.create_task(served.chat(stream=stream))
     call = await backend.call()
     served.pass_time(14)
     await asyncio.sleep(0)
     assert not call.closed.is_set()
-    served.pass_time(47)
+    if not stream:  # a stream's headers would go out in time
+        served.pass_time(seconds - 15)
+        await asyncio.sleep(0)
+        assert not call.closed.is_set()
+    served.pass_time(seconds - 13)
     await call.left()
     answer = await asking
     assert (answer.status_code, answer.headers["content-type"]) == (504, "application/json")
@@ -35,6 +39,35 @@ async def test_a_backend_that_says_nothing_is_a_504(
     assert await served.metric("penstock_upstream_attempts_total", outcome="timeout") == 1
     line = access_lines()[0]
     assert (line["ended_by"], line["error"]) == ("gateway", "deadline_first_byte")
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [({}, 300), ({"first_byte": 7}, 7), ({"whole_answer": 9}, 9), ({"first_byte": 7, "whole_answer": 9}, 9)],
+)
+def test_a_whole_answer_has_the_time_that_is_set_for_it_or_for_the_first_byte(
+    given: dict[str, float], seconds: float
+) -> None:
+    assert Deadlines.model_validate(given).made == seconds
+
+
+async def test_a_choice_that_has_begun_makes_another_no_faster(served: Served, backend: Backend) -> None:
+    def speaks_for_the_first_choice(call: Call) -> None:
+        if len(backend.calls) == 1:
+            call.begin()
+            call.event(response="one")
+
+    backend.reply = speaks_for_the_first_choice
+    async with streaming(served, n=2) as (_answer, lines):
+        await line_with(lines, "one")
+        served.pass_time(45)  # longer than a gap
+        await asyncio.sleep(0)
+        first, second = backend.calls
+        first.event(response="", usage=usage(7, 3))
+        first.piece(b"data: [DONE]\n\n")
+        first.finish()
+        second.stream("two")
+        assert "[DONE]" in await rest_of(lines)
 
 
 async def test_a_stream_that_falls_silent_ends_with_an_event(

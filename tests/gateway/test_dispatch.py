@@ -335,10 +335,10 @@ async def test_after_the_first_delta_nothing_fails_over(
 async def test_a_failover_has_deadlines_of_its_own(two: Served, backend: Backend, second: Backend) -> None:
     asking = asyncio.create_task(two.chat(model="small"))
     first = await backend.call()
-    two.pass_time(61)
+    two.pass_time(301)
     await first.left()
     slow = await second.call()
-    two.pass_time(61)
+    two.pass_time(301)
     await slow.left()
     answer = await asking
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_first_byte")
@@ -353,7 +353,7 @@ async def test_when_the_total_is_over_nothing_fails_over(
     call = await backend.call()
     [watch] = two.gateway.ticker._live
     watch.total_at = watch.at - 30
-    two.pass_time(31)
+    two.pass_time(271)
     await call.left()
     answer = await asking
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_total")

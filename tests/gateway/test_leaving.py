@@ -142,7 +142,7 @@ async def test_a_client_that_leaves_the_second_target_is_booked_as_such(
     _reader, writer = await two.connect()
     writer.write(request(asks(model="small")))
     slow = await backend.call()
-    two.pass_time(61)
+    two.pass_time(301)
     await slow.left()
     call = await second.call()
     await leave(writer, by_reset=False)

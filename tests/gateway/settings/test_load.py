@@ -56,6 +56,7 @@ def test_credentials_in_the_environment_are_enough(tmp_path: Path, monkeypatch: 
     assert settings.deadlines.model_dump() == {
         "connect": 5,
         "first_byte": 60,
+        "whole_answer": None,
         "gap": 30,
         "total": 600,
         "write_stall": 20,

@@ -43,6 +43,7 @@ class Asker(msgspec.Struct, frozen=True):
         return BackendCall(
             segments=("ai", "run", *self.model.split("/")),
             body=sent.body,
+            whole="stream" not in body,
             reader=partial(Reader, self.stamp, self.choice, body[self.limit], tokens, sent),
         )
 

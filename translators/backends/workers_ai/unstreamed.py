@@ -66,4 +66,4 @@ def _without_stream(call: BackendCall) -> BackendCall | None:
     if body.get("stream") is not True:
         return None
     kept = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
-    return msgspec.structs.replace(call, body=msgspec.json.encode(kept))
+    return msgspec.structs.replace(call, body=msgspec.json.encode(kept), whole=True)
