@@ -1,5 +1,6 @@
 """What commands ask of a Cloudflare account: lists of models, which cost nothing; refusals come in words."""
 
+import logging
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ def asking(backend: Backend) -> Iterator[Ask]:
 
     It raises AccountError for whatever is no answer.
     """
+    for library in ("httpx", "httpcore"):  # they log addresses, with the account's id, and answers' headers
+        logging.getLogger(library).setLevel(logging.WARNING)
     root = f"{backend.base_url}/accounts/{backend.account_id}/ai/"
     headers = {"authorization": f"Bearer {backend.api_token.get_secret_value()}"}
     # As the gateway itself: no proxy or .netrc of the environment, the system's certificates.

@@ -1,13 +1,24 @@
 """Canaries: neither the operator's key nor a backend's credential comes out anywhere."""
 
 import logging
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.app import build, routes_of
 from gateway.settings import Settings
+from tests.faults import test_upstream_answers, test_upstream_events
+from tests.faults.chaos_server import Act, chaos_server
 from tests.gateway.scripted import Backend, Call
-from tests.gateway.served import ACCOUNT, MASTER, TOKEN, Served, asks, backend_settings
+from tests.gateway.served import ACCOUNT, MASTER, TOKEN, Served, asks, backend_settings, serving_gateway
+
+# Every fault that tests/faults injects, but floods of many megabytes, which take long and say nothing new.
+FAULTS = [
+    fault
+    for fault in (*test_upstream_answers.FAULTS, *test_upstream_events.FAULTS)
+    if all(isinstance(step, Act) or (isinstance(step, bytes) and len(step) < 2**16) for step in fault.script)
+]
 
 
 def _echoes(call: Call) -> None:
@@ -62,6 +73,32 @@ def _ours(caplog: pytest.LogCaptureFixture) -> str:
     records = [each for each in caplog.records if not each.name.startswith(("httpx", "httpcore"))]
     assert records
     return "\n".join(logging.Formatter().format(each) for each in records)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+async def test_no_fault_of_a_backend_lets_a_secret_out(
+    fault: Any,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("tests").debug("all is logged")
+    async with chaos_server(fault.script, greeting=getattr(fault, "greeting", ())) as chaos:
+        settings = {
+            "data_dir": tmp_path,
+            "backends": {"chaos": backend_settings(chaos.url)},
+            "deadlines": getattr(fault, "deadlines", None) or {},
+        }
+        async with serving_gateway(settings) as served:
+            answers = [await served.chat(stream=stream) for stream in (False, True)]
+            metrics = (await served.client.get("/metrics")).text
+    out, err = capsys.readouterr()
+    told = {"stdout": out, "stderr": err, "logs": _ours(caplog), "metrics": metrics}
+    told |= {"answers": "".join(f"{answer.headers} {answer.text}" for answer in answers)}
+    for place, text in told.items():
+        for secret in (MASTER, TOKEN, ACCOUNT, "canary"):
+            assert secret not in text.lower(), place
 
 
 def test_no_secret_is_in_a_repr() -> None:
