@@ -40,7 +40,7 @@ async def test_choices_of_a_stream_begin_in_order(served: Served, backend: Backe
     calls = sorted(await _calls(backend, 2), key=lambda call: call.body["seed"])
     calls[1].stream("second")
     async with asyncio.timeout(PATIENCE):
-        while await served.metric("penstock_upstream_attempts_total", outcome="ok") < 1:
+        while await served.metric("penstock_upstream_attempts_total", outcome="ok") < 1:  # noqa: ASYNC110 - over HTTP
             await asyncio.sleep(0.01)
     calls[0].stream("first")
     said = events((await asking).text)

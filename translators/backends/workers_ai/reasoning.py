@@ -4,6 +4,7 @@ Models with levels get the nearest that they know; models that can only be told 
 switch of their chat template (doc comments of Cloudflare's generated types, 2026-11).
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from translators.backends.workers_ai.catalogue import Facts
@@ -43,7 +44,16 @@ def translate_effort(effort: str, facts: Facts, report: Report) -> dict[str, Any
     return {}
 
 
+def will_think(fields: Mapping[str, Any], facts: Facts) -> bool:
+    """Whether the model thinks before it answers, by what the body says to it."""
+    if "reasoning" not in facts.can or fields.get("reasoning_effort", facts.effort) == "none":
+        return False
+    template = fields.get(_TEMPLATE)
+    return not isinstance(template, dict) or template.get("enable_thinking") is not False
+
+
 def _nearest(effort: str, known: tuple[str, ...]) -> str:
     """The level with the least distance; of two the higher, so that nobody's thinking is turned off."""
     wanted = _LEVELS.index(effort)
-    return min(known, key=lambda level: (abs(_LEVELS.index(level) - wanted), -_LEVELS.index(level)))
+    thinking = [level for level in known if level != "none"]
+    return min(thinking, key=lambda level: (abs(_LEVELS.index(level) - wanted), -_LEVELS.index(level)))

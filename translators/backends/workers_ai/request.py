@@ -16,6 +16,7 @@ from translators.backends.workers_ai.judges import judge_for
 from translators.backends.workers_ai.messages import Messages, utf16_length
 from translators.backends.workers_ai.parameters import translate_parameters
 from translators.backends.workers_ai.prompted_tools import knows_no_tools, told_of_tools
+from translators.backends.workers_ai.reasoning import will_think
 from translators.backends.workers_ai.structured import StructuredOutput, in_words, translate_format
 from translators.backends.workers_ai.tools import (
     forced_names,
@@ -42,6 +43,8 @@ from translators.rounds import Judge, Question, Rounds
 # A segment of dots would climb out of the account's path with the operator's token.
 _MODEL: Final = re.compile(r"@(?:cf|hf)/(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+")
 
+_THINKING_ROOM: Final = 4096  # tokens; long thoughts have about as many
+
 _MOST_STOPS: Final = 4  # OpenAI's schema
 
 
@@ -67,7 +70,8 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
     output = translate_format(chat.response_format, _with_calls(asked, facts), report, with_tools=has_tools)
     fields = _fields(chat, facts, output, report)
     prompt_bytes = _largest_prompt(chat, fields) + (_bytes(output.instruction) if output else 0)
-    fields[_limit_name(facts)] = _max_tokens(chat, facts, prompt_bytes, report)
+    thinks = will_think(fields, facts)
+    fields[_limit_name(facts)] = _max_tokens(chat, facts, prompt_bytes, report, thinks=thinks)
     limit = _limit_name(facts)
     window = facts.window
     questions = [
@@ -152,25 +156,33 @@ def _limit_name(facts: Facts) -> str:
     return "max_completion_tokens" if facts.speaks_openai else "max_tokens"
 
 
-def _max_tokens(chat: ChatRequest, facts: Facts, prompt_bytes: int, report: Report) -> int:
+def _max_tokens(chat: ChatRequest, facts: Facts, prompt_bytes: int, report: Report, *, thinks: bool) -> int:
     """What the answer may have: what was asked for, as far as the window has room beside the prompt.
 
     The prompt is counted high, for one token too many and the backend refuses the whole request; what it
     refuses in spite of that is really too long.
+
+    The old `max_tokens` is meant for the answer alone, `max_completion_tokens` for thinking as well (OpenAI's
+    specification). A model that thinks takes both out of one budget, and thinking alone would use it up.
     """
     report.sent_as("max_tokens", _limit_name(facts))
     room = None if facts.window is None else max(1, facts.window - -(-prompt_bytes // LEAST_BYTES_PER_TOKEN))
     if chat.max_tokens is None:
         usual = chat.usual_max_tokens or facts.default_max_tokens
+        usual += _THINKING_ROOM if thinks and chat.usual_max_tokens else 0
         limit = usual if room is None else min(usual, room)
         report.note("max_tokens", Fate.DEFAULTED, f"{limit}; Workers AI's own is 256")
         return limit
-    if room is not None and chat.max_tokens > room:
-        note = f"the window has no room for {chat.max_tokens} beside the prompt; it became {room}"
+    limit = chat.max_tokens
+    if thinks and chat.sent.get("max_tokens") == "max_tokens":
+        limit += _THINKING_ROOM
+        report.note("max_tokens", Fate.TRANSFORMED, f"{_THINKING_ROOM} tokens are added for thinking")
+    if room is not None and limit > room:
+        note = f"the window has no room for {limit} beside the prompt; it became {room}"
         report.note("max_tokens", Fate.CLAMPED, note)
         return room
     report.note("max_tokens", Fate.KEPT)
-    return chat.max_tokens
+    return limit
 
 
 def _bodies(

@@ -26,7 +26,7 @@ def _sent(model: str, **more: Any) -> tuple[dict[str, Any], dict[str, str]]:
 @pytest.mark.parametrize(
     ("model", "name", "sent", "fate"),
     [
-        (GLM, "max_tokens", "max_completion_tokens", "renamed"),
+        (GLM, "max_tokens", "max_completion_tokens", "transformed"),
         (GLM, "max_completion_tokens", "max_completion_tokens", "kept"),
         (SEED, "max_tokens", "max_tokens", "kept"),
         (SEED, "max_completion_tokens", "max_tokens", "renamed"),
@@ -34,7 +34,7 @@ def _sent(model: str, **more: Any) -> tuple[dict[str, Any], dict[str, str]]:
 )
 def test_the_limit_goes_by_the_name_that_the_model_knows(model: str, name: str, sent: str, fate: str) -> None:
     body, fates = _sent(model, **{name: 9})
-    assert body[sent] == 9
+    assert body[sent] == (9 if fate != "transformed" else 9 + 4096)
     assert fates[name] == fate
     assert len(body.keys() & {"max_tokens", "max_completion_tokens"}) == 1
 
@@ -42,6 +42,28 @@ def test_the_limit_goes_by_the_name_that_the_model_knows(model: str, name: str, 
 def test_a_model_that_thinks_has_room_for_its_thoughts_beside_the_answer() -> None:
     assert _sent(GLM)[0]["max_completion_tokens"] == 16_384
     assert _sent(SEED)[0]["max_tokens"] == 4_096
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "limit"),
+    [
+        (GLM, {}, 9 + 4096),
+        (GLM, {"reasoning_effort": "none"}, 9),
+        (GLM, {"chat_template_kwargs": {"enable_thinking": False}}, 9),
+        (KIMI, {"reasoning_effort": "high"}, 9 + 4096),
+        (KIMI, {"reasoning_effort": "none"}, 9),
+    ],
+)
+def test_max_tokens_is_for_the_answer_and_thinking_has_its_own_room(
+    model: str, given: dict[str, Any], limit: int
+) -> None:
+    body, _ = _sent(model, max_tokens=9, **given)
+    assert body["max_completion_tokens"] == limit
+
+
+def test_max_completion_tokens_is_for_thinking_as_well() -> None:
+    body, fates = _sent(KIMI, max_completion_tokens=9)
+    assert (body["max_completion_tokens"], fates["max_completion_tokens"]) == (9, "kept")
 
 
 def test_what_openais_schema_has_is_sent() -> None:
@@ -107,7 +129,7 @@ def test_a_model_that_always_thinks_is_not_told_otherwise(template: Any, sent: A
     [
         (KIMI, "high", {"reasoning_effort": "high"}, "kept"),
         (KIMI, "low", {"reasoning_effort": "high"}, "transformed"),
-        (KIMI, "minimal", {"reasoning_effort": "none"}, "transformed"),
+        (KIMI, "minimal", {"reasoning_effort": "high"}, "transformed"),
         (DEEPSEEK, "medium", {"reasoning_effort": "high"}, "transformed"),
         (DEEPSEEK, "minimal", {"reasoning_effort": "low"}, "transformed"),
         (GLM, "none", {"chat_template_kwargs": {"enable_thinking": False}}, "transformed"),
