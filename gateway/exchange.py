@@ -1,4 +1,4 @@
-"""The record of one request and its answer, filled in as the exchange goes its way.
+"""What is known of one exchange, a request with its answer; noted while it goes its way.
 
 Everything that is written about an exchange afterwards (metrics, the access line, later the books) is
 written from here.

@@ -1,4 +1,4 @@
-"""The story: the stages of one exchange, in order.
+"""The story of one exchange, stage by stage.
 
 Before this the adapter (`api/raw.py`) has checked the key and read the body; after it, it settles: the
 metrics and the access line, whatever happened.

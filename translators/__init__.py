@@ -1,7 +1,7 @@
 """Translation between the dialects that clients speak and those that backends speak.
 
-Pure: bytes and values in, bytes and values out. No I/O, no clock, no randomness, no global state; the
-clock, the ids and the catalogue arrive as values. Two wings, and between them the common words:
+All of it is pure: what comes out depends on what goes in and on nothing else. Time, ids and the catalogue are
+handed over as values. Two wings, and between them the common words:
 
     clients/<dialect>.read     bytes       -> ChatRequest      (chat.py: the common request)
     backends/<dialect>         ChatRequest -> Dialogue         (dialogue.py: the calls of one answer)
@@ -19,14 +19,14 @@ arguments.py (arguments that nearly fit), all over json_scan.py, which follows J
 
 The laws, each a property test in tests/laws:
 
-1. Total: any body that OpenAI's specification allows gives either a body that the model's schema accepts,
-   or a 400 naming the parameter.
-2. Accounted: each parameter that the client sent has exactly one fate.
-3. Cut-proof: however the backend's bytes are cut, the deltas are the same.
-4. Foldable: streamed and whole answers to one question agree.
-5. Honest endings: one finish a choice, one terminal event, no clean ending after a dead backend.
-6. Ids hold: tool-call ids are unique in a conversation, and any replica restores the backend's.
-7. Exact books: what a backend reported is passed on as reported, what it did not is counted and marked.
+1. Total: what OpenAI lets a client send is sent on in the model's own schema, or refused by the name of the
+   parameter that cannot be met.
+2. Accounted: nothing that a client sent disappears without a word; every parameter is in the report once.
+3. Cut-proof: where the network cuts a backend's bytes makes no difference to the deltas.
+4. Foldable: a stream, put together, is the whole answer; a whole answer, taken apart, is a stream.
+5. Honest endings: a choice finishes once, a stream ends once, and what broke never looks finished.
+6. Ids hold: no two calls of a conversation share an id, and every replica finds the backend's own in ours.
+7. Exact books: reported usage stays as it was reported; counted usage says that it was counted.
 
 Another client dialect is a module in clients/ and a row in clients/__init__.py; another backend a folder
 in backends/; another model a row in that backend's table.

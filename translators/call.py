@@ -28,7 +28,7 @@ class Stamp(msgspec.Struct, frozen=True):
 class AnswerReader(Protocol):
     """Turns a backend's answer into deltas. One reader lives as long as one answer.
 
-    However the bytes are cut, the deltas are the same (law 3). Nothing is raised for what a backend
+    Where the bytes are cut makes no difference (law 3). Nothing is raised for what a backend
     sends: what is no answer ends in `Failed`.
     """
 

@@ -1,6 +1,6 @@
 """Server-sent events, read from bytes.
 
-A line ends at CR, LF or CRLF and nowhere else (WHATWG HTML, section 9.2.6): U+2028 and U+0085 may stand
+Only CR, LF and CRLF end a line (WHATWG HTML, section 9.2.6): U+2028 and U+0085 may stand
 unescaped inside a JSON string, so the text is never split as `str`. Comments, `id` and `retry` are passed
 over. A last event that lacks its blank line is given out at `close`, since Workers AI does not always
 send one.

@@ -7,8 +7,7 @@ carries the texts of branches that failed for harmless reasons. The rules below 
 with full errors on, the setting that agrees with captured refusals; defaults and references are left out,
 because no captured text shows them.
 
-Evaluating a schema at a place gives a number of matches or raises one text. A body is valid when evaluating
-the root schema raises nothing.
+A schema at a place either counts its matches or raises one text; the body passes where the root raises none.
 """
 
 import math
