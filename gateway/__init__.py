@@ -11,7 +11,7 @@ Rooms from the top down; each imports only from lines below its own:
     app             builds the application, one table of endpoints
     api/            raw (the adapter), wire (ASGI in and out), conversations, models, operations, nowhere,
                     overloaded
-    pipeline        the stages of one exchange, in order
+    pipeline        the story of one exchange, stage by stage
     dispatch relay  the backend's calls, with failover; the client's answer, with honest endings
     translation     a request translated for its target, and the same explained
     keys routing deadlines overload

@@ -1,7 +1,8 @@
 """The common request: OpenAI's chat parameters over turns.
 
 Every client dialect reads its body into a `ChatRequest`, every backend dialect writes its body from one, and
-none knows another. A turn keeps the order of its parts, because Anthropic's blocks and the Responses API's items have one.
+none knows another. A turn keeps the order of its parts, because Anthropic's blocks and the Responses API's
+items have one.
 
 Values are checked for their type by the client dialect; their range is the backend's affair, since
 backends differ there. Parameters that no dialect here knows stay in `extra` as they were decoded.
