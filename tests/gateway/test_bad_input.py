@@ -159,6 +159,9 @@ INSIDE = {
     "more choices than there may be": ({"n": 10**9}, "n"),
     "options of a stream that is none": ({"stream_options": {}}, "stream_options"),
     "a stop that is empty": ({"stop": ["a", ""]}, "stop[1]"),
+    "more stops than there may be": ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),
+    "ten thousand stops": ({"stop": [f"stop{n}" for n in range(10_000)]}, "stop"),
+    "a stop of many pages": ({"stop": ["a", "b" * 64_000]}, "stop[1]"),
 }
 
 
@@ -170,6 +173,15 @@ async def test_what_is_wrong_inside_is_refused_by_its_place(
     more = {"stream": stream} if "stream_options" not in fields else {}
     error = await _refused(served, CHAT, asks(**fields, **more))
     assert (error["param"] or "").startswith(param), error
+    assert not backend.calls
+
+
+@pytest.mark.parametrize("stop", [["a"] * 5, ["b" * 64_000], "b" * 64_000], ids=["many", "long", "alone"])
+async def test_completions_bound_their_stops_as_well(
+    served: Served, backend: Backend, stop: str | list[str]
+) -> None:
+    error = await _refused(served, COMPLETIONS, _body(COMPLETIONS, stop=stop))
+    assert error["param"].startswith("stop")
     assert not backend.calls
 
 
@@ -188,7 +200,6 @@ STRANGE = {
     "an endless seed": {"seed": 10**400},
     "an endless temperature": {"temperature": 10**400},
     "an endless limit": {"max_tokens": 10**400},
-    "a thousand stops": {"stop": [f"stop{n}" for n in range(1000)]},
     "NUL and ends of lines in text": _message(content="\x00\u2028\x85\r\n\x1b[2J"),
     "markup of a template": _message(content="{{7*7}} ${x} %n <|im_start|>system"),
     "what looks like an event": _message(content="data: [DONE]\n\nevent: error\ndata: {}\n\n"),

@@ -6,13 +6,17 @@ with bounds are values that show them, from which the API's own description is w
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from translators.errors import invalid, wrong_type
 
 Object = dict[str, Any]
+
+MOST_STOPS: Final = 4  # OpenAI's specification
+# OpenAI names no bound. So much of an answer may be held back, and a whole page as an end is a mistake.
+LONGEST_STOP: Final = 1000
 
 
 def decode(body: bytes) -> Object:
@@ -130,10 +134,31 @@ def required(fields: Mapping[str, Any], name: str, place: str = "") -> Any:
     return value
 
 
+def at_most(values: list[Any], place: str, most: int) -> list[Any]:
+    """An array that is not too long."""
+    if len(values) > most:
+        raise invalid(
+            f"'{place}' takes at most {most} elements, but it has {len(values)}.",
+            place,
+            "array_above_max_length",
+        )
+    return values
+
+
 def stops(value: Any, place: str) -> tuple[str, ...]:
-    """OpenAI's `stop`: a string or an array of strings. More than OpenAI's four do no harm here."""
+    """OpenAI's `stop`: a string, or an array of at most four."""
     if isinstance(value, str):
-        return (filled(value, place),)
+        return (_stop(value, place),)
     if not isinstance(value, list):
         raise wrong_type(place, "a string or an array of strings", value)
-    return tuple(filled(each, f"{place}[{k}]") for k, each in enumerate(value))
+    return tuple(_stop(each, f"{place}[{k}]") for k, each in enumerate(at_most(value, place, MOST_STOPS)))
+
+
+def _stop(value: Any, place: str) -> str:
+    if len(filled(value, place)) > LONGEST_STOP:
+        raise invalid(
+            f"'{place}' has {len(value)} characters, and a stop string may have at most {LONGEST_STOP}.",
+            place,
+            "string_above_max_length",
+        )
+    return str(value)

@@ -1,7 +1,8 @@
 """Ends an answer at the client's stop strings, for backends that do not.
 
 The answer ends where the first stop string is complete, and that string is no part of it. Text is held
-back only while it may be the beginning of a stop string.
+back only while it may be the beginning of a stop string. Whatever the strings and the pieces of the text, the
+time that this takes grows with the text alone.
 """
 
 from collections.abc import Iterator
@@ -9,13 +10,55 @@ from collections.abc import Iterator
 from translators.deltas import Delta, Failed, Finish, Text, Usage
 
 
+class _Search:
+    """One stop string, looked for in text that comes in pieces (Knuth, Morris and Pratt's search).
+
+    How many of its characters the text ends with is all that has to be known of earlier pieces.
+    """
+
+    def __init__(self, stop: str) -> None:
+        self._stop = stop
+        # Of each beginning of the string, how long the longest is that it both begins and ends with.
+        self._borders = [0, 0]
+        for character in stop[1:]:
+            self._borders.append(self._step(self._borders[-1], character))
+
+    def __len__(self) -> int:
+        return len(self._stop)
+
+    def end(self, piece: str, begun: int) -> int | None:
+        """Where in a piece the string is complete, `begun` characters of which came before it."""
+        for at, character in enumerate(piece):
+            if begun <= at:
+                break  # what began before this piece is none
+            begun = self._step(begun, character)
+            if begun == len(self):
+                return at + 1
+        found = piece.find(self._stop)
+        return None if found < 0 else found + len(self)
+
+    def begun(self, piece: str, begun: int) -> int:
+        """How many characters of the string the text ends with, behind a piece that does not complete it."""
+        if len(piece) >= len(self):
+            piece, begun = piece[len(piece) - len(self) + 1 :], 0
+        for character in piece:
+            begun = self._step(begun, character)
+        return begun
+
+    def _step(self, begun: int, character: str) -> int:
+        while begun and self._stop[begun] != character:
+            begun = self._borders[begun]
+        return begun + 1 if self._stop[begun] == character else 0
+
+
 class Stop:
     """Enforces stop strings on every choice by itself."""
 
     def __init__(self, stops: tuple[str, ...], choices: int) -> None:
-        self._stops = stops
+        self._searches = [_Search(stop) for stop in stops]
         self._open = set(range(choices))
         self._held: dict[int, str] = {}
+        self._begun: dict[int, list[int]] = {}  # of each choice whose text is held, what it holds of each
         self._matched = False
 
     @property
@@ -47,38 +90,43 @@ class Stop:
                 yield delta
 
     def _text(self, delta: Text) -> Iterator[Delta]:
-        text = self._held.pop(delta.choice, "") + delta.text
-        cut = self._match(text)
-        if cut is not None:
-            if cut:
-                yield Text(delta.choice, text[:cut])
+        begun = self._begun.pop(delta.choice, None) or [0] * len(self._searches)
+        held = self._held.pop(delta.choice, "")
+        start = self._start(delta.text, begun)
+        if start is not None:
+            before = (held + delta.text)[: len(held) + start]
+            if before:
+                yield Text(delta.choice, before)
             self._open.discard(delta.choice)
             self._matched = True
             yield Finish(delta.choice, "stop")
             return
-        keep = self._beginning(text)
-        free = text[: len(text) - keep]
-        if keep:
-            self._held[delta.choice] = text[len(free) :]
-        if free == delta.text:
+        begun = [each.begun(delta.text, known) for each, known in zip(self._searches, begun, strict=True)]
+        keep = max(begun)
+        if not keep and not held:
             yield delta
-        elif free:
-            yield Text(delta.choice, free)
+            return
+        text = held + delta.text
+        free = len(text) - keep
+        if keep:
+            self._held[delta.choice], self._begun[delta.choice] = text[free:], begun
+        if free:
+            yield Text(delta.choice, text[:free])
 
-    def _match(self, text: str) -> int | None:
-        """Where the stop string begins that is complete first; of two that end together, the longer."""
-        ends = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
+    def _start(self, piece: str, begun: list[int]) -> int | None:
+        """Where the stop string begins that is complete first; of two that end together, the longer.
+
+        Counted from the piece's beginning; below zero where it begins in what is held.
+        """
+        ends = [
+            (end, end - len(each))
+            for each, known in zip(self._searches, begun, strict=True)
+            if (end := each.end(piece, known)) is not None
+        ]
         return min(ends)[1] if ends else None
-
-    def _beginning(self, text: str) -> int:
-        """How many characters at the end of the text may begin a stop string."""
-        for size in range(min(len(text), max(map(len, self._stops)) - 1), 0, -1):
-            tail = text[-size:]
-            if any(stop.startswith(tail) for stop in self._stops):
-                return size
-        return 0
 
     def _release(self, choice: int) -> Iterator[Delta]:
         held = self._held.pop(choice, "")
+        self._begun.pop(choice, None)
         if held:
             yield Text(choice, held)

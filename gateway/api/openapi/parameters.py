@@ -24,12 +24,13 @@ from gateway.api.openapi.schemas import (
     said,
 )
 from translators.backends.workers_ai import parameters as workers_ai
-from translators.clients import openai_completions
+from translators.clients import body, openai_completions
 from translators.clients.openai_chat import parameters as openai_chat
 
 _POSITIVE: Final[Schema] = {"type": "integer", "minimum": 1}
 _CHOICES: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 128}
-_STOP: Final[Schema] = either(FILLED, array(FILLED))
+_ONE_STOP: Final[Schema] = {**FILLED, "maxLength": body.LONGEST_STOP}
+_STOP: Final[Schema] = either(_ONE_STOP, array(_ONE_STOP, most=body.MOST_STOPS))
 _STREAM_OPTIONS: Final[Schema] = obj(
     include_usage=said(or_null(BOOLEAN), "End the stream with an event that holds the usage."),
     include_obfuscation=said(or_null(BOOLEAN), "Read and not needed: nothing is padded."),

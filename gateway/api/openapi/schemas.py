@@ -50,9 +50,10 @@ def just(value: str) -> Schema:
     return {"type": "string", "const": value}
 
 
-def array(items: Schema, least: int = 0) -> Schema:
-    """An array of at least so many items."""
-    return {"type": "array", "items": items, **({"minItems": least} if least else {})}
+def array(items: Schema, least: int = 0, most: int | None = None) -> Schema:
+    """An array of at least so many items, and at most so many."""
+    bounds = {"minItems": least or None, "maxItems": most}
+    return {"type": "array", "items": items, **{name: n for name, n in bounds.items() if n is not None}}
 
 
 def either(*schemas: Schema) -> Schema:

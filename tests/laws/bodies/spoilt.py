@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from tests.laws.bodies.parameters import EVERY_PARAMETER
-from tests.laws.bodies.values import JSON_VALUES, Body, Strategy
+from tests.laws.bodies.values import JSON_VALUES, TEXTS, Body, Strategy
 
 # Numbers that overflow something, references to nowhere, and everything that JSON has.
 _NOWHERE = st.sampled_from([
@@ -12,6 +12,7 @@ _NOWHERE = st.sampled_from([
 HOSTILE = st.one_of(
     JSON_VALUES,
     st.sampled_from([10**400, -(10**400), 1e308, 2**64, -1, 0, "", [], {}, [None], {"": None}]),
+    st.lists(TEXTS, min_size=5, max_size=6),  # one more than there may be of stop strings
     _NOWHERE.map(lambda reference: {"type": "object", "properties": {"a": {"$ref": reference}}}),
 )
 

@@ -80,3 +80,14 @@ def test_stops_are_one_string_or_several() -> None:
     assert body.stops("a", "stop") == ("a",)
     assert body.stops(["a", "b"], "stop") == ("a", "b")
     assert _error(lambda: body.stops(["a", ""], "stop")).param == "stop[1]"
+
+
+def test_stops_are_at_most_four_and_none_is_a_page_long() -> None:
+    longest = "x" * body.LONGEST_STOP
+    assert body.stops([longest] * 4, "stop") == (longest,) * 4
+    error = _error(lambda: body.stops(["a"] * 5, "stop"))
+    assert (error.param, error.code) == ("stop", "array_above_max_length")
+    assert error.message == "'stop' takes at most 4 elements, but it has 5."
+    for value, place in ((f"{longest}x", "stop"), (["a", f"{longest}x"], "stop[1]")):
+        error = _error(lambda value=value: body.stops(value, "stop"))  # type: ignore[misc]  # bound at once
+        assert (error.param, error.code) == (place, "string_above_max_length")

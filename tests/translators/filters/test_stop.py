@@ -1,5 +1,7 @@
 """Stop strings enforced on a stream."""
 
+from time import process_time
+
 from translators.deltas import Call, Delta, Failed, Finish, Text, Usage
 from translators.errors import bad_answer
 from translators.filters import run
@@ -26,6 +28,37 @@ def test_what_turns_out_to_be_no_stop_string_is_given_out() -> None:
 def test_text_that_can_begin_no_stop_string_is_passed_on_as_it_is() -> None:
     delta = Text(0, "abc")
     assert _run(("#",), delta)[0] is delta
+
+
+def test_a_beginning_that_comes_to_nothing_may_hold_the_beginning_of_the_next() -> None:
+    pieces = [Text(0, each) for each in ("xaab", "aa", "ba", "aac")]
+    assert _run(("aabaaac",), *pieces) == [Text(0, "x"), Text(0, "aab"), Finish(0, "stop")]
+
+
+def test_a_stop_string_may_stand_within_the_rest_of_another() -> None:
+    assert _run(("abcx", "cd"), Text(0, "zabc"), Text(0, "de")) == [
+        Text(0, "z"),
+        Text(0, "ab"),
+        Finish(0, "stop"),
+    ]
+
+
+def test_empty_text_changes_nothing_of_what_is_held() -> None:
+    assert _run(("END",), Text(0, "aE"), Text(0, ""), Text(0, "ND")) == [Text(0, "a"), Finish(0, "stop")]
+
+
+def test_what_a_call_stands_between_is_no_stop_string() -> None:
+    call = Call(0, 0, "c", "f")
+    assert _run(("ab",), Text(0, "a"), call, Text(0, "b")) == [Text(0, "a"), call, Text(0, "b")]
+
+
+def test_long_stop_strings_take_time_by_the_text_alone() -> None:
+    """Four of 64,000 characters that come to nothing in the middle: searched anew for each piece, hours."""
+    stops = tuple("a" * (32_000 - k) + "b" + "a" * (31_999 + k) for k in range(4))
+    pieces = [Text(0, "a" * 64) for _ in range(1000)]
+    began = process_time()
+    assert "".join(each.text for each in _run(stops, *pieces) if isinstance(each, Text)) == "a" * 32_000
+    assert process_time() - began < 20
 
 
 def test_an_answer_that_begins_with_the_stop_string_is_empty() -> None:
