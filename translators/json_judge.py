@@ -16,7 +16,7 @@ from translators.deltas import Call, Delta, Failed, Finish, Reasoning, Refusal, 
 from translators.errors import INVALID_OUTPUT, SERVER_ERROR, ApiError
 from translators.json_text import Reading, read_json
 from translators.rounds import Held
-from translators.schemas import JsonSchema
+from translators.schemas import Budget, JsonSchema
 
 _LONGEST_ECHO: Final = 20_000  # characters of an answer that the model is shown again
 
@@ -42,19 +42,20 @@ class Wanted:
         return "; ".join(listed) or "it does not satisfy the schema"
 
 
-def wanted_json(form: ResponseFormat, place: str) -> Wanted:
+def wanted_json(form: ResponseFormat, place: str, budget: Budget | None = None) -> Wanted:
     """What the client wants, its schema checked.
 
     Args:
         form: The client's `response_format`.
         place: Where its schema stood, for errors.
+        budget: What the schema shares with those of the tools.
 
     Raises:
         ApiError: 400 naming a schema that is out of bounds or wrong in itself.
     """
     if form.schema is None:
         return Wanted(None, strict=True)
-    return Wanted(JsonSchema(form.schema, place), form.strict)
+    return Wanted(JsonSchema(form.schema, place, budget), form.strict)
 
 
 class JsonJudge:

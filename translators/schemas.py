@@ -3,7 +3,8 @@
 Backends and their validators resolve no `$ref` (Workers AI's reads such a schema as 'anything'), and a
 schema is the client's text: a reference outside it would be a request for somebody's file or URL. So only
 local references are followed, nesting and size are bounded, and a schema that contains itself is cut at
-its second turn.
+its second turn. A few references can name so much that writing it out takes seconds in which nobody else is
+served: what all schemas of one request may come to is bounded too.
 
 The one home of jsonschema_rs. Left alone it fetches what a `$ref` names, backtracks in patterns, and lists
 errors in a time that grows exponentially with recursion: hence offline, with the engine that matches in
@@ -21,7 +22,11 @@ import jsonschema_rs
 from translators.errors import ApiError, invalid
 
 MAX_DEPTH: Final = 32
-MAX_NODES: Final = 10_000
+MAX_NODES: Final = 10_000  # of one schema
+
+# Of all schemas of a request: of 128 tools each may have 300 nodes, and the worst takes a tenth of a second.
+_ALL_NODES: Final = 40_000
+_ALL_CHARACTERS: Final = 4_000_000  # the longest context windows have room for about as many
 
 # Bytes that all patterns of a schema may take together once they are compiled: at that size the engine needs
 # less than a second for 100,000 characters of the worst text, and far less for any other.
@@ -38,13 +43,39 @@ _MISSING: Final = object()
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,4}")  # an array that a reference steps into has few elements
 
 
+class Budget:
+    """What the schemas of one request may still come to, once their references are replaced."""
+
+    def __init__(self) -> None:
+        self._nodes = _ALL_NODES
+        self._characters = _ALL_CHARACTERS
+
+    def spend(self, place: str, nodes: int, characters: int) -> None:
+        """Count what one schema takes of it.
+
+        Raises:
+            ApiError: 400 naming the schema for which nothing is left.
+        """
+        self._nodes -= nodes
+        self._characters -= characters
+        if self._nodes < 0 or self._characters < 0:
+            raise invalid(
+                f"The schemas of this request have more than {_ALL_NODES} nodes or {_ALL_CHARACTERS} "
+                f"characters together once their references are resolved; that is reached in '{place}'. "
+                "Send fewer tools or smaller schemas.",
+                place,
+                "invalid_schema",
+            )
+
+
 class _Inliner:
     """Walks one schema; counts what it writes, so that references cannot multiply without bound."""
 
-    def __init__(self, root: Mapping[str, Any], place: str) -> None:
+    def __init__(self, root: Mapping[str, Any], place: str, budget: Budget | None) -> None:
         self.root = root
         self._place = place
         self._nodes = 0
+        self._budget = budget or Budget()
         self.is_cut = False  # whether the schema contains itself
 
     def walk(self, node: Any, depth: int, open_refs: tuple[str, ...]) -> Any:
@@ -56,6 +87,7 @@ class _Inliner:
                 self._place,
                 "invalid_schema",
             )
+        self._budget.spend(self._place, 1, _characters(node))
         if isinstance(node, list):
             return [self.walk(each, depth + 1, open_refs) for each in node]
         if not isinstance(node, dict):
@@ -73,8 +105,11 @@ class _Inliner:
         if reference in open_refs:
             self.is_cut = True
             return {"type": "object"}
+        self._budget.spend(self._place, 0, len(reference))
         target = self._target(reference)
         if isinstance(target, dict):
+            # What is copied here need not be walked: where the target refers to itself it is left out again.
+            self._budget.spend(self._place, len(node) + len(target), 0)
             # Keywords beside a reference hold as well (JSON Schema 2020-12, section 8.2.3.1).
             beside = {key: value for key, value in node.items() if key != "$ref"}
             merged = {**target, **beside}
@@ -102,6 +137,13 @@ class _Inliner:
         return node
 
 
+def _characters(node: Any) -> int:
+    """How many characters are a node's own: of its text, or of its keys."""
+    if isinstance(node, str):
+        return len(node)
+    return sum(map(len, node)) if isinstance(node, dict) else 0
+
+
 def _step(node: Any, key: str) -> Any:
     if isinstance(node, dict):
         return node.get(key, _MISSING)
@@ -110,17 +152,18 @@ def _step(node: Any, key: str) -> Any:
     return _MISSING
 
 
-def inline(schema: Mapping[str, Any], place: str) -> dict[str, Any]:
+def inline(schema: Mapping[str, Any], place: str, budget: Budget | None = None) -> dict[str, Any]:
     """The schema without references and definitions.
 
     Args:
         schema: A JSON Schema object.
         place: Where it stood in the client's body, for errors.
+        budget: What it shares with other schemas of the request; without, it has all for itself.
 
     Raises:
         ApiError: 400 where it is too deep, too large, or refers to what is not in it.
     """
-    return _inlined(_Inliner(schema, place))
+    return _inlined(_Inliner(schema, place, budget))
 
 
 def _inlined(inliner: _Inliner) -> dict[str, Any]:
@@ -140,9 +183,9 @@ class JsonSchema:
         ApiError: 400 where it is out of bounds, or wrong in itself.
     """
 
-    def __init__(self, schema: Mapping[str, Any], place: str) -> None:
+    def __init__(self, schema: Mapping[str, Any], place: str, budget: Budget | None = None) -> None:
         self.source = schema
-        inliner = _Inliner(schema, place)
+        inliner = _Inliner(schema, place, budget)
         self.inlined = _inlined(inliner)
         self.is_recursive = inliner.is_cut
         patterns = set(_patterns(self.inlined))

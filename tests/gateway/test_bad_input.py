@@ -81,6 +81,26 @@ for _ in range(400):
     DEEP = {"a": DEEP}
 LOOP = {"$defs": {"a": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}
 WIDE = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(12_000)}}
+# Each names the one before it twice: 10 lines are 2,500 nodes without references.
+DOUBLING = {
+    "type": "object",
+    "properties": {"x": {"$ref": "#/$defs/d9"}},
+    "$defs": {
+        "d0": {"type": "integer"},
+        **{
+            f"d{k}": {
+                "type": "object",
+                "properties": {name: {"$ref": f"#/$defs/d{k - 1}"} for name in ("a", "b")},
+            }
+            for k in range(1, 10)
+        },
+    },
+}
+PAGES = {
+    "type": "object",
+    "properties": {f"p{n}": {"$ref": "#/$defs/page"} for n in range(100)},
+    "$defs": {"page": {"description": "x" * 100_000}},
+}
 
 
 def _message(**fields: Any) -> dict[str, Any]:
@@ -93,6 +113,11 @@ def _part(**fields: Any) -> dict[str, Any]:
 
 def _tool(parameters: Any, name: Any = "f") -> dict[str, Any]:
     return {"tools": [{"type": "function", "function": {"name": name, "parameters": parameters}}]}
+
+
+def _tools(schemas: list[Any]) -> dict[str, Any]:
+    functions = [{"name": f"f{n}", "parameters": schema} for n, schema in enumerate(schemas)]
+    return {"tools": [{"type": "function", "function": each} for each in functions]}
 
 
 def _format(schema: Any) -> dict[str, Any]:
@@ -141,6 +166,18 @@ INSIDE = {
     "a tool without a name": (_tool({}, None), "tools[0].function.name"),
     "a tool whose name is empty": (_tool({}, ""), "tools[0].function.name"),
     "a tool whose schema is text": (_tool("canary"), "tools[0].function.parameters"),
+    "more tools than there may be": (_tools([{}] * 129), "tools"),
+    "ten thousand tools": (_tools([{}] * 10_000), "tools"),
+    "ten thousand of the older functions": (
+        {"functions": [{"name": f"f{n}"} for n in range(10_000)]},
+        "functions",
+    ),
+    "tools whose references multiply": (_tools([DOUBLING] * 128), "tools[6].function.parameters"),
+    "references that multiply text": (_tools([PAGES]), "tools[0].function.parameters"),
+    "tools and a format too large together": (
+        {**_tools([DOUBLING] * 6), **_format(DOUBLING)},
+        "tools[5].function.parameters",
+    ),
     "a choice without tools": ({"tool_choice": "required"}, "tool_choice"),
     "a choice of another tool": (
         {**_tool({}), "tool_choice": {"type": "function", "function": {"name": "g"}}},
@@ -187,9 +224,6 @@ async def test_completions_bound_their_stops_as_well(
 
 STRANGE = {
     "ten thousand messages": {"messages": [{"role": "user", "content": "Hi"}] * 10_000},
-    "ten thousand tools": {
-        "tools": [{"type": "function", "function": {"name": f"f{n}"}} for n in range(10_000)]
-    },
     "ten thousand unknown fields": {f"field{n}": n for n in range(10_000)},
     "a field whose name is a megabyte": {"x" * 2**20: 1},
     "a field nested deeply": {"canary": DEEP},

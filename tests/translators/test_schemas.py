@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from translators.errors import ApiError
-from translators.schemas import MAX_DEPTH, MAX_NODES, JsonSchema, inline
+from translators.schemas import MAX_DEPTH, MAX_NODES, Budget, JsonSchema, inline
 
 
 def _refusal(schema: dict[str, Any]) -> ApiError:
@@ -93,6 +93,34 @@ def test_references_cannot_multiply_without_bound() -> None:
     doubling = {f"D{k}": {"allOf": [{"$ref": f"#/$defs/D{k + 1}"}] * 2} for k in range(14)}
     schema = {"$ref": "#/$defs/D0", "$defs": {**doubling, "D14": {}}}
     assert f"{MAX_NODES} nodes" in _refusal(schema).message
+
+
+def test_what_references_leave_out_again_is_counted_all_the_same() -> None:
+    """Keys beside a reference are copied to what it names, though a schema that contains itself is cut."""
+    big = {"$ref": "#/$defs/loop", **{f"k{n}": 1 for n in range(1000)}}
+    properties = {f"p{n}": {"$ref": "#/$defs/big"} for n in range(100)}
+    error = _refusal({"properties": properties, "$defs": {"big": big, "loop": {"$ref": "#/$defs/loop"}}})
+    assert "Send fewer tools or smaller schemas" in error.message
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("page", "x" * 100_000), ("x" * 100_000, "page")], ids=["text", "references"]
+)
+def test_references_cannot_multiply_text_without_bound(name: str, text: str) -> None:
+    properties = {f"p{n}": {"$ref": f"#/$defs/{name}"} for n in range(100)}
+    assert "characters" in _refusal({"properties": properties, "$defs": {name: {"title": text}}}).message
+
+
+def test_schemas_of_one_request_share_what_they_may_come_to() -> None:
+    schema = {"properties": {f"p{n}": {"type": "string"} for n in range(4000)}}
+    budget = Budget()
+    for place in ("tools[0]", "tools[1]", "tools[2]"):
+        inline(schema, place, budget)
+    JsonSchema(schema, "x", Budget())
+    JsonSchema(schema, "response_format", budget)
+    with pytest.raises(ApiError) as caught:
+        inline(schema, "tools[3]", budget)
+    assert (caught.value.status, caught.value.param, caught.value.code) == (400, "tools[3]", "invalid_schema")
 
 
 PLACE = "response_format.json_schema.schema"

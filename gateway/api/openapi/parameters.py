@@ -26,6 +26,7 @@ from gateway.api.openapi.schemas import (
 from translators.backends.workers_ai import parameters as workers_ai
 from translators.clients import body, openai_completions
 from translators.clients.openai_chat import parameters as openai_chat
+from translators.clients.openai_chat.tools import MOST_TOOLS
 
 _POSITIVE: Final[Schema] = {"type": "integer", "minimum": 1}
 _CHOICES: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 128}
@@ -36,10 +37,12 @@ _STREAM_OPTIONS: Final[Schema] = obj(
     include_obfuscation=said(or_null(BOOLEAN), "Read and not needed: nothing is padded."),
 )
 
+_EMBEDDED: Final[Schema] = array(either(ref("Function"), ref("EmbeddedFunction")))
+
 # What has a field of its own in the common request is read one by one, so its schema stands here.
 _CHAT: Final[Mapping[str, Schema]] = {
     "function_call": either(ref("FunctionChoiceMode"), ref("NamedFunction")),
-    "functions": array(either(ref("Function"), ref("EmbeddedFunction"))),
+    "functions": either(array(ref("Function"), most=MOST_TOOLS), _EMBEDDED),
     "max_completion_tokens": _POSITIVE,
     "max_tokens": _POSITIVE,
     "messages": array(ref("Message"), 1),
@@ -51,7 +54,7 @@ _CHAT: Final[Mapping[str, Schema]] = {
     "stream": BOOLEAN,
     "stream_options": _STREAM_OPTIONS,
     "tool_choice": ref("ToolChoice"),
-    "tools": array(ref("Tool")),
+    "tools": array(ref("Tool"), most=MOST_TOOLS),
 }
 _COMPLETION: Final[Mapping[str, Schema]] = {
     "echo": BOOLEAN,

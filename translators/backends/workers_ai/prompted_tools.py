@@ -19,6 +19,7 @@ from translators.backends.workers_ai.tools import described, forced_names, offer
 from translators.chat import AUTO, Call, ChatRequest, Part, Result, Role, Text, Turn
 from translators.filters.prompted_calls import CLOSE, OPEN
 from translators.report import Fate, Report
+from translators.schemas import Budget
 from translators.tools import wrap_custom
 
 _IN_WORDS: Final = "described to the model in words, and its calls are read from its text"
@@ -30,7 +31,7 @@ def knows_no_tools(facts: Facts) -> bool:
     return facts.family != "unknown" and not facts.guards and "tools" not in facts.can
 
 
-def told_of_tools(chat: ChatRequest, facts: Facts, report: Report) -> ChatRequest:
+def told_of_tools(chat: ChatRequest, facts: Facts, report: Report, budget: Budget) -> ChatRequest:
     """The request as this model has to be told it.
 
     Raises:
@@ -39,20 +40,20 @@ def told_of_tools(chat: ChatRequest, facts: Facts, report: Report) -> ChatReques
     if chat.prompts or facts.guards:
         return chat
     if knows_no_tools(facts):
-        return _without_tools(chat, report)
+        return _without_tools(chat, report, budget)
     if facts.takes_tool_choice or not forced_names(chat):
         return chat
     report.note("tool_choice", Fate.EMULATED, f"{_TOLD}, which takes no such field")
     return replace(chat, turns=_told(chat.turns, _choice_in_words(chat)))
 
 
-def _without_tools(chat: ChatRequest, report: Report) -> ChatRequest:
+def _without_tools(chat: ChatRequest, report: Report, budget: Budget) -> ChatRequest:
     turns = tuple(_turns(chat.turns))
     if turns != chat.turns:
         report.note("messages", Fate.TRANSFORMED, "calls and results of tools are written as text")
     if offered_tools(chat):
         report.note("tools", Fate.EMULATED, _IN_WORDS)
-        turns = _told(turns, _instruction(chat, report))
+        turns = _told(turns, _instruction(chat, report, budget))
     if chat.tools and chat.tool_choice != AUTO:
         withheld = chat.tool_choice.mode == "none"
         report.note(
@@ -63,8 +64,8 @@ def _without_tools(chat: ChatRequest, report: Report) -> ChatRequest:
     return replace(chat, turns=turns, tools=(), tool_choice=AUTO)
 
 
-def _instruction(chat: ChatRequest, report: Report) -> str:
-    tools = [msgspec.json.encode(described(tool, report)).decode() for tool in offered_tools(chat)]
+def _instruction(chat: ChatRequest, report: Report, budget: Budget) -> str:
+    tools = [msgspec.json.encode(described(tool, report, budget)).decode() for tool in offered_tools(chat)]
     form = f'{OPEN}{{"name": "the name of the tool", "arguments": {{...}}}}{CLOSE}'
     many = "Several calls may follow one another." if chat.parallel_calls else "Make one call at most."
     return "\n".join(

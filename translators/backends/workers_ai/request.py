@@ -39,13 +39,12 @@ from translators.filters.stop import Stop
 from translators.filters.think import Think
 from translators.report import Fate, Report
 from translators.rounds import Judge, Question, Rounds
+from translators.schemas import Budget
 
 # A segment of dots would climb out of the account's path with the operator's token.
 _MODEL: Final = re.compile(r"@(?:cf|hf)/(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+")
 
 _THINKING_ROOM: Final = 4096  # tokens; long thoughts have about as many
-
-_MOST_STOPS: Final = 4  # OpenAI's schema
 
 
 def is_model_id(name: str) -> bool:
@@ -65,10 +64,13 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
         )
     for name, detail in chat.left_out.items():
         report.note(name, Fate.TRANSFORMED, detail)
-    asked, chat = chat, told_of_tools(chat, facts, report)
+    budget = Budget()
+    asked, chat = chat, told_of_tools(chat, facts, report, budget)
     has_tools = bool(offered_tools(asked))
-    output = translate_format(chat.response_format, _with_calls(asked, facts), report, with_tools=has_tools)
-    fields = _fields(chat, facts, output, report)
+    output = translate_format(
+        chat.response_format, _with_calls(asked, facts), report, budget, with_tools=has_tools
+    )
+    fields = _fields(chat, facts, output, report, budget)
     prompt_bytes = _largest_prompt(chat, fields) + (_bytes(output.instruction) if output else 0)
     thinks = will_think(fields, facts)
     fields[_limit_name(facts)] = _max_tokens(chat, facts, prompt_bytes, report, thinks=thinks)
@@ -114,13 +116,13 @@ def _dialogue(
 
 
 def _fields(
-    chat: ChatRequest, facts: Facts, output: StructuredOutput | None, report: Report
+    chat: ChatRequest, facts: Facts, output: StructuredOutput | None, report: Report, budget: Budget
 ) -> dict[str, Any]:
     """What of the body is the same for all choices, but the limit, which depends on the prompt."""
     given = {**chat.parameters, **chat.extra}
     as_prompt = bool(chat.prompts) and facts.takes_prompt
     fields = translate_parameters(given, facts, report, prompt=as_prompt)
-    fields |= {} if facts.guards else translate_tools(chat, facts, report)
+    fields |= {} if facts.guards else translate_tools(chat, facts, report, budget)
     if facts.guards:
         _withhold_tools(chat, report)
     if facts.speaks_openai and chat.tools and not chat.parallel_calls:
@@ -131,7 +133,7 @@ def _fields(
     if chat.stream and not (output and output.fields):
         fields["stream"] = True
     # JSON that was cut at a stop string cannot be checked; then the gateway alone watches over these.
-    if facts.speaks_openai and 0 < len(chat.stop) <= _MOST_STOPS and output is None:
+    if facts.speaks_openai and chat.stop and output is None:
         fields["stop"] = list(chat.stop)
     report.note("stop", *_stop_fate(chat, fields))
     return fields

@@ -20,6 +20,7 @@ from translators.backends.workers_ai.catalogue import Facts
 from translators.chat import ResponseFormat
 from translators.json_judge import Wanted, wanted_json
 from translators.report import Fate, Report
+from translators.schemas import Budget
 
 _NAME: Final = "response_format"
 _SCHEMA: Final = "response_format.json_schema.schema"
@@ -49,7 +50,12 @@ class StructuredOutput:
 
 
 def translate_format(
-    form: ResponseFormat | None, facts: Facts, report: Report, *, with_tools: bool = False
+    form: ResponseFormat | None,
+    facts: Facts,
+    report: Report,
+    budget: Budget | None = None,
+    *,
+    with_tools: bool = False,
 ) -> StructuredOutput | None:
     """How to ask for the format, where one is asked for.
 
@@ -57,6 +63,7 @@ def translate_format(
         form: What the client asked for.
         facts: What the model takes.
         report: Told what becomes of it.
+        budget: What its schema shares with those of the tools.
         with_tools: Whether the model may call tools in place of an answer.
 
     Raises:
@@ -68,7 +75,7 @@ def translate_format(
         fate = Fate.KEPT if form.type == "json_object" else Fate.TRANSFORMED
         report.note(_NAME, fate, "" if fate is Fate.KEPT else "the model has one form of JSON, its own")
         return StructuredOutput({_NAME: {"type": "json_object"}}, "", None)
-    wanted = wanted_json(form, _SCHEMA)
+    wanted = wanted_json(form, _SCHEMA, budget)
     answer = "Unless you call a tool, answer" if with_tools else "Answer"
     words = f"{answer} with nothing but {_what(wanted)}"
     return StructuredOutput(_fields(form, wanted, facts, report), words, wanted)

@@ -17,7 +17,7 @@ from typing import Any, Final
 from translators.backends.workers_ai.catalogue import Facts
 from translators.chat import ChatRequest, Tool
 from translators.report import Fate, Report
-from translators.schemas import inline
+from translators.schemas import Budget, inline
 from translators.tools import CUSTOM_INPUT
 
 _ASKED_AGAIN: Final = "an answer without a call is asked for once more"
@@ -41,7 +41,7 @@ def forced_names(chat: ChatRequest) -> tuple[str, ...]:
     return tuple(tool.name for tool in offered_tools(chat)) if is_forced else ()
 
 
-def translate_tools(chat: ChatRequest, facts: Facts, report: Report) -> dict[str, Any]:
+def translate_tools(chat: ChatRequest, facts: Facts, report: Report, budget: Budget) -> dict[str, Any]:
     """The fields `tools` and `tool_choice`, where they are to be sent.
 
     Raises:
@@ -61,7 +61,7 @@ def translate_tools(chat: ChatRequest, facts: Facts, report: Report) -> dict[str
         report.note("tool_choice", Fate.TRANSFORMED, "only the named tool is offered")
     if not tools:
         return {}
-    fields: dict[str, Any] = {"tools": [_tool(tool, report) for tool in tools]}
+    fields: dict[str, Any] = {"tools": [_tool(tool, report, budget) for tool in tools]}
     if forced_names(chat):
         report.note("tool_choice", Fate.EMULATED, _ASKED_AGAIN)
     if forced_names(chat) and facts.takes_tool_choice:
@@ -88,12 +88,12 @@ def named_form(name: str) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name}}
 
 
-def described(tool: Tool, report: Report) -> dict[str, Any]:
+def described(tool: Tool, report: Report, budget: Budget) -> dict[str, Any]:
     """A tool as a model is told of it in words: its schema as it came, without references."""
     _note_kind(tool, report)
     if tool.kind == "custom":
         return _custom(tool)
-    parameters = inline(tool.parameters or {}, f"{tool.place}.parameters")
+    parameters = inline(tool.parameters or {}, f"{tool.place}.parameters", budget)
     return {"name": tool.name, "description": tool.description or "", "parameters": parameters}
 
 
@@ -104,21 +104,21 @@ def _note_kind(tool: Tool, report: Report) -> None:
         report.note("tools", Fate.TRANSFORMED, "the model does not enforce 'strict'")
 
 
-def _tool(tool: Tool, report: Report) -> dict[str, Any]:
+def _tool(tool: Tool, report: Report, budget: Budget) -> dict[str, Any]:
     _note_kind(tool, report)
     if tool.kind == "custom":
         return {"type": "function", "function": _custom(tool)}
-    function = _function(tool)
+    function = _function(tool, budget)
     if (tool.description, tool.parameters) != (function["description"], function["parameters"]):
         report.note("tools", Fate.TRANSFORMED, "schemas are completed to what the model's schema asks")
     return {"type": "function", "function": function}
 
 
-def _function(tool: Tool) -> dict[str, Any]:
+def _function(tool: Tool, budget: Budget) -> dict[str, Any]:
     return {
         "name": tool.name,
         "description": tool.description or _in_words(tool.name),
-        "parameters": _parameters(tool.parameters or {}, f"{tool.place}.parameters"),
+        "parameters": _parameters(tool.parameters or {}, f"{tool.place}.parameters", budget),
     }
 
 
@@ -132,9 +132,9 @@ def _custom(tool: Tool) -> dict[str, Any]:
     }
 
 
-def _parameters(schema: Mapping[str, Any], place: str) -> dict[str, Any]:
+def _parameters(schema: Mapping[str, Any], place: str, budget: Budget) -> dict[str, Any]:
     """An object schema with described and typed properties."""
-    merged = _merge_lists(inline(schema, place))
+    merged = _merge_lists(inline(schema, place, budget))
     properties = merged.get("properties")
     required = merged.get("required")
     parameters: dict[str, Any] = {
@@ -161,21 +161,28 @@ def _merge_lists(schema: dict[str, Any]) -> dict[str, Any]:
     if not any(key in schema for key in _LISTS):
         return schema
     merged = {key: value for key, value in schema.items() if key not in _LISTS}
-    properties: dict[str, Any] = dict(_object(merged.get("properties")))
-    required: list[Any] = list(_list(merged.get("required")))
+    parts = [merged]
+    required = _names(merged)
     for key in _LISTS:
         members = [_merge_lists(each) for each in _list(schema.get(key)) if isinstance(each, dict)]
-        for member in members:
-            properties = {**_object(member.get("properties")), **properties}
-        asked = [_list(member.get("required")) for member in members]
-        always = list(chain.from_iterable(asked)) if key == "allOf" else _common(asked)
-        required += always
-    required = [name for k, name in enumerate(required) if name not in required[:k]]
-    return {**merged, "properties": properties, "required": required}
+        parts += members
+        asked = [_names(member) for member in members]
+        required += chain.from_iterable(asked) if key == "allOf" else _common(asked)
+    properties: dict[str, Any] = {}
+    for part in reversed(parts):  # the first to name a property describes it
+        properties |= _object(part.get("properties"))
+    return {**merged, "properties": properties, "required": list(dict.fromkeys(required))}
 
 
-def _common(lists: list[list[Any]]) -> list[Any]:
-    return [name for name in lists[0] if all(name in each for each in lists)] if lists else []
+def _names(schema: Mapping[str, Any]) -> list[str]:
+    return [name for name in _list(schema.get("required")) if isinstance(name, str)]
+
+
+def _common(lists: list[list[str]]) -> list[str]:
+    if not lists:
+        return []
+    everywhere = set(lists[0]).intersection(*lists[1:])
+    return [name for name in lists[0] if name in everywhere]
 
 
 def _property(value: Any, name: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from translators.clients import body
 from translators.clients.body import Object
 from translators.errors import invalid
 
+MOST_TOOLS: Final = 128  # OpenAI's specification
+
 _MODES: Final = ("none", "auto", "required")
 
 
@@ -16,12 +18,13 @@ def read_tools(value: Any) -> tuple[Tool, ...]:
     Raises:
         ApiError: 400 naming the tool at fault.
     """
-    return tuple(_read_tool(each, f"tools[{k}]") for k, each in enumerate(body.array(value, "tools")))
+    tools = body.at_most(body.array(value, "tools"), "tools", MOST_TOOLS)
+    return tuple(_read_tool(each, f"tools[{k}]") for k, each in enumerate(tools))
 
 
 def read_functions(value: Any) -> tuple[Tool, ...]:
     """The deprecated `functions`."""
-    functions = body.array(value, "functions")
+    functions = body.at_most(body.array(value, "functions"), "functions", MOST_TOOLS)
     return tuple(_read_function(each, f"functions[{k}]") for k, each in enumerate(functions))
 
 

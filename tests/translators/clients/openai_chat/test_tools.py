@@ -35,6 +35,15 @@ def test_a_custom_tool_may_have_a_format() -> None:
     assert formatted.format == {"type": "text"}
 
 
+def test_there_are_at_most_128_tools() -> None:
+    each = {"name": "f"}
+    assert len(read_tools([each] * 128)) == len(read_functions([each] * 128)) == 128
+    for read, place in ((read_tools, "tools"), (read_functions, "functions")):
+        with pytest.raises(ApiError) as caught:
+            read([each] * 129)
+        assert (caught.value.param, caught.value.code) == (place, "array_above_max_length")
+
+
 def test_deprecated_functions_know_their_place() -> None:
     assert read_functions([F])[0].place == "functions[0]"
 
