@@ -194,6 +194,10 @@ INSIDE = {
     "a schema too wide": (_format(WIDE), "response_format"),
     "metadata too deep": ({"metadata": {"a": DEEP}}, "metadata.a"),
     "more choices than there may be": ({"n": 10**9}, "n"),
+    "choices too large together": (
+        {"messages": [{"role": "user", "content": "x" * 60_000}] * 10, "n": 128},
+        "n",
+    ),
     "options of a stream that is none": ({"stream_options": {}}, "stream_options"),
     "a stop that is empty": ({"stop": ["a", ""]}, "stop[1]"),
     "more stops than there may be": ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),

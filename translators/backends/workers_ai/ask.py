@@ -36,10 +36,15 @@ class Asker(msgspec.Struct, frozen=True):
     prompt_bytes: int
     chat: ChatRequest
 
-    def call(self, body: Mapping[str, Any], further_bytes: int = 0) -> BackendCall:
-        """The call that sends a body, whose prompt has grown by so many bytes."""
+    def call(
+        self, body: Mapping[str, Any], further_bytes: int = 0, encoded: bytes | None = None
+    ) -> BackendCall:
+        """The call that sends a body, whose prompt has grown by so many bytes.
+
+        Where it was encoded for another choice before, both send the same bytes.
+        """
         tokens = -(-(self.prompt_bytes + further_bytes) // _BYTES_PER_TOKEN)
-        sent = Sent(msgspec.json.encode(body), self.chat)
+        sent = Sent(msgspec.json.encode(body) if encoded is None else encoded, self.chat)
         return BackendCall(
             segments=("ai", "run", *self.model.split("/")),
             body=sent.body,

@@ -4,7 +4,7 @@ This dialect speaks Workers AI's native endpoint, not Cloudflare's OpenAI-shaped
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -44,6 +44,10 @@ from translators.schemas import Budget
 # A segment of dots would climb out of the account's path with the operator's token.
 _MODEL: Final = re.compile(r"@(?:cf|hf)/(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+")
 
+# Bytes of all calls of a request. Each connection holds its own until they are sent; three choices of the
+# largest body that the gateway reads by default (20 MiB) have room.
+_ALL_BODIES: Final = 64 << 20
+
 _THINKING_ROOM: Final = 4096  # tokens; long thoughts have about as many
 
 
@@ -76,10 +80,11 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
     fields[_limit_name(facts)] = _max_tokens(chat, facts, prompt_bytes, report, thinks=thinks)
     limit = _limit_name(facts)
     window = facts.window
-    questions = [
-        _question(asked, facts, body, output, Asker(model, stamp, choice, limit, window, prompt_bytes, asked))
-        for choice, body in enumerate(_bodies(chat, fields, facts, report))
-    ]
+    questions = []
+    for choice, (body, encoded) in enumerate(_encoded(chat, _bodies(chat, fields, facts, output, report))):
+        asker = Asker(model, stamp, choice, limit, window, prompt_bytes, asked)
+        judge = judge_for(asked, facts, body, output, asker)
+        questions.append((asker.call(body, encoded=encoded), judge))
     dialogue = _dialogue(asked, facts, stamp, questions)
     may_come_whole = facts.speaks_openai or facts.family == "unknown"
     return Unstreamed(dialogue) if chat.stream and may_come_whole else dialogue
@@ -89,14 +94,6 @@ def _with_calls(chat: ChatRequest, facts: Facts) -> Facts:
     """The facts where the model writes its calls as text: a JSON mode would let it write nothing but JSON."""
     is_told = knows_no_tools(facts) and offered_tools(chat)
     return msgspec.structs.replace(facts, json="prompt") if is_told else facts
-
-
-def _question(
-    chat: ChatRequest, facts: Facts, body: dict[str, Any], output: StructuredOutput | None, asker: Asker
-) -> tuple[BackendCall, Judge | None]:
-    if output is not None and output.instruction:
-        body = in_words(body, output)
-    return asker.call(body), judge_for(chat, facts, body, output, asker)
 
 
 def _dialogue(
@@ -187,10 +184,40 @@ def _max_tokens(chat: ChatRequest, facts: Facts, prompt_bytes: int, report: Repo
     return limit
 
 
+def _encoded(chat: ChatRequest, bodies: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Each body with its bytes, which are made once for choices that are asked for in the same words.
+
+    Raises:
+        ApiError: 400 where all of them together are too large to be under way at once.
+    """
+    room, last, encoded = _ALL_BODIES, None, b""
+    for body in bodies:
+        if body is not last:
+            last, encoded = body, msgspec.json.encode(body)
+        room -= len(encoded)
+        if room < 0:
+            name = "n" if chat.choices > 1 else "prompt"
+            raise invalid(
+                f"'{name}' asks for so many answers that what is sent for them exceeds {_ALL_BODIES} bytes: "
+                f"each is a call of its own with the whole request, here {len(encoded)} bytes. Ask for fewer "
+                "at once.",
+                name,
+                "invalid_value",
+            )
+        yield body, encoded
+
+
 def _bodies(
-    chat: ChatRequest, fields: dict[str, Any], facts: Facts, report: Report
+    chat: ChatRequest,
+    fields: dict[str, Any],
+    facts: Facts,
+    output: StructuredOutput | None,
+    report: Report,
 ) -> Iterator[dict[str, Any]]:
-    """One body a choice. The schema has no `n`: each choice is asked for by itself."""
+    """One body a choice, the same where nothing differs.
+
+    The schema has no `n`: each choice is asked for by itself.
+    """
     if chat.choices > 1 or "n" in chat.sent:
         fate = Fate.EMULATED if chat.choices > 1 else Fate.KEPT
         report.note("n", fate, "each choice is a call of its own" if chat.choices > 1 else "")
@@ -203,8 +230,11 @@ def _bodies(
                 "image",
                 "unsupported_value",
             )
+        body = {**question, **fields}
+        if output is not None and output.instruction:
+            body = in_words(body, output)
         for choice in range(chat.choices):
-            yield _seeded({**question, **fields}, number * chat.choices + choice)
+            yield _seeded(body, number * chat.choices + choice)
 
 
 def _questions(chat: ChatRequest, facts: Facts, report: Report) -> Iterator[dict[str, Any]]:

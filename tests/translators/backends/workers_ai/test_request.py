@@ -100,6 +100,39 @@ def test_tools_take_room_in_the_window_too() -> None:
     assert body["max_tokens"] < 1000 - 200
 
 
+def test_choices_that_are_asked_for_in_the_same_words_share_their_bytes() -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
+    for more in ({}, {"response_format": form}):
+        for model in (SEED, "@cf/zai-org/glm-4.7-flash", "@cf/meta/llama-guard-3-8b"):
+            calls = translated(CHAT | {"n": 3} | more, model).dialogue.first()
+            assert len(calls) == 3
+            assert len({id(call.body) for call in calls}) == 1
+    assert len({call.body for call in translated(CHAT | {"n": 3, "seed": 1}).dialogue.first()}) == 3
+    prompts = translated({"model": "m", "prompt": ["p", "q"], "n": 2}).bodies
+    assert [body["prompt"] for body in prompts] == ["p", "p", "q", "q"]
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"model": "m", "messages": [{"role": "user", "content": "x" * 600_000}], "n": 128}, "n"),
+        ({"model": "m", "messages": [{"role": "user", "content": "x" * 600_000}], "n": 128, "seed": 1}, "n"),
+        ({"model": "m", "prompt": ["p"] * 128, "lora": "x" * 600_000}, "prompt"),
+    ],
+    ids=["choices", "choices with a seed", "prompts"],
+)
+def test_answers_whose_calls_are_too_large_together_are_refused(body: dict[str, Any], param: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        translated(body, "@cf/deepseek-ai/deepseek-v4-flash-0731" if param == "n" else SEED)
+    assert (caught.value.status, caught.value.param, caught.value.code) == (400, param, "invalid_value")
+    assert "Ask for fewer at once" in caught.value.message
+
+
+def test_three_choices_of_the_largest_body_are_taken() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "x" * (20 << 20)}], "n": 3}
+    assert len(translated(body, "@cf/deepseek-ai/deepseek-v4-flash-0731").dialogue.first()) == 3
+
+
 def test_a_seed_shared_by_several_choices_is_told() -> None:
     exchange = translated(CHAT | {"seed": 7, "n": 2})
     assert [body["seed"] for body in exchange.bodies] == [7, 8]
