@@ -136,7 +136,9 @@ def test_the_format_holds_where_no_tool_is_called(client: openai.OpenAI, model: 
 def test_an_answer_that_is_cut_raises_what_openai_s_does(client: openai.OpenAI) -> None:
     for model in (FAMILIES[0], "@cf/zai-org/glm-4.7-flash", "@cf/swiss-ai/apertus-v1.5-8b"):
         with pytest.raises(openai.LengthFinishReasonError):
-            client.chat.completions.parse(model=model, messages=ASKED, response_format=Plan, max_tokens=4)
+            client.chat.completions.parse(
+                model=model, messages=ASKED, response_format=Plan, max_completion_tokens=4
+            )
 
 
 def test_a_schema_that_cannot_be_used_is_refused_by_name(client: openai.OpenAI) -> None:
