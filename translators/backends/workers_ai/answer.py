@@ -30,7 +30,7 @@ _REASONS: Final[dict[str, Reason]] = {
 
 
 # Words by which a backend says that it failed (Cloudflare's own provider knows "error").
-_FAILURES: Final = frozenset({"error", "abort", "cancelled"})
+_FAILURES: Final = frozenset({"error", "abort", "cancelled", "failed"})
 
 
 _COUNTED: Final = (Text, Reasoning, Refusal, Arguments)
@@ -106,6 +106,7 @@ class Answer:
             if isinstance(choice, dict):
                 self._choice(out, choice)
         self.spoke = self.spoke or payload.is_answer
+        self.broke = self.broke or (isinstance(payload.status, str) and payload.status in _FAILURES)
         if payload.finish_reason is not None:
             self._end_of(payload.finish_reason)
         self._take_usage(payload.usage, alone=not (out or choices))

@@ -37,6 +37,8 @@ class _Envelope(msgspec.Struct):
 
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     success: Any = None
+    errors: Any = None
+    error: Any = None
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
@@ -128,10 +130,16 @@ class Reader:
             envelope = _envelope.decode(body)
             if envelope.success is False:
                 return self._fail(self._error(self._status, body))
-            payload = _payload.decode(envelope.result) if envelope.result is not msgspec.UNSET else Payload()
+            # A proxy on the way may have taken the envelope off.
+            result = body if envelope.result is msgspec.UNSET else bytes(envelope.result)
+            payload = _payload.decode(result)
+            if payload.errors or payload.error:
+                return self._fail(self._error(502, result))
             out = self._answer.take(payload)
         except _UNREADABLE:
             return self._fail(self._shapeless(body))
+        if not out and (envelope.errors or envelope.error):
+            return self._fail(self._error(502, body))
         if self._answer.broke:
             return self._fail(bad_answer("Workers AI says that it failed. Ask again."))
         if not self._answer.spoke:

@@ -89,7 +89,6 @@ def test_where_a_backend_says_nothing_about_waiting_it_is_computed() -> None:
         b" ",
         b"<html>",
         b"[]",
-        b'{"response":"a"}',
         b'{"result":null}',
         b'{"result":{}}',
         b'{"result":' + b"[" * 5000,
@@ -200,3 +199,28 @@ def test_a_reader_knows_the_usage_at_any_time() -> None:
     reader.start(200, {"content-type": "text/event-stream"})
     reader.feed(b'data: {"response":"12345"}\n\n')
     assert reader.usage() == Usage(7, 2, estimated=True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"result":{"response":"a","errors":[{"code":3040,"message":"m"}]},"success":true}',
+        b'{"result":{"output":[],"status":"failed","error":{"code":3040}},"success":true}',
+        b'{"result":{"response":""},"success":true,"errors":[{"code":3040,"message":"m"}]}',
+        b'{"response":"","errors":[{"code":3040,"message":"m"}]}',
+    ],
+)
+def test_a_whole_answer_that_holds_an_error_is_none(body: bytes) -> None:
+    deltas = _whole(body)
+    assert (len(deltas), _failure(deltas).status, _failure(deltas).code) == (1, 503, "overloaded")
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_an_answer_whose_status_says_that_it_failed_is_none(status: str) -> None:
+    deltas = _whole(b'{"result":{"output":[],"status":"%s"},"success":true}' % status.encode())
+    assert (len(deltas), _failure(deltas).status) == (1, 502)
+
+
+@pytest.mark.parametrize("body", [b'{"response":"a"}', b'{"choices":[{"message":{"content":"a"}}]}'])
+def test_a_whole_answer_may_come_without_the_envelope(body: bytes) -> None:
+    assert _whole(body) == [Text(0, "a"), *ENDING]
