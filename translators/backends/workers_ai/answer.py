@@ -143,8 +143,9 @@ class Answer:
         out += self._calls.take(message.get("tool_calls"), whole=not part)
         self._end_of(choice.get("finish_reason"))
 
-    def _text(self, out: list[Delta], text: Any, logprobs: Any = None) -> None:
-        if isinstance(text, str) and text:
+    def _text(self, out: list[Delta], content: Any, logprobs: Any = None) -> None:
+        text = _spelt(content)
+        if text:
             out.append(Text(0, text, msgspec.Raw(msgspec.json.encode(logprobs)) if logprobs else None))
 
     def _end_of(self, reason: Any) -> None:
@@ -178,3 +179,18 @@ def _text(response: msgspec.Raw) -> str:
     if raw.startswith(b'"'):
         return msgspec.json.decode(raw, type=str)
     return "" if raw == b"null" else raw.decode()
+
+
+def _spelt(content: Any) -> str:
+    """Content in OpenAI's shape as text: a list of text parts is joined, other JSON is spelt out."""
+    if isinstance(content, str):
+        return content
+    if content is None:
+        return ""
+    if isinstance(content, list) and all(_is_text_part(part) for part in content):
+        return "".join(part["text"] for part in content)
+    return msgspec.json.encode(content).decode()
+
+
+def _is_text_part(part: Any) -> bool:
+    return isinstance(part, dict) and isinstance(part.get("text"), str) and "type" in part

@@ -188,3 +188,17 @@ def test_an_answer_in_the_responses_shape_is_read() -> None:
 def test_the_status_of_the_responses_shape_is_the_reason(status: str, reason: str) -> None:
     deltas = _whole({"status": status, "output": []})
     assert deltas[0] == Finish(0, reason)  # type: ignore[arg-type]  # one of the reasons
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "ab"),
+        ({"a": 1}, '{"a":1}'),
+        ([1, {"a": 2}], '[1,{"a":2}]'),
+        (7, "7"),
+    ],
+)
+def test_content_that_is_no_string_is_read_as_text(content: Any, text: str) -> None:
+    whole = _whole({"choices": [{"message": {"content": content}, "finish_reason": "stop"}]})
+    assert whole[0] == _stream(_chunk({"content": content}, "stop"))[0] == Text(0, text)
