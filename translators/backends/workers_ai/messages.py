@@ -200,9 +200,22 @@ def _decode_data_url(url: str, where: str) -> bytes:
             f"{where}.image_url.url",
             "unsupported_value",
         )
+    if head.startswith("data:image/svg"):
+        raise invalid(
+            f"'{where}.image_url.url' is an SVG, and models take pixels only. Send a PNG, JPEG, GIF or WebP.",
+            f"{where}.image_url.url",
+            "unsupported_value",
+        )
     try:
-        return b64decode(data, validate=True)
+        image = b64decode(data, validate=True)
     except (binascii.Error, ValueError):
         raise invalid(
             f"'{where}.image_url.url' holds no valid base64.", f"{where}.image_url.url", "invalid_value"
         ) from None
+    if not image:
+        raise invalid(
+            f"'{where}.image_url.url' holds no bytes after 'base64,'. Send the image itself.",
+            f"{where}.image_url.url",
+            "invalid_value",
+        )
+    return image

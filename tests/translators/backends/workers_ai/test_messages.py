@@ -114,6 +114,16 @@ def test_an_image_goes_into_its_own_field_where_the_model_sees_and_takes_strings
         ),
         (
             PARTS,
+            [{"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}],
+            "messages[0].content[0].image_url.url",
+        ),
+        (
+            PARTS,
+            [{"type": "image_url", "image_url": {"url": "data:image/svg+xml;base64,PHN2Zy8+"}}],
+            "messages[0].content[0].image_url.url",
+        ),
+        (
+            PARTS,
             [{"type": "input_audio", "input_audio": {"data": "d", "format": "wav"}}],
             "messages[0].content[0]",
         ),
