@@ -4,6 +4,7 @@ The answer's own first byte decides how it is read, never the model and hardly i
 to a request for a stream, and proxies on the way name types as they like.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -28,6 +29,13 @@ _WAITING: Final = frozenset({429, 503})
 
 # A raw field is decoded late, so that reading a payload fails in the same ways as decoding it.
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+# An escape in JSON; a half of a surrogate pair that stands alone is the named one.
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 
 _payload = msgspec.json.Decoder(Payload)
 
@@ -195,7 +203,9 @@ def _is_empty(body: bytes) -> bool:
 
 
 def _repaired(data: bytes) -> bytes:
-    """Text with what is no UTF-8 replaced: a broken character is no reason to lose an answer."""
+    """Text with what is no Unicode replaced: a broken character is no reason to lose an answer."""
+    if b"\\ud" in data or b"\\uD" in data:
+        data = _ESCAPE.sub(lambda found: b"\\ufffd" if found["half"] else found[0], data)
     return data if data.isascii() else data.decode(errors="replace").encode()
 
 

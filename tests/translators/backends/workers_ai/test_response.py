@@ -224,3 +224,18 @@ def test_an_answer_whose_status_says_that_it_failed_is_none(status: str) -> None
 @pytest.mark.parametrize("body", [b'{"response":"a"}', b'{"choices":[{"message":{"content":"a"}}]}'])
 def test_a_whole_answer_may_come_without_the_envelope(body: bytes) -> None:
     assert _whole(body) == [Text(0, "a"), *ENDING]
+
+
+@pytest.mark.parametrize(
+    ("spelt", "text"),
+    [
+        (rb"a\ud800b", "a\ufffdb"),
+        (rb"\uDE00", "\ufffd"),
+        (rb"\ud83d\ude00", "\U0001f600"),
+        (rb"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (rb"\\ud800", "\\ud800"),
+    ],
+)
+def test_a_half_of_a_surrogate_pair_is_replaced_and_a_pair_is_not(spelt: bytes, text: str) -> None:
+    assert _whole(b'{"result":{"response":"%s"}}' % spelt)[0] == Text(0, text)
+    assert _stream(b'data: {"response":"%s"}\n\ndata: [DONE]\n\n' % spelt)[0] == Text(0, text)
