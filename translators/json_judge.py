@@ -30,7 +30,19 @@ class Wanted:
 
     def fits(self, value: Any) -> bool:
         """Whether a value will do."""
-        return isinstance(value, dict) if self.schema is None else self.schema.fits(value)
+        if self.schema is None:
+            return isinstance(value, dict)
+        return self.schema.fits(value) and (self.strict or value != self.schema.source)
+
+    def keeps_promise(self, reading: Reading) -> bool:
+        """Whether the client may have a value after the last try.
+
+        Without `strict` a schema is a wish, and JSON all that is promised; but the client's own schema
+        said back to it is no answer.
+        """
+        if reading.found is None or reading.fits:
+            return reading.fits
+        return not self.strict and self.schema is not None and reading.found.value != self.schema.source
 
     def problems(self, reading: Reading) -> str:
         """What is wrong with an answer that does not fit."""
@@ -119,8 +131,7 @@ class JsonJudge:
             return standing
         text = _text_of(standing)
         reading = read_json(text, self._wanted.fits)
-        # Without `strict` a schema is a wish, and JSON all that is promised.
-        if reading.found is None or (self._wanted.strict and not reading.fits):
+        if reading.found is None or not self._wanted.keeps_promise(reading):
             return (Failed(_not_met(self._wanted.problems(reading))),)
         if reading.found.text == text:
             return standing

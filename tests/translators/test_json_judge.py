@@ -168,3 +168,12 @@ def test_a_json_mode_that_gives_up_is_replaced_by_words_once() -> None:
     assert judge.instead(gave_up) is None
     _feed(judge, [Text(0, "no"), STOP])
     assert (_asked_again(judge) or "").startswith("no|")
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, {"type": "object"}])
+def test_the_schema_said_back_is_no_answer_though_it_is_json(schema: dict[str, Any]) -> None:
+    judge = _judge(ResponseFormat("json_schema", schema, "n"))
+    for _ in range(2):
+        _feed(judge, [Text(0, msgspec.json.encode(schema).decode()), STOP])
+        judge.again()
+    assert _failure(judge).code == INVALID_OUTPUT
