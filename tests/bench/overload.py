@@ -48,7 +48,7 @@ class Case:
 
 CASES = {
     "burst": Case(works.BURST, max_in_flight=64),
-    "paced": Case(works.PACED, max_in_flight=100),
+    "paced": Case(works.PACED, max_in_flight=250),
     "chat": Case(works.CHAT, max_in_flight=64),
 }
 

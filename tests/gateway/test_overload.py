@@ -1,8 +1,11 @@
 """Too many requests: who is refused, that nobody else is harmed, and when it ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+import re
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -11,9 +14,12 @@ from gateway.deadlines import Ticker
 from gateway.overload import LAG, LATE, Overload
 from gateway.settings import Deadlines
 from tests.gateway.conftest import Serve
-from tests.gateway.scripted import Backend, begins_with
-from tests.gateway.served import Served, backend_settings
+from tests.gateway.scripted import PATIENCE, Backend, begins_with
+from tests.gateway.served import Served, asks, backend_settings
+from tests.gateway.test_leaving import request
 from tests.gateway.test_relay import line_with, rest_of, streaming
+
+Lines = Callable[[], list[dict[str, Any]]]
 
 FEW = 16
 
@@ -66,6 +72,71 @@ async def test_a_refusal_waits_neither_for_the_body_nor_for_the_key(serve: Serve
         assert (await reader.readline()).startswith(b"HTTP/1.1 503 ")
         writer.close()
         await writer.wait_closed()
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """An answer's head and its body, which has a length."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head)
+    assert length
+    return head, await reader.readexactly(int(length[1]))
+
+
+async def test_a_refusal_keeps_the_connection_whose_body_comes_later(
+    serve: Serve, backend: Backend, access_lines: Lines
+) -> None:
+    served = await serve(backends={"b": backend_settings(backend.url)}, server={"max_in_flight": 1})
+    reader, writer = await served.connect()
+    whole = request(asks())
+    async with _running_streams(served, backend, 1):
+        writer.write(whole[:-10])
+        head, _body = await _answer(reader)
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert b"connection: close" not in head
+        [line] = access_lines()
+        assert (line["status"], line["error"], line["path"]) == (503, "overloaded", "/v1/chat/completions")
+    await served.settled()
+    writer.write(whole[-10:] + whole)
+    head, _body = await _answer(reader)
+    assert head.startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [b"connection: close\r\n", b"expect: 100-continue\r\n", b"connection: upgrade\r\nupgrade: h2c\r\n"],
+)
+async def test_whatever_a_request_asks_of_its_connection_it_is_refused(
+    serve: Serve, backend: Backend, more: bytes
+) -> None:
+    served = await serve(backends={"b": backend_settings(backend.url)}, server={"max_in_flight": 1})
+    async with _running_streams(served, backend, 1):
+        reader, writer = await served.connect()
+        writer.write(request(asks()).replace(b"host: x\r\n", b"host: x\r\n" + more))
+        head, body = await _answer(reader)
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 2\r\n" in head
+        assert json.loads(body)["error"]["code"] == "overloaded"
+        assert len(backend.calls) == 1
+        assert await served.metric("penstock_shed_requests_total", reason="in_flight") == 1
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_those_that_come_at_once_are_not_more_than_may_be(serve: Serve, backend: Backend) -> None:
+    served = await serve(backends={"b": backend_settings(backend.url)}, server={"max_in_flight": 2})
+    asking = [asyncio.create_task(served.chat()) for _ in range(8)]
+    calls = [await backend.call() for _ in range(2)]
+    done, running = await asyncio.wait(asking, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    while len(running) > 2:
+        more, running = await asyncio.wait(running, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        assert more
+        done |= more
+    assert {each.result().status_code for each in done} == {503}
+    for call in calls:
+        call.result("Hi")
+    assert [each.status_code for each in await asyncio.gather(*running)] == [200, 200]
 
 
 async def test_operators_are_answered_however_many_requests_there_are(serve: Serve, backend: Backend) -> None:
