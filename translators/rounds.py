@@ -144,7 +144,7 @@ class Rounds:
             case Failed() if choice.passed:
                 return (delta,)
             case Failed() if choice.usages:
-                return self._settle(choice)
+                return self._settle(choice, delta)
             case Failed():
                 choice.again = choice.question.judge.instead(delta.error)
                 return () if choice.again else (delta,)
@@ -154,11 +154,12 @@ class Rounds:
                 choice.passed = choice.passed or any(not isinstance(each, Reasoning) for each in out)
                 return out
 
-    def _settle(self, choice: _Choice) -> list[Delta]:
+    def _settle(self, choice: _Choice, broken: Failed | None = None) -> list[Delta]:
+        """End a choice with what stands; where nothing does because a call broke, that is the reason."""
         choice.ended = True
         rest = list(choice.question.judge.rest())
         failed = [rest.pop()] if rest and isinstance(rest[-1], Failed) else []
-        return [*rest, _over_rounds(choice.usages), *failed]
+        return [*rest, _over_rounds(choice.usages), *([broken] if failed and broken else failed)]
 
     def _settle_waiting(self, fan_out: FanOut) -> None:
         """Count what was made for the choices that wait for a further round, which will not come."""

@@ -186,3 +186,27 @@ def test_what_choices_have_used_that_wait_when_another_fails_is_counted() -> Non
     assert rounds.take(2, _answer("x", 4)) == [Usage(10, 7, cached=4, neurons=1.0), BROKEN]
     assert rounds.take(1, [Usage(5, 9)]) == []
     assert rounds.next() == ()
+
+
+class _WantsOnlyYes(_WantsYes):
+    """Has no answer where the text never was 'yes'."""
+
+    def rest(self) -> Iterable[Delta]:
+        return [NEVER] if self._held.standing else []
+
+
+NEVER = Failed(bad_answer("it never said yes"))
+
+
+def test_where_nothing_stands_because_the_second_call_broke_that_is_the_reason() -> None:
+    rounds = Rounds([Question(FIRST, _WantsOnlyYes())])
+    rounds.take(0, _answer("no"))
+    rounds.next()
+    assert rounds.take(0, [BROKEN]) == [Usage(5, 1, cached=2, neurons=0.5), BROKEN]
+
+
+def test_where_the_second_answer_will_not_do_either_the_judge_says_why() -> None:
+    rounds = Rounds([Question(FIRST, _WantsOnlyYes())])
+    rounds.take(0, _answer("no"))
+    rounds.next()
+    assert rounds.take(0, _answer("never"))[-1] == NEVER
