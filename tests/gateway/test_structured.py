@@ -141,7 +141,7 @@ async def test_where_the_second_call_breaks_the_first_answer_is_judged(
     assert json.loads(answer.json()["choices"][0]["message"]["content"]) == {"a": "1"}
     backend.calls.clear()
     failed = await served.chat(response_format=STRICT)
-    assert failed.json()["error"]["code"] == "invalid_structured_output"
+    assert failed.json()["error"]["code"] == "backend_broken"
     assert [line["completion_tokens"] for line in access_lines()] == [3, 3]
 
 
