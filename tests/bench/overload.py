@@ -54,7 +54,7 @@ CASES = {
 
 
 def main() -> int:
-    """Measure the cases that were asked for; the status is 1 where the goodput falls below 90 %."""
+    """Measure the cases that were asked for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
