@@ -7,7 +7,7 @@ time that this takes grows with the text alone.
 
 from collections.abc import Iterator
 
-from translators.deltas import Delta, Failed, Finish, Text, Usage
+from translators.deltas import Call, Delta, Failed, Finish, Text, Usage
 
 
 class _Search:
@@ -60,6 +60,7 @@ class Stop:
         self._held: dict[int, str] = {}
         self._begun: dict[int, list[int]] = {}  # of each choice whose text is held, what it holds of each
         self._matched = False
+        self._called: set[int] = set()  # choices that have called a tool
 
     @property
     def satisfied(self) -> bool:
@@ -86,6 +87,8 @@ class Stop:
                 self._open.discard(delta.choice)
                 yield delta
             case _:
+                if isinstance(delta, Call):
+                    self._called.add(delta.choice)
                 yield from self._release(delta.choice)
                 yield delta
 
@@ -99,7 +102,8 @@ class Stop:
                 yield Text(delta.choice, before)
             self._open.discard(delta.choice)
             self._matched = True
-            yield Finish(delta.choice, "stop")
+            # Clients that see `stop` do not look for calls.
+            yield Finish(delta.choice, "tool_calls" if delta.choice in self._called else "stop")
             return
         begun = [each.begun(delta.text, known) for each, known in zip(self._searches, begun, strict=True)]
         keep = max(begun)

@@ -95,3 +95,11 @@ def test_a_stream_that_met_no_stop_string_is_never_cut_short() -> None:
 def test_a_backend_that_breaks_behind_the_stop_string_harms_nobody() -> None:
     failed = Failed(bad_answer("broken"))
     assert _run(("#",), Text(0, "a#"), failed) == [Text(0, "a"), Finish(0, "stop")]
+
+
+def test_a_choice_that_has_called_a_tool_ends_with_its_calls() -> None:
+    call = Call(0, 0, "c", "f")
+    assert _run(("#",), call, Text(0, "a#b")) == [call, Text(0, "a"), Finish(0, "tool_calls")]
+    assert _run(("#",), call, Text(1, "#")) == [call]  # another choice, which is none
+    stop = Stop(("#",), 2)
+    assert run([stop], [call, Text(1, "#")]) == [call, Finish(1, "stop")]

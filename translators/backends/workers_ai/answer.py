@@ -141,6 +141,8 @@ class Answer:
         if isinstance(message.get("refusal"), str) and message["refusal"]:
             out.append(Refusal(0, message["refusal"]))
         out += self._calls.take(message.get("tool_calls"), whole=not part)
+        if isinstance(message.get("function_call"), dict):  # OpenAI's old form of a single call
+            out += self._calls.take([{"index": 0, "function": message["function_call"]}], whole=not part)
         self._end_of(choice.get("finish_reason"))
 
     def _text(self, out: list[Delta], content: Any, logprobs: Any = None) -> None:
@@ -167,6 +169,8 @@ class Answer:
     def _finish(self) -> Reason:
         if self._calls and self._reason in (None, "stop"):
             return "tool_calls"
+        if self._reason == "tool_calls" and not self._calls:
+            return "stop"  # what was announced has not come
         if self._reason is not None:
             return self._reason
         cut = self._usage is not None and self._usage.completion >= self._max_tokens

@@ -7,7 +7,7 @@ from translators.backends.workers_ai.places import Sent
 from translators.backends.workers_ai.response import Reader
 from translators.call import Stamp
 from translators.clients import OPENAI_CHAT
-from translators.deltas import Delta, Failed, Finish, Text, Usage
+from translators.deltas import Arguments, Call, Delta, Failed, Finish, Text, Usage
 from translators.errors import ApiError
 from translators.sse import EVENT_LIMIT
 
@@ -239,3 +239,25 @@ def test_a_whole_answer_may_come_without_the_envelope(body: bytes) -> None:
 def test_a_half_of_a_surrogate_pair_is_replaced_and_a_pair_is_not(spelt: bytes, text: str) -> None:
     assert _whole(b'{"result":{"response":"%s"}}' % spelt)[0] == Text(0, text)
     assert _stream(b'data: {"response":"%s"}\n\ndata: [DONE]\n\n' % spelt)[0] == Text(0, text)
+
+
+def test_a_finish_with_calls_that_have_not_come_is_a_plain_one() -> None:
+    choice = b'{"index":0,"message":{"content":"Hi","tool_calls":[]},"finish_reason":"tool_calls"}'
+    assert _whole(b'{"result":{"choices":[' + choice + b']},"success":true}')[1] == Finish(0, "stop")
+    event = b'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"tool_calls"}]}\n\n'
+    assert _stream(event + b"data: [DONE]\n\n")[1] == Finish(0, "stop")
+
+
+def test_a_call_in_openais_old_form_is_a_call() -> None:
+    message = b'{"content":null,"function_call":{"name":"f","arguments":"{}"}}'
+    choice = b'{"index":0,"message":' + message + b',"finish_reason":"function_call"}'
+    call, arguments, finish, _ = _whole(b'{"result":{"choices":[' + choice + b']},"success":true}')
+    assert isinstance(call, Call)
+    assert (call.name, arguments, finish) == ("f", Arguments(0, 0, "{}"), Finish(0, "tool_calls"))
+    events = b"".join(
+        b'data: {"choices":[{"index":0,"delta":{"function_call":' + part + b"}}]}\n\n"
+        for part in (b'{"name":"f","arguments":""}', b'{"arguments":"{\\"a\\""}', b'{"arguments":":1}"}')
+    )
+    deltas = _stream(events + b"data: [DONE]\n\n")
+    assert [type(delta) for delta in deltas] == [Call, Arguments, Arguments, Finish, Usage]
+    assert deltas[3] == Finish(0, "tool_calls")
