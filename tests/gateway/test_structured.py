@@ -159,3 +159,15 @@ async def test_what_will_be_done_is_explained(served: Served) -> None:
     details = {each["parameter"]: each["detail"] for each in prompted["report"]}
     assert "asked in words" in details["response_format"]
     assert "response_format=emulated" in prompted["header"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_json_that_looks_like_a_call_is_what_was_asked_for(
+    served: Served, backend: Backend, *, stream: bool
+) -> None:
+    said = '{"name": "get_weather", "arguments": {"city": "Rome"}}'
+    backend.reply = lambda call: call.result(said)
+    tool = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
+    answer = await served.chat(response_format=OBJECT, tools=[tool], stream=stream)
+    text = text_of(answer.text) if stream else answer.json()["choices"][0]["message"]["content"]
+    assert text == said

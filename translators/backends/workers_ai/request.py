@@ -282,7 +282,11 @@ def _filters_of_call(chat: ChatRequest, facts: Facts, stamp: Stamp, choice: int 
         names = frozenset(tools)
         if knows_no_tools(facts):
             filters.append(PromptedCalls(names, stamp, choice))
-        filters.append(Salvage(names, stamp, choice, forced=bool(forced_names(chat))))
+        forced = bool(forced_names(chat))
+        if (
+            forced or chat.response_format is None
+        ):  # JSON that was asked for is no call, whatever it looks like
+            filters.append(Salvage(names, stamp, choice, forced=forced))
         filters.append(RepairedArguments(tools))
     return tuple(filters)
 
