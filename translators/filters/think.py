@@ -2,13 +2,18 @@
 
 So R1 and QwQ answer. The block is the first thing of an answer; the same words later are just words. Text
 is held back only while it may be a tag, and white space around the block is no part of anything.
+
+The chat templates of models that always think open the block in the prompt, so that answers may have its
+end alone. Where such a model does not begin with the tag, all is held until it is clear what it was: thinking
+where the closing tag comes, or where the answer is cut before; an answer where neither happens. So a call
+that is only thought of is never made.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from translators.deltas import Delta, Failed, Reasoning, Text, Usage
+from translators.deltas import Delta, Failed, Finish, Reasoning, Text, Usage
 
 _OPEN: Final = "<think>"
 _CLOSE: Final = "</think>"
@@ -16,18 +21,28 @@ _CLOSE: Final = "</think>"
 
 @dataclass(slots=True)
 class _Choice:
-    """Where one choice stands: before the block, in it, behind it (white space to drop), or in the answer."""
+    """Where one choice stands.
 
-    state: Literal["before", "thinking", "behind", "answer"] = "before"
+    Before the block, in it, behind it (white space to drop), in the answer; or, unopened, where only the end
+    will show which of them it was.
+    """
+
+    state: Literal["before", "unopened", "thinking", "behind", "answer"] = "before"
     held: str = ""
+    pieces: list[str] = field(default_factory=list)  # what is unopened, but for its end, which is held
 
 
 class Think:
-    """Splits thinking from text, each choice by itself."""
+    """Splits thinking from text, each choice by itself.
+
+    Args:
+        always: Whether the model never answers without thinking.
+    """
 
     satisfied = False
 
-    def __init__(self) -> None:
+    def __init__(self, *, always: bool = False) -> None:
+        self._always = always
         self._choices: dict[int, _Choice] = {}
 
     def feed(self, delta: Delta) -> Iterator[Delta]:
@@ -47,44 +62,71 @@ class Think:
                     yield from self._release(number)
                 yield delta
             case _:
-                yield from self._release(delta.choice)
+                yield from self._release(
+                    delta.choice, cut=isinstance(delta, Finish) and delta.reason == "length"
+                )
                 yield delta
 
     def _split(self, number: int, choice: _Choice, text: str) -> Iterator[Delta]:
         match choice.state:
             case "before":
-                start = text.lstrip()
-                if start.startswith(_OPEN):
-                    choice.state = "thinking"
-                    yield from self._split(number, choice, start.removeprefix(_OPEN))
-                elif _OPEN.startswith(start):
-                    choice.held = text
-                else:
-                    choice.state = "answer"
-                    yield Text(number, text)
+                yield from self._begin(number, choice, text)
+            case "unopened":
+                yield from self._wait(number, choice, text)
             case "thinking":
-                thought, close, rest = text.partition(_CLOSE)
-                if close:
-                    choice.state = "behind"
-                    if thought:
-                        yield Reasoning(number, thought)
-                    yield from self._split(number, choice, rest)
-                    return
-                free = len(text) - _beginning(text)
-                choice.held = text[free:]
-                if free:
-                    yield Reasoning(number, text[:free])
+                yield from self._think(number, choice, text)
             case _:
                 answer = text.lstrip()
                 if answer:
                     choice.state = "answer"
                     yield Text(number, answer)
 
-    def _release(self, number: int) -> Iterator[Delta]:
+    def _begin(self, number: int, choice: _Choice, text: str) -> Iterator[Delta]:
+        start = text.lstrip()
+        if start.startswith(_OPEN):
+            choice.state = "thinking"
+            yield from self._think(number, choice, start.removeprefix(_OPEN))
+        elif _OPEN.startswith(start):
+            choice.held = text
+        elif self._always:
+            choice.state = "unopened"
+            yield from self._wait(number, choice, text)
+        else:
+            choice.state = "answer"
+            yield Text(number, text)
+
+    def _wait(self, number: int, choice: _Choice, text: str) -> Iterator[Delta]:
+        if _CLOSE in text:
+            whole = "".join((*choice.pieces, text))
+            choice.state, choice.pieces = "thinking", []
+            yield from self._think(number, choice, whole.lstrip())
+            return
+        free = len(text) - _beginning(text)
+        choice.held = text[free:]
+        choice.pieces.append(text[:free])
+
+    def _think(self, number: int, choice: _Choice, text: str) -> Iterator[Delta]:
+        thought, close, rest = text.partition(_CLOSE)
+        if close:
+            choice.state = "behind"
+            if thought:
+                yield Reasoning(number, thought)
+            yield from self._split(number, choice, rest)
+            return
+        free = len(text) - _beginning(text)
+        choice.held = text[free:]
+        if free:
+            yield Reasoning(number, text[:free])
+
+    def _release(self, number: int, *, cut: bool = False) -> Iterator[Delta]:
         """Give out what was held for a tag that did not come."""
         choice = self._choices.get(number)
-        if choice is not None and choice.held:
-            text, choice.held = choice.held, ""
+        if choice is None:
+            return
+        text, choice.held, choice.pieces = "".join((*choice.pieces, choice.held)), "", []
+        if choice.state == "unopened":
+            choice.state = "thinking" if cut else "answer"
+        if text:
             yield Reasoning(number, text) if choice.state == "thinking" else Text(number, text)
 
 

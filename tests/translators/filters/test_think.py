@@ -1,5 +1,7 @@
 """Thinking that stands in the text."""
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,3 +67,32 @@ def test_what_is_held_comes_before_what_follows() -> None:
 def test_each_choice_thinks_by_itself() -> None:
     deltas = run([Think()], [Text(0, "<think>a"), Text(1, "b"), Text(0, "</think>c")])
     assert deltas == [Reasoning(0, "a"), Text(1, "b"), Text(0, "c")]
+
+
+def _always(text: str, reason: Literal["stop", "length"] = "stop") -> tuple[str, str]:
+    """The same of a model that always thinks, at every cut."""
+    seen = set()
+    for at in range(len(text) + 1):
+        pieces = [Text(0, piece) for piece in (text[:at], text[at:]) if piece]
+        deltas = run([Think(always=True)], [*pieces, Finish(0, reason)])
+        assert deltas[-1] == Finish(0, reason)
+        thinking = "".join(delta.text for delta in deltas if isinstance(delta, Reasoning))
+        seen.add((thinking, "".join(delta.text for delta in deltas if isinstance(delta, Text))))
+    (said,) = seen
+    return said
+
+
+def test_a_closing_tag_alone_ends_thinking_where_the_model_always_thinks() -> None:
+    assert _always("Hm\n</think>\n\nHi </think>") == ("Hm\n", "Hi </think>")
+    assert _always("<think>Hm</think>Hi") == ("Hm", "Hi")
+    assert _said("Hm</think>Hi") == ("", "Hm</think>Hi")
+
+
+def test_what_is_cut_before_a_tag_was_thinking_and_what_ends_by_itself_an_answer() -> None:
+    assert _always("Hm, </thi", "length") == ("Hm, </thi", "")
+    assert _always("Hi, </thi") == ("", "Hi, </thi")
+
+
+def test_what_is_held_comes_before_whatever_follows_it() -> None:
+    call = Call(0, 0, "c", "f")
+    assert run([Think(always=True)], [Text(0, "Hi"), Text(0, " you"), call]) == [Text(0, "Hi you"), call]
