@@ -44,7 +44,7 @@ def demo(once: bool, host: str | None, port: int | None) -> None:  # noqa: FBT00
     CLOUDFLARE_API_TOKEN are set. Its key is made for this run and kept nowhere. If port 8080 is taken, it
     takes a free one and says so.
     """
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    console = _Console(file=sys.stdout, highlight=False, soft_wrap=True)
     simulator = None if _has_account(os.environ) else server.Site(Simulator(), server.listen("127.0.0.1", 0))
     listener = _listen(host or "127.0.0.1", port, console)
     key = f"sk-ps-{secrets.token_urlsafe(24)}"
@@ -56,6 +56,14 @@ def demo(once: bool, host: str | None, port: int | None) -> None:  # noqa: FBT00
             server.run(_show(sites, key, console, once=once))
         except (ChatError, httpx.HTTPError, server.StartError) as error:
             fail(f"the demo failed: {error}")
+
+
+class _Console(Console):
+    """A console whose reader may leave; the servers are ended in order, and click ends the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise what rich has caught: its own SystemExit would stop the event loop in mid-task."""
+        raise  # noqa: PLE0704 - rich calls this where it handles the error
 
 
 def _has_account(environ: Mapping[str, str]) -> bool:

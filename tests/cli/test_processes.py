@@ -185,12 +185,13 @@ def test_the_demo_goes_on_serving_until_interrupted(environment: Environment, tm
     assert (code, stderr) == (0, "")
 
 
+@pytest.mark.parametrize("last", ["is ready", "A chat with a tool call"])
 def test_a_reader_that_leaves_ends_the_demo_without_a_traceback(
-    environment: Environment, tmp_path: Path
+    environment: Environment, tmp_path: Path, last: str
 ) -> None:
     with started(environment, tmp_path, "demo", "--once", "--port", "0") as process:
         assert process.stdout
-        process.stdout.readline()
+        read_until(process.stdout, last)
         process.stdout.close()
         assert process.stderr
         assert process.stderr.read() == ""
