@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-PATIENCE = 10  # seconds until a test fails that awaits what does not come
+PATIENCE = 30  # seconds until a test fails that awaits what does not come
 
 
 class Act(Enum):
