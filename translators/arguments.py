@@ -55,7 +55,7 @@ def _inlined(schema: Mapping[str, Any], place: str) -> Mapping[str, Any]:
 
 
 def repaired(text: str, schema: ToolSchema) -> str:
-    """The arguments as the schema asks for them, or as they are."""
+    """The arguments as the schema asks for them; else as JSON, where they can be mended; else as they are."""
     if len(text) > _LONGEST:
         return text
     value = decoded(text)
@@ -68,9 +68,9 @@ def repaired(text: str, schema: ToolSchema) -> str:
         if not edits:
             break
         fitting = _edited(fitting, edits)
-    if fitting == text or schema.fits(value) or not schema.fits(decoded(fitting)):
+    if schema.fits(value):
         return text
-    return fitting
+    return fitting if schema.fits(decoded(fitting)) else mended
 
 
 class _Edit(NamedTuple):

@@ -55,7 +55,8 @@ class _Open:
     def rest(self, *, whole: bool) -> str:
         """What is still to be given out, repaired where the arguments are whole."""
         text = "".join(self.pieces)
-        fitting = repaired(text, self.schema) if whole and self.passed < len(text) else text
+        is_due = whole and (self.passed < len(text) or not self.scanner.closed)
+        fitting = repaired(text, self.schema) if is_due else text
         return (fitting if fitting.startswith(text[: self.passed]) else text)[self.passed :]
 
 
