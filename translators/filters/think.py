@@ -6,7 +6,7 @@ is held back only while it may be a tag, and white space around the block is no 
 The chat templates of models that always think open the block in the prompt, so that answers may have its
 end alone. Where such a model does not begin with the tag, all is held until it is clear what it was: thinking
 where the closing tag comes, or where the answer is cut before; an answer where neither happens. So a call
-that is only thought of is never made.
+that is only thought of is never made. Where the server has split off the thinking itself, all text is answer.
 """
 
 from collections.abc import Iterator
@@ -29,14 +29,14 @@ class _Choice:
 
     state: Literal["before", "unopened", "thinking", "behind", "answer"] = "before"
     held: str = ""
-    pieces: list[str] = field(default_factory=list)  # what is unopened, but for its end, which is held
+    pieces: list[str] = field(default_factory=list)  # what is held besides, and need not be looked at again
 
 
 class Think:
     """Splits thinking from text, each choice by itself.
 
     Args:
-        always: Whether the model never answers without thinking.
+        always: Whether the model's text begins with thinking, tag or no tag.
     """
 
     satisfied = False
@@ -56,6 +56,10 @@ class Think:
                 text, choice.held = choice.held + delta.text, ""
                 yield from self._split(delta.choice, choice, text)
             case Usage():
+                yield delta
+            case Reasoning():
+                yield from self._release(delta.choice)
+                self._choices[delta.choice] = _Choice("answer")
                 yield delta
             case Failed():
                 for number in sorted(self._choices):
@@ -83,7 +87,10 @@ class Think:
 
     def _begin(self, number: int, choice: _Choice, text: str) -> Iterator[Delta]:
         start = text.lstrip()
-        if start.startswith(_OPEN):
+        if not start:
+            choice.pieces.append(text)
+        elif start.startswith(_OPEN):
+            choice.pieces.clear()
             choice.state = "thinking"
             yield from self._think(number, choice, start.removeprefix(_OPEN))
         elif _OPEN.startswith(start):
@@ -93,7 +100,8 @@ class Think:
             yield from self._wait(number, choice, text)
         else:
             choice.state = "answer"
-            yield Text(number, text)
+            yield Text(number, "".join((*choice.pieces, text)))
+            choice.pieces.clear()
 
     def _wait(self, number: int, choice: _Choice, text: str) -> Iterator[Delta]:
         if _CLOSE in text:

@@ -96,3 +96,24 @@ def test_what_is_cut_before_a_tag_was_thinking_and_what_ends_by_itself_an_answer
 def test_what_is_held_comes_before_whatever_follows_it() -> None:
     call = Call(0, 0, "c", "f")
     assert run([Think(always=True)], [Text(0, "Hi"), Text(0, " you"), call]) == [Text(0, "Hi you"), call]
+
+
+@pytest.mark.parametrize("reason", ["stop", "length"])
+def test_where_the_server_splits_off_the_thinking_all_text_is_answer(
+    reason: Literal["stop", "length"],
+) -> None:
+    think = Think(always=True)
+    deltas: list[Delta] = [Reasoning(0, "Hm"), Text(0, " Hi"), Text(0, " <think>you"), Finish(0, reason)]
+    assert [run([think], [delta]) for delta in deltas] == [[delta] for delta in deltas]
+
+
+def test_text_before_thinking_that_the_server_splits_off_is_given_out_first() -> None:
+    deltas: list[Delta] = [Text(0, "\n"), Reasoning(0, "Hm"), Text(0, "Hi")]
+    assert run([Think(always=True)], deltas) == deltas
+
+
+def test_white_space_that_comes_bit_by_bit_is_looked_at_once() -> None:
+    think = Think()
+    for _ in range(50_000):
+        assert run([think], [Text(0, " ")]) == []
+    assert run([think], [Text(0, "Hi")]) == [Text(0, " " * 50_000 + "Hi")]

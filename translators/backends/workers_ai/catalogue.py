@@ -90,6 +90,11 @@ class Facts(msgspec.Struct, frozen=True):
         return not self.speaks_openai and ("reasoning" in self.can or self.family == "unknown")
 
     @property
+    def thinks_first(self) -> bool:
+        """Whether its text begins with thinking, tag or no tag: QwQ's and R1's templates open the block."""
+        return self.thinks_always and self.family == "legacy"
+
+    @property
     def takes_prompt(self) -> bool:
         """Whether the model completes a prompt, and not only a dialogue."""
         return not (self.speaks_openai or self.guards)

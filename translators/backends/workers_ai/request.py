@@ -276,7 +276,7 @@ def _filters_of_call(chat: ChatRequest, facts: Facts, stamp: Stamp, choice: int 
     """What reads an answer before it is judged; each call has its own."""
     filters: list[Filter] = []
     if facts.thinks_in_text:
-        filters.append(Think(always=facts.thinks_always))
+        filters.append(Think(always=facts.thinks_first))
     tools = {} if facts.guards or chat.prompts else {tool.name: tool for tool in offered_tools(chat)}
     if tools:
         names = frozenset(tools)

@@ -79,3 +79,8 @@ def test_a_model_that_is_gone_is_not_listed_and_its_successor_is() -> None:
 def test_a_catalogue_of_another_shape_is_refused() -> None:
     with pytest.raises(msgspec.ValidationError):
         read_catalogue(b'{"models":{"@cf/a/b":{"family":"latin"}}}')
+
+
+def test_only_models_that_think_within_their_text_begin_with_it() -> None:
+    first = {model for model, facts in CATALOGUE.models.items() if facts.thinks_first}
+    assert first == {"@cf/deepseek-ai/deepseek-r1-distill-qwen-32b", "@cf/qwen/qwq-32b"}
