@@ -7,8 +7,9 @@ that yields where it needs more text and raises `NoCallError` as soon as the tex
 nobody is kept waiting for text that is just text.
 
 It is a call only where the whole text is, the name is one of the tools that were offered, and the arguments
-are a JSON object. Spellings that people use as well (a list, a code fence, Python) count only where a tool
-has to be called.
+are a JSON object. Which spellings count depends on what else the text may be: marks of a chat template are
+nothing else, an object is an answer where JSON was asked for, and a list, a code fence or Python are what
+people use as well.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -31,10 +32,12 @@ _KIMI: Final = "<|tool_calls_section_begin|>"
 _KIMI_CALL: Final = "<|tool_call_begin|>"
 _HARMONY: Final = "<|channel|>commentary to=functions."
 _FENCE: Final = "```"
-_MARKS: Final = (
-    _HERMES, _PYTHON_TAG, _FUNCTION, _MISTRAL, _KIMI, _HARMONY, f"<|start|>assistant{_HARMONY}", "{",
+# How a call may begin, in spellings that are nothing else, that mostly are calls, and that may be one.
+TEMPLATES: Final = (
+    _HERMES, _PYTHON_TAG, _FUNCTION, _MISTRAL, _KIMI, _HARMONY, f"<|start|>assistant{_HARMONY}",
 )  # fmt: skip
-_LOOSE_MARKS: Final = ("[", _FENCE)
+USUAL: Final = (*TEMPLATES, "{")
+LOOSE: Final = (*USUAL, "[", _FENCE)
 
 _T = TypeVar("_T")
 Reading = Generator[None, None, _T]
@@ -76,19 +79,19 @@ _one = msgspec.json.Decoder(_Spelled)
 _many = msgspec.json.Decoder(list[_Spelled])
 
 
-def read_calls(source: Source, names: frozenset[str], *, forced: bool) -> Reading[list[SpelledCall]]:
+def read_calls(source: Source, names: frozenset[str], marks: tuple[str, ...]) -> Reading[list[SpelledCall]]:
     """The calls that the whole text is.
 
     Args:
         source: The text.
         names: The tools that were offered.
-        forced: Whether one of them has to be called.
+        marks: How a call may begin: `TEMPLATES`, `USUAL` or `LOOSE`.
 
     Raises:
         NoCallError: As soon as it is none.
     """
     yield from _space(source)
-    mark = yield from _one_of(source, (*_MARKS, *_LOOSE_MARKS) if forced else _MARKS)
+    mark = yield from _one_of(source, marks)
     if mark is None:
         raise NoCallError
     read = _SPELLINGS.get(mark, _read_objects)

@@ -10,19 +10,19 @@ from collections.abc import Iterator
 
 from translators.call import Stamp
 from translators.deltas import Arguments, Call, Delta, Failed, Finish, Reasoning, Text, Usage
-from translators.spelled_calls import NoCallError, Reading, Source, SpelledCall, read_calls
+from translators.spelled_calls import USUAL, NoCallError, Reading, Source, SpelledCall, read_calls
 from translators.tools import mint_call_id
 
 
 class _Choice:
     """One choice whose text may be a call."""
 
-    def __init__(self, names: frozenset[str], *, forced: bool) -> None:
+    def __init__(self, names: frozenset[str], marks: tuple[str, ...]) -> None:
         self.held: list[Delta] = []
         self.calls: list[SpelledCall] = []  # known at the end
         self.is_text = False  # whether it can be no call
         self._source = Source()
-        self._reading = self._read(names, forced=forced)
+        self._reading = self._read(names, marks)
 
     def feed(self, text: str) -> None:
         """Read on."""
@@ -34,9 +34,9 @@ class _Choice:
         self._source.ended, self._source.cut = True, cut
         self.feed("")
 
-    def _read(self, names: frozenset[str], *, forced: bool) -> Reading[None]:
+    def _read(self, names: frozenset[str], marks: tuple[str, ...]) -> Reading[None]:
         try:
-            self.calls = yield from read_calls(self._source, names, forced=forced)
+            self.calls = yield from read_calls(self._source, names, marks)
         except NoCallError:
             self.is_text = True
 
@@ -48,16 +48,18 @@ class Salvage:
         names: The tools that were offered.
         stamp: Whence the ids of calls come.
         choice: Which choice of a fan-out the deltas belong to, for the ids; theirs are counted from it.
-        forced: Whether a tool has to be called, so that looser spellings count as well.
+        marks: How a call may begin (spelled_calls.py).
     """
 
     satisfied = False
 
-    def __init__(self, names: frozenset[str], stamp: Stamp, choice: int = 0, *, forced: bool = False) -> None:
+    def __init__(
+        self, names: frozenset[str], stamp: Stamp, choice: int = 0, marks: tuple[str, ...] = USUAL
+    ) -> None:
         self._names = names
         self._stamp = stamp
         self._first = choice
-        self._forced = forced
+        self._marks = marks
         self._choices: dict[int, _Choice | None] = {}  # None: its text is text
 
     def feed(self, delta: Delta) -> Iterator[Delta]:
@@ -79,7 +81,7 @@ class Salvage:
 
     def _text(self, delta: Text) -> Iterator[Delta]:
         if delta.choice not in self._choices:
-            self._choices[delta.choice] = _Choice(self._names, forced=self._forced)
+            self._choices[delta.choice] = _Choice(self._names, self._marks)
         choice = self._choices[delta.choice]
         if choice is None:
             yield delta

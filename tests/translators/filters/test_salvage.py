@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from translators import spelled_calls
 from translators.call import Stamp
 from translators.deltas import (
     Arguments,
@@ -31,7 +32,7 @@ PARIS = '{"city": "Paris"}'
 
 
 def salvage(*, forced: bool = False) -> Salvage:
-    return Salvage(NAMES, STAMP, forced=forced)
+    return Salvage(NAMES, STAMP, marks=spelled_calls.LOOSE if forced else spelled_calls.USUAL)
 
 
 def said(
@@ -285,3 +286,12 @@ def test_text_and_calls_do_not_depend_on_the_cuts_and_nothing_is_lost(
 @given(text=st.text())
 def test_text_is_never_changed(text: str) -> None:
     assert said(text) == (text, [], "stop")
+
+
+def test_where_an_object_is_an_answer_only_the_marks_of_templates_begin_a_call() -> None:
+    call = f'{{"name": "f", "arguments": {PARIS}}}'
+    for text, is_call in ((call, False), (f"<tool_call>{call}</tool_call>", True)):
+        deltas = run(
+            [Salvage(NAMES, STAMP, marks=spelled_calls.TEMPLATES)], [Text(0, text), Finish(0, "stop")]
+        )
+        assert [type(delta) for delta in deltas] == ([Call, Arguments, Finish] if is_call else [Text, Finish])

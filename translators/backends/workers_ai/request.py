@@ -40,6 +40,7 @@ from translators.filters.think import Think
 from translators.report import Fate, Report
 from translators.rounds import Judge, Question, Rounds
 from translators.schemas import Budget
+from translators.spelled_calls import LOOSE, TEMPLATES, USUAL
 
 # A segment of dots would climb out of the account's path with the operator's token.
 _MODEL: Final = re.compile(r"@(?:cf|hf)/(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+")
@@ -282,13 +283,16 @@ def _filters_of_call(chat: ChatRequest, facts: Facts, stamp: Stamp, choice: int 
         names = frozenset(tools)
         if knows_no_tools(facts):
             filters.append(PromptedCalls(names, stamp, choice))
-        forced = bool(forced_names(chat))
-        if (
-            forced or chat.response_format is None
-        ):  # JSON that was asked for is no call, whatever it looks like
-            filters.append(Salvage(names, stamp, choice, forced=forced))
+        filters.append(Salvage(names, stamp, choice, _spellings(chat)))
         filters.append(RepairedArguments(tools))
     return tuple(filters)
+
+
+def _spellings(chat: ChatRequest) -> tuple[str, ...]:
+    """How a call that the model wrote as text may begin."""
+    if forced_names(chat):
+        return LOOSE
+    return USUAL if chat.response_format is None else TEMPLATES  # JSON that was asked for is an answer
 
 
 def _filters(chat: ChatRequest, choices: int) -> tuple[Filter, ...]:
