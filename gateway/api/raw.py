@@ -2,7 +2,7 @@
 
 It owns what every endpoint needs and none should think of: methods (405 with Allow), too many requests,
 the key, a client that leaves, deadlines, OpenAI's error envelope, and the settling of the exchange; `wire`
-has the bodies and headers. Litestar only finds the endpoint.
+has the bodies and headers. Who finds the endpoint is `app`'s affair.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from gateway.pipeline import Gateway
 from translators.clients.openai_error import envelope
 from translators.errors import INVALID_OUTPUT, ApiError
 
-# A spent allocation and a refused credential of the operator's do not come right by asking again.
-# What another try does not change, or has been tried again already.
+# A spent allocation and a refused credential of the operator's do not come right by asking again; invalid
+# output was asked for again already.
 _NOT_TO_RETRY: Final = frozenset({"insufficient_quota", "upstream_auth", INVALID_OUTPUT})
 _LAST_WORDS: Final = 1.0  # seconds
 _logger: Final = logging.getLogger("penstock")

@@ -1,8 +1,6 @@
-"""The server's side of a connection: uvicorn's httptools protocol, with the bounds that it lacks.
+"""A connection: what it waits for, in which order requests are answered, and how it ends.
 
-What is no unambiguous HTTP/1.1 is refused in OpenAI's error envelope, in its turn, and the connection
-ends; nothing of it is passed on. The parser refuses most of what request smuggling lives on (two lengths,
-folded headers, bare line feeds, odd chunk sizes); `_check_head` refuses what the parser lets through.
+A refusal comes in OpenAI's error envelope, in its turn, and the connection ends.
 
 A connection has no timers: a `sweep` four times a second looks at what each of them is waiting for. Reading
 is never paused while an answer is being made, for a client that leaves is noticed by reading alone; what
@@ -10,7 +8,6 @@ it sends meanwhile waits unparsed, up to a bound.
 """
 
 import asyncio
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf
@@ -23,14 +20,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from gateway import errors
 from gateway.api.overloaded import Refuser
-from gateway.api.wire import DEPARTURE, Departure
+from gateway.api.wire import DEPARTURE
+from gateway.cli.protocol.cycle import Cycle, LastAnswer, UnchunkedCycle
+from gateway.cli.protocol.head import RefusedError, check_head, reason_of
 from gateway.settings import Deadlines, Server
 from translators.errors import ApiError
 
 SWEEP: Final = 0.25  # seconds
-
-# RFC 3986, section 3.2.2: what goes beyond that would be a path or a user in a URL that is made of it.
-_HOST: Final = re.compile(rb"(?:\[[0-9A-Za-z:.]*\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?")
 
 _PIECE: Final = 8 * 1024  # bytes parsed at once, which bounds how many pipelined requests wait parsed
 _AHEAD: Final = 1024 * 1024  # bytes of pipelined requests that wait unparsed
@@ -64,14 +60,6 @@ def sweep(connections: Iterable[object]) -> None:
             connection.check()
 
 
-class _RefusedError(Exception):
-    """Raised in the parser's callbacks; the parser stops there."""
-
-    def __init__(self, error: ApiError) -> None:
-        super().__init__(error.message)
-        self.error = error
-
-
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
@@ -80,7 +68,7 @@ class Protocol(HttpToolsProtocol):
         self._bounds = bounds
         self._due = inf
         self._late = self._abort
-        self._running: _Cycle | None = None
+        self._running: Cycle | None = None
         self._ahead = bytearray()
         self._deaf = False  # whether all that still comes is thrown away
         self._head = False  # whether a request's head has begun and not ended
@@ -135,21 +123,21 @@ class Protocol(HttpToolsProtocol):
         """Take the target, or a piece of it."""
         self.url += url
         if len(self.url) > self._bounds.server.url_limit:
-            raise _RefusedError(errors.url_too_long(self._bounds.server.url_limit))
+            raise RefusedError(errors.url_too_long(self._bounds.server.url_limit))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; what follows a chunked body is left out (RFC 9110 section 6.5.1 allows that)."""
         self._size += len(name) + len(value) + 4  # the colon, a space, CRLF
         limits = self._bounds.server
         if self._size > limits.header_limit or len(self.headers) >= limits.header_count:
-            raise _RefusedError(errors.headers_too_large(limits.header_limit, limits.header_count))
+            raise RefusedError(errors.headers_too_large(limits.header_limit, limits.header_count))
         if self._head:
             self.headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Start to answer, or wait in line."""
         version = self.parser.get_http_version()
-        self.expect_100_continue = _check_head(version, self.url, self.headers)
+        self.expect_100_continue = check_head(version, self.url, self.headers)
         self._head, self._body = False, True
         self._due = inf  # from here on the exchange has its own deadlines
         self.scope["http_version"] = version
@@ -206,7 +194,7 @@ class Protocol(HttpToolsProtocol):
         self._read_ahead()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._running = cast(_Cycle, cycle)
+        self._running = cast(Cycle, cycle)
         super()._start_asgi_task(cycle, app)
 
     # The parts of it
@@ -224,7 +212,7 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._ignore_upgrade(piece[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            self._refuse(_reason(error))
+            self._refuse(reason_of(error))
         else:
             if was_in_head and self._head:
                 self._count(len(piece))
@@ -269,9 +257,9 @@ class Protocol(HttpToolsProtocol):
         self._parse(b"\r\n".join((b"POST / HTTP/1.1", *framing, b"", b"")))
         self._parse(rest)
 
-    def _cycle(self, *, keep_alive: bool, expects: bool = False) -> "_Cycle":
+    def _cycle(self, *, keep_alive: bool, expects: bool = False) -> "Cycle":
         # HTTP/1.0 knows no chunks.
-        cycle = (_Cycle if self.scope["http_version"] != "1.0" else _UnchunkedCycle)(
+        cycle = (Cycle if self.scope["http_version"] != "1.0" else UnchunkedCycle)(
             scope=self.scope,
             transport=self.transport,
             flow=self.flow,
@@ -295,19 +283,19 @@ class Protocol(HttpToolsProtocol):
         self.scope["raw_path"] = path
         self.scope["query_string"] = query.partition(b"#")[0]
 
-    def _begin(self, cycle: "_Cycle", app: Any) -> None:
+    def _begin(self, cycle: "Cycle", app: Any) -> None:
         self.cycle = cycle
         if self._running is None:
             self._start_asgi_task(cycle, app)
         else:
             self.pipeline.appendleft((cycle, app))
 
-    def _is_plain(self, cycle: "_Cycle") -> bool:
+    def _is_plain(self, cycle: "Cycle") -> bool:
         """Whether an answer can be written at once, and another request may follow."""
         special = cycle.waiting_for_100_continue or self.scope["method"] == "HEAD"
         return self._running is None and cycle.keep_alive and not special and not self.parser.should_upgrade()
 
-    def _shed(self, cycle: "_Cycle", answer: bytes) -> None:
+    def _shed(self, cycle: "Cycle", answer: bytes) -> None:
         """Answer without a task; the body that may still come is thrown away."""
         defaults = b"".join(b"%s: %s\r\n" % each for each in self.server_state.default_headers)
         self.transport.write(b"HTTP/1.1 503 Service Unavailable\r\n" + defaults + answer)
@@ -329,16 +317,16 @@ class Protocol(HttpToolsProtocol):
         self._take_target()
         cycle = self._cycle(keep_alive=False)
         cycle.more_body = False
-        cycle.transport = cast(asyncio.Transport, _LastAnswer(self.transport))
+        cycle.transport = cast(asyncio.Transport, LastAnswer(self.transport))
         self._begin(cycle, self._bounds.refusal(error))
 
     def _break_off(self, error: ApiError) -> None:
         """Refuse a request whose answer may have begun, for something in its body."""
-        cycle = cast(_Cycle, self.cycle)
+        cycle = cast(Cycle, self.cycle)
         if cycle.response_complete:
             self.transport.close()
         else:
-            cycle.transport = cast(asyncio.Transport, _LastAnswer(self.transport))
+            cycle.transport = cast(asyncio.Transport, LastAnswer(self.transport))
             cycle.refuse(error)
 
     def _rest(self) -> None:
@@ -364,128 +352,9 @@ class Protocol(HttpToolsProtocol):
         self._due, self._late = self._bounds.clock() + seconds, late
 
 
-class _Cycle(RequestResponseCycle):
-    """One request and its answer, ended in ways that uvicorn's does not know."""
-
-    error: ApiError | None = None
-    refusal: Callable[[ApiError], Any]
-
-    def __init__(self, **uvicorns: Any) -> None:
-        super().__init__(**uvicorns)
-        self.departure = Departure()
-
-    def leave(self) -> None:
-        """The client has left."""
-        if not self.response_complete:
-            self.disconnected = True
-            self.departure.happen()
-        self.message_event.set()
-
-    def refuse(self, error: ApiError) -> None:
-        """The rest of the request is no HTTP: whoever reads its body is told."""
-        self.error, self.keep_alive = error, False
-        self.message_event.set()
-
-    async def receive(self) -> Any:
-        """The next piece of the request.
-
-        Raises:
-            ApiError: What came next was no HTTP.
-        """
-        message = await super().receive()
-        if self.error is not None and not self.disconnected:
-            raise self.error
-        return message
-
-    async def run_asgi(self, app: Any) -> None:
-        """Answer. What the application leaves open is broken off, never ended as if it were whole."""
-        try:
-            await app(self.scope, self.receive, self.send)
-        except Exception:
-            self.logger.exception("The application failed on a request.")
-            if not self.response_started:
-                await self.refusal(errors.internal())(self.scope, self.receive, self.send)
-        finally:
-            if not self.response_complete and not self.disconnected:
-                # Nobody takes what is still to be written: it would keep the connection open for ever.
-                (self.transport.abort if self.flow.write_paused else self.transport.close)()
-            self.on_response = _nothing
-
-
 class _BodyAlone:
     """What a parser tells of one request's body, the last one of its connection."""
 
     def __init__(self, protocol: Protocol) -> None:
         self.on_body = protocol.on_body
         self.on_message_complete = protocol.end_body
-
-
-class _UnchunkedCycle(_Cycle):
-    """A request of HTTP/1.0: where the length is not known, the end of the connection ends the body."""
-
-    def __init__(self, **uvicorns: Any) -> None:
-        super().__init__(**uvicorns)
-        self.chunked_encoding = False
-
-    async def send(self, message: Any) -> None:
-        """Send a piece of the answer."""
-        if self.chunked_encoding is False:
-            self.expected_content_length = len(message.get("body", b""))
-        await super().send(message)
-
-
-class _LastAnswer:
-    """The transport of a connection's last answer: only its writing side is closed at first."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self.write = transport.write
-        self.abort = transport.abort
-        self.is_closing = transport.is_closing
-
-    def close(self) -> None:
-        if not self._transport.is_closing():
-            self._transport.write_eof()
-
-
-def _nothing() -> None:
-    """Break the ring of references between a cycle and its connection."""
-
-
-def _reason(error: httptools.HttpParserError) -> ApiError:
-    """What to tell a client; the parser's own sentences are fixed ones, but for those about URLs."""
-    if isinstance(error, httptools.HttpParserCallbackError):
-        if isinstance(error.__context__, _RefusedError):
-            return error.__context__.error
-        raise error
-    if isinstance(error, httptools.HttpParserInvalidURLError):
-        return errors.bad_http("the target has a character that must be percent-encoded")
-    return errors.bad_http(str(error))
-
-
-def _check_head(version: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
-    """Refuse what two readers might read in two ways; whether the client waits for a 100 is the answer.
-
-    RFC 9112, sections 3.2 (one Host), 3.2.2 (the absolute form is for proxies) and 6.1 (chunked alone, and
-    not with HTTP/1.0).
-    """
-    if version not in {"1.0", "1.1"}:
-        raise _RefusedError(errors.bad_http("the version must be HTTP/1.1 or HTTP/1.0"))
-    if not target.startswith(b"/") and target != b"*":
-        raise _RefusedError(errors.bad_http("the target must be a path, for this is not a proxy"))
-    hosts = 0
-    expects = False
-    for name, value in headers:
-        if name == b"host":
-            hosts += 1
-            if not _HOST.fullmatch(value):
-                raise _RefusedError(errors.bad_http("the Host header must be a host and perhaps a port"))
-        elif name == b"transfer-encoding" and (version == "1.0" or value.lower() != b"chunked"):
-            raise _RefusedError(errors.bad_http("the only Transfer-Encoding is chunked, with HTTP/1.1"))
-        elif name == b"expect":
-            if value.lower() != b"100-continue":
-                raise _RefusedError(errors.unknown_expectation())
-            expects = version == "1.1"
-    if hosts > 1 or (hosts == 0 and version == "1.1"):
-        raise _RefusedError(errors.bad_http("there must be exactly one Host header"))
-    return expects
