@@ -12,10 +12,10 @@ handed over as values. Two wings, and between them the common words:
 N client dialects and M backend dialects so cost N + M modules, and no dialect knows another one.
 rounds.py is the dialogue that asks again, call.py an HTTP call as a value, report.py the fate of every
 parameter, errors.py the common error, sse.py server-sent events, schemas.py what clients' JSON Schemas may
-be, json_text.py the JSON in an answer and json_judge.py whether it will do, tools.py call ids, overflow.py a
+be, json_judge.py whether an answer is the JSON that was asked for, tools.py call ids, overflow.py a
 prompt too long in the words that clients know, quotes.py what of a backend's words may be shown.
-What models write badly is read by spelled_calls.py and python_calls.py (calls in text), almost_json.py and
-arguments.py (arguments that nearly fit), all over json_scan.py, which follows JSON while it comes.
+model_text/ reads what models write as what they mean: JSON among words, calls in text, arguments that almost
+fit.
 
 The laws, each a property test in tests/laws:
 

@@ -14,7 +14,7 @@ from translators.call import BackendCall
 from translators.chat import ResponseFormat
 from translators.deltas import Call, Delta, Failed, Finish, Reasoning, Refusal, Text
 from translators.errors import INVALID_OUTPUT, SERVER_ERROR, ApiError
-from translators.json_text import Reading, read_json
+from translators.model_text.json_text import Reading, read_json
 from translators.rounds import Held
 from translators.schemas import Budget, JsonSchema
 

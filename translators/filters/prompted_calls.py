@@ -10,10 +10,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Iterator
 from typing import Final
 
-from translators.almost_json import decoded, mend
 from translators.call import Stamp
 from translators.deltas import Arguments, Call, Delta, Failed, Finish, Text
-from translators.json_scan import Event, Scanner
+from translators.model_text.almost_json import decoded, mend
+from translators.model_text.json_scan import Event, Scanner
 from translators.tools import mint_call_id
 
 OPEN: Final = "<tool_call>"

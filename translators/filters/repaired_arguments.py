@@ -1,4 +1,4 @@
-"""Sets right the arguments of calls where they are almost what the tool's schema asks (arguments.py).
+"""Sets right the arguments of calls where they almost fit the tool's schema (model_text/arguments.py).
 
 A repair needs the whole, and clients like arguments as they come. So they pass at once for as long as they
 are the beginning of valid JSON whose values begin as the schema asks: `"` is no number. From the first
@@ -9,10 +9,10 @@ with what has passed. Most arguments are never held, and where a backend sends t
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from translators.arguments import ToolSchema, Walk, repaired
 from translators.chat import Tool
 from translators.deltas import Arguments, Call, Delta, Failed, Finish, Usage
-from translators.json_scan import Scanner
+from translators.model_text.arguments import ToolSchema, Walk, repaired
+from translators.model_text.json_scan import Scanner
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Makes calls of what a model wrote as text (spelled_calls.py), where tools were offered.
+"""Makes calls of what a model wrote as text (model_text/spelled_calls.py), where tools were offered.
 
 Servers miss calls now and then: gpt-oss leaks them as JSON with no tool calls and the finish `stop`
 (cloudflare/ai#574), small models in the spelling of their training. Text is held only while all of it may
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from translators.call import Stamp
 from translators.deltas import Arguments, Call, Delta, Failed, Finish, Reasoning, Text, Usage
-from translators.spelled_calls import USUAL, NoCallError, Reading, Source, SpelledCall, read_calls
+from translators.model_text.spelled_calls import USUAL, NoCallError, Reading, Source, SpelledCall, read_calls
 from translators.tools import mint_call_id
 
 
@@ -48,7 +48,7 @@ class Salvage:
         names: The tools that were offered.
         stamp: Whence the ids of calls come.
         choice: Which choice of a fan-out the deltas belong to, for the ids; theirs are counted from it.
-        marks: How a call may begin (spelled_calls.py).
+        marks: How a call may begin (model_text/spelled_calls.py).
     """
 
     satisfied = False

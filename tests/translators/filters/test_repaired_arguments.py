@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.translators.test_arguments import PROPERTIES, SCHEMA, schema
-from translators.arguments import repaired
+from tests.translators.model_text.test_arguments import PROPERTIES, SCHEMA, schema
 from translators.chat import Tool
 from translators.deltas import Arguments, Call, Delta, Failed, Finish, Reason, Text, Usage
 from translators.errors import bad_answer
 from translators.filters import run
 from translators.filters.repaired_arguments import RepairedArguments
+from translators.model_text.arguments import repaired
 
 TOOLS = {"f": Tool("f", parameters=SCHEMA, place="tools[0].function")}
 CALL = Call(0, 0, "c", "f")

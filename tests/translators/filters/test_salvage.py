@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translators import spelled_calls
 from translators.call import Stamp
 from translators.deltas import (
     Arguments,
@@ -25,6 +24,7 @@ from translators.deltas import (
 from translators.errors import bad_answer
 from translators.filters import run
 from translators.filters.salvage import Salvage
+from translators.model_text import spelled_calls
 
 STAMP = Stamp(1, "0123456789abcdefABCDEFGH")
 NAMES = frozenset({"f", "get_weather", "get_weather2"})

@@ -13,11 +13,11 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from translators.almost_json import decoded
 from translators.backends.workers_ai.catalogue import Facts
 from translators.backends.workers_ai.tools import described, forced_names, offered_tools
 from translators.chat import AUTO, Call, ChatRequest, Part, Result, Role, Text, Turn
 from translators.filters.prompted_calls import CLOSE, OPEN
+from translators.model_text.almost_json import decoded
 from translators.report import Fate, Report
 from translators.schemas import Budget
 from translators.tools import wrap_custom

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from translators.backends.workers_ai.answer_filters import filters_of_answer, filters_of_call
 from translators.backends.workers_ai.ask import LEAST_BYTES_PER_TOKEN, Asker
 from translators.backends.workers_ai.catalogue import Facts
 from translators.backends.workers_ai.judges import judge_for
@@ -19,8 +20,6 @@ from translators.backends.workers_ai.prompted_tools import knows_no_tools, told_
 from translators.backends.workers_ai.reasoning import will_think
 from translators.backends.workers_ai.structured import StructuredOutput, in_words, translate_format
 from translators.backends.workers_ai.tools import (
-    forced_names,
-    offered_custom_names,
     offered_tools,
     translate_tools,
 )
@@ -29,18 +28,9 @@ from translators.call import BackendCall, Stamp
 from translators.chat import Call, ChatRequest, Part, Reasoning, Refusal, Result, Text
 from translators.dialogue import Dialogue, OneRound
 from translators.errors import ApiError, invalid
-from translators.filters import Filter
-from translators.filters.custom_calls import CustomCalls
-from translators.filters.one_call import OneCall
-from translators.filters.prompted_calls import PromptedCalls
-from translators.filters.repaired_arguments import RepairedArguments
-from translators.filters.salvage import Salvage
-from translators.filters.stop import Stop
-from translators.filters.think import Think
 from translators.report import Fate, Report
 from translators.rounds import Judge, Question, Rounds
 from translators.schemas import Budget
-from translators.spelled_calls import LOOSE, TEMPLATES, USUAL
 
 # A segment of dots would climb out of the account's path with the operator's token.
 _MODEL: Final = re.compile(r"@(?:cf|hf)/(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+")
@@ -77,13 +67,11 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
     )
     fields = _fields(chat, facts, output, report, budget)
     prompt_bytes = _largest_prompt(chat, fields) + (_bytes(output.instruction) if output else 0)
-    thinks = will_think(fields, facts)
-    fields[_limit_name(facts)] = _max_tokens(chat, facts, prompt_bytes, report, thinks=thinks)
-    limit = _limit_name(facts)
-    window = facts.window
+    thinks, limit = will_think(fields, facts), _limit_name(facts)
+    fields[limit] = _max_tokens(chat, facts, prompt_bytes, report, thinks=thinks)
     questions = []
     for choice, (body, encoded) in enumerate(_encoded(chat, _bodies(chat, fields, facts, output, report))):
-        asker = Asker(model, stamp, choice, limit, window, prompt_bytes, asked)
+        asker = Asker(model, stamp, choice, limit, facts.window, prompt_bytes, asked)
         judge = judge_for(asked, facts, body, output, asker)
         questions.append((asker.call(body, encoded=encoded), judge))
     dialogue = _dialogue(asked, facts, stamp, questions)
@@ -102,15 +90,15 @@ def _dialogue(
 ) -> Dialogue:
     """Of several rounds where the answers are judged, else of one."""
     judged = [
-        Question(call, judge, partial(_filters_of_call, chat, facts, stamp, choice))
+        Question(call, judge, partial(filters_of_call, chat, facts, stamp, choice))
         for choice, (call, judge) in enumerate(questions)
         if judge is not None
     ]
-    filters = _filters(chat, len(questions))
+    filters = filters_of_answer(chat, len(questions))
     if judged:
         return Rounds(judged, filters, chat.choices)
     calls = tuple(call for call, _ in questions)
-    return OneRound(calls, (*_filters_of_call(chat, facts, stamp), *filters), chat.choices)
+    return OneRound(calls, (*filters_of_call(chat, facts, stamp), *filters), chat.choices)
 
 
 def _fields(
@@ -271,41 +259,6 @@ def _seeded(body: dict[str, Any], choice: int) -> dict[str, Any]:
     if choice and "seed" in body:
         return {**body, "seed": (body["seed"] + choice - 1) % 9_999_999_999 + 1}
     return body
-
-
-def _filters_of_call(chat: ChatRequest, facts: Facts, stamp: Stamp, choice: int = 0) -> tuple[Filter, ...]:
-    """What reads an answer before it is judged; each call has its own."""
-    filters: list[Filter] = []
-    if facts.thinks_in_text:
-        filters.append(Think(always=facts.thinks_first))
-    tools = {} if facts.guards or chat.prompts else {tool.name: tool for tool in offered_tools(chat)}
-    if tools:
-        names = frozenset(tools)
-        if knows_no_tools(facts):
-            filters.append(PromptedCalls(names, stamp, choice))
-        filters.append(Salvage(names, stamp, choice, _spellings(chat)))
-        filters.append(RepairedArguments(tools))
-    return tuple(filters)
-
-
-def _spellings(chat: ChatRequest) -> tuple[str, ...]:
-    """How a call that the model wrote as text may begin."""
-    if forced_names(chat):
-        return LOOSE
-    return USUAL if chat.response_format is None else TEMPLATES  # JSON that was asked for is an answer
-
-
-def _filters(chat: ChatRequest, choices: int) -> tuple[Filter, ...]:
-    """What the answer goes through that the client gets."""
-    filters: list[Filter] = []
-    if not chat.parallel_calls:
-        filters.append(OneCall())
-    custom = offered_custom_names(chat.tools)
-    if custom:
-        filters.append(CustomCalls(custom))
-    if chat.stop:
-        filters.append(Stop(chat.stop, choices))
-    return tuple(filters)
 
 
 def _largest_prompt(chat: ChatRequest, fields: dict[str, Any]) -> int:

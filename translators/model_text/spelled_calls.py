@@ -17,9 +17,9 @@ from typing import Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from translators.almost_json import decoded, mend
-from translators.json_scan import Scanner
-from translators.python_calls import read_python
+from translators.model_text.almost_json import decoded, mend
+from translators.model_text.json_scan import Scanner
+from translators.model_text.python_calls import read_python
 
 _LONGEST_PYTHON: Final = 10_000  # characters that are read as Python
 _LONGEST_LOOK: Final = 4_096  # characters of an object in which its name is looked for before it is whole

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-from translators.almost_json import decoded, mend
 from translators.chat import Tool
 from translators.errors import ApiError
-from translators.json_scan import Event, Scanner
+from translators.model_text.almost_json import decoded, mend
+from translators.model_text.json_scan import Event, Scanner
 from translators.schemas import JsonSchema, inline
 
 _LONGEST: Final = 65_536  # characters; what is longer is left as it is, for nobody else is served meanwhile

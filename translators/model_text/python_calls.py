@@ -7,7 +7,7 @@ dictionaries of these.
 import re
 from typing import Final
 
-from translators.almost_json import HopelessError, mend_value
+from translators.model_text.almost_json import HopelessError, mend_value
 
 _BEGIN: Final = re.compile(r"\s*\[")
 _CALL: Final = re.compile(r"\s*([\w.-]+)\(")

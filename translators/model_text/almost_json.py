@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from translators.json_scan import MAX_DEPTH
+from translators.model_text.json_scan import MAX_DEPTH
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _FENCE: Final = "```"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translators.arguments import _LONGEST, ToolSchema, repaired
 from translators.chat import Tool
+from translators.model_text.arguments import _LONGEST, ToolSchema, repaired
 
 PROPERTIES = {
     "n": {"type": "integer"},

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translators.json_scan import MAX_DEPTH, Event, Scanner
+from translators.model_text.json_scan import MAX_DEPTH, Event, Scanner
 
 NUMBER = "1" * 401
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translators.json_text import read_json
+from translators.model_text.json_text import read_json
 
 VALUES = st.recursive(
     st.none()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translators.almost_json import decoded, mend
-from translators.json_scan import MAX_DEPTH, Scanner
+from translators.model_text.almost_json import decoded, mend
+from translators.model_text.json_scan import MAX_DEPTH, Scanner
 
 
 @pytest.mark.parametrize(
