@@ -48,11 +48,6 @@ def wrap_custom(text: str) -> str:
     return msgspec.json.encode({CUSTOM_INPUT: text}).decode()
 
 
-def is_wrapped_custom(arguments: str) -> bool:
-    """Whether arguments are a whole JSON object; nothing can follow that."""
-    return arguments.endswith("}") and isinstance(_decoded(arguments), dict)
-
-
 def unwrap_custom(arguments: str) -> str:
     """The input that JSON arguments carry; arguments of another form as they are."""
     value = _decoded(arguments)

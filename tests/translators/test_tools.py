@@ -3,7 +3,7 @@
 import pytest
 
 from translators.call import Stamp
-from translators.tools import is_wrapped_custom, mint_call_id, restore_call_id, unwrap_custom, wrap_custom
+from translators.tools import mint_call_id, restore_call_id, unwrap_custom, wrap_custom
 
 STAMP = Stamp(1, "0123456789abcdefghijklmn")
 
@@ -26,11 +26,3 @@ def test_a_custom_tools_input_travels_as_arguments() -> None:
 @pytest.mark.parametrize("arguments", ["", "no json", '{"other":1}', '{"input":5}', "[1]", "[" * 5000])
 def test_arguments_of_another_form_are_the_input_themselves(arguments: str) -> None:
     assert unwrap_custom(arguments) == arguments
-
-
-@pytest.mark.parametrize(
-    ("arguments", "whole"),
-    [('{"input":"x"}', True), ('{"input":"}', False), ('{"input":{}', False), ("", False), ('"}', False)],
-)
-def test_arguments_are_whole_once_they_are_an_object(arguments: str, whole: bool) -> None:  # noqa: FBT001 - a case
-    assert is_wrapped_custom(arguments) is whole

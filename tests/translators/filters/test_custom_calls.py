@@ -58,3 +58,16 @@ def test_another_choice_does_not_end_a_call() -> None:
         Call(0, 0, "x", "python"), Text(1, "b"), Finish(1, "stop"), Arguments(0, 0, '{"input":"a"}')
     )
     assert deltas == [CUSTOM, Text(1, "b"), Finish(1, "stop"), Arguments(0, 0, "a")]
+
+
+def test_arguments_are_whole_once_their_object_has_closed() -> None:
+    for text, given in (('{"input":"}"}', "}"), ('{"input":{}}', '{"input":{}}'), ('{"a":1}', '{"a":1}')):
+        pieces = [Arguments(0, 0, character) for character in text]
+        assert _run(Call(0, 0, "x", "python"), *pieces[:-1]) == [CUSTOM]
+        assert _run(Call(0, 0, "x", "python"), *pieces) == [CUSTOM, Arguments(0, 0, given)]
+
+
+def test_long_arguments_are_looked_at_once() -> None:
+    pieces = [Arguments(0, 0, "}") for _ in range(100_000)]
+    deltas = _run(Call(0, 0, "x", "python"), Arguments(0, 0, '{"input":"'), *pieces, Arguments(0, 0, '"}'))
+    assert deltas == [CUSTOM, Arguments(0, 0, "}" * 100_000)]

@@ -13,6 +13,7 @@ import msgspec
 
 from translators.call import Stamp
 from translators.deltas import Arguments, Call, Delta
+from translators.model_text.json_scan import Scanner
 from translators.tools import mint_call_id
 
 
@@ -25,6 +26,8 @@ class _Open:
     index: int | None = None
     waiting: list[str] = field(default_factory=list)
     arguments: list[str] = field(default_factory=list)
+    scanner: Scanner = field(default_factory=Scanner)
+    scanned: int = 0  # fragments of the arguments that the scanner has seen
 
     def is_over(self, call_id: str | None, name: str | None, arguments: str, *, counted: bool) -> bool:
         """Whether a fragment with this id, name and arguments begins another call.
@@ -36,8 +39,14 @@ class _Open:
             return False
         if call_id == self.id if call_id is not None else counted:
             # Only another call's arguments can follow an object that is whole.
-            return bool(arguments.strip()) and _is_whole_object("".join(self.arguments))
+            return bool(arguments.strip()) and self._has_whole_arguments()
         return True
+
+    def _has_whole_arguments(self) -> bool:
+        for fragment in self.arguments[self.scanned :]:
+            self.scanner.feed(fragment)
+        self.scanned = len(self.arguments)
+        return self.scanner.closed
 
 
 class Calls:
@@ -48,6 +57,7 @@ class Calls:
         self._choice = choice
         self._all: list[_Open] = []
         self._by_index: dict[int, _Open] = {}  # the latest call under each index
+        self._next_index = 0  # above all of them
         self._count = 0
 
     def __bool__(self) -> bool:
@@ -102,7 +112,9 @@ class Calls:
     def _open(self, index: int | None) -> _Open:
         call = _Open()
         self._all.append(call)
-        self._by_index[max(self._by_index, default=-1) + 1 if index is None else index] = call
+        index = self._next_index if index is None else index
+        self._by_index[index] = call
+        self._next_index = max(self._next_index, index + 1)
         return call
 
     def _give_out(self, call: _Open) -> list[Delta]:
@@ -117,15 +129,6 @@ class Calls:
         out += [Arguments(0, call.index, text) for text in call.waiting]
         call.waiting.clear()
         return out
-
-
-def _is_whole_object(text: str) -> bool:
-    if not text.rstrip().endswith("}"):
-        return False
-    try:
-        return isinstance(msgspec.json.decode(text), dict)
-    except (msgspec.DecodeError, RecursionError):
-        return False
 
 
 def _is_index(value: Any) -> bool:

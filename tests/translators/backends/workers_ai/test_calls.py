@@ -146,3 +146,15 @@ def test_calls_that_all_have_the_index_0_are_told_apart_by_their_ids() -> None:
 
 def test_a_call_that_never_gets_a_name_is_none() -> None:
     assert _calls([_fragment(0, arguments="{}")]) == []
+
+
+def test_fragments_that_repeat_id_and_name_are_looked_at_once() -> None:
+    fragment = {"id": "a", "index": 0, "function": {"name": "f", "arguments": "}"}}
+    first = {"id": "a", "index": 0, "function": {"name": "f", "arguments": '{"s":"'}}
+    last = {"id": "a", "index": 0, "function": {"name": "f", "arguments": '"}'}}
+    assert _calls([first], *[[fragment]] * 30_000, [last]) == [("f", '{"s":"' + "}" * 30_000 + '"}')]
+
+
+def test_many_calls_of_one_event_are_counted_on() -> None:
+    deltas = Calls(STAMP, 0).take([{"name": "f", "arguments": {}}] * 20_000)
+    assert [delta.index for delta in deltas if isinstance(delta, Call)] == list(range(20_000))
