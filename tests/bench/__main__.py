@@ -29,7 +29,6 @@ from PyPI into environments in the same folder. What cannot be had is skipped wi
 """
 
 import argparse
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -57,12 +56,7 @@ class Subject:
 def main() -> int:
     """Run the bench; the status is 1 where Penstock has no figure."""
     options = _options()
-    # As Ctrl-C, so that the blocks that end the servers unwind; a running event loop passes only that on.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        cores = environment.cores()
-    except UnavailableError as error:
-        sys.exit(f"The bench cannot run: {error}")
+    cores = environment.ready()
     results = Results(environment.describe())
     with _rig(cores, results, quick=options.quick) as rig:
         for subject in _subjects(rig, with_peers=options.peers):

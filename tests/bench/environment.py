@@ -2,6 +2,7 @@
 
 import os
 import platform
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,19 @@ def cores() -> Cores:
     if len(allowed) < 2:
         raise UnavailableError("it needs two cores, one for the gateway and one for the load")
     return Cores(gateway=allowed[0], load=allowed[1])
+
+
+def ready() -> Cores:
+    """Make a command of this process: SIGTERM ends it as Ctrl-C does, so that what it has started is ended too.
+
+    Where there are no cores to measure on, it ends with the reason.
+    """
+    # A running event loop passes only Ctrl-C on.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        return cores()
+    except UnavailableError as error:
+        sys.exit(f"The bench cannot run: {error}")
 
 
 @contextmanager

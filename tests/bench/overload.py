@@ -12,7 +12,6 @@ flight would wait for the upstream, and not for Penstock.
 """
 
 import argparse
-import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from tests.bench import environment, gateways, load, works
 from tests.bench.load import Amount
 from tests.bench.measure import Cores
 from tests.bench.open_loop import Answers, Offer, offer
-from tests.bench.servers import Server, UnavailableError
+from tests.bench.servers import Server
 from tests.bench.works import Work
 
 TIMES = 3
@@ -60,12 +59,7 @@ def main() -> int:
     )
     parser.add_argument("case", nargs="*", choices=[*CASES, []], help="burst, paced, chat (default: all)")
     names = parser.parse_args().case or list(CASES)
-    # As Ctrl-C, so that the blocks that end the servers unwind.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        cores = environment.cores()
-    except UnavailableError as error:
-        sys.exit(f"The bench cannot run: {error}")
+    cores = environment.ready()
     with environment.pinned(cores.load), gateways.upstream(cores) as upstream:
         for name in names:
             for line in _measure(CASES[name], upstream, cores):

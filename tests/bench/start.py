@@ -6,7 +6,6 @@ its modules in the disk's cache, so the figures are the median and the greatest 
 
 import argparse
 import http.client
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from statistics import median
 from tests.bench import environment, gateways, load, works
 from tests.bench.load import Amount
 from tests.bench.measure import Cores
-from tests.bench.servers import Server, UnavailableError, folder, started
+from tests.bench.servers import Server, folder, started
 
 LOOK_SECONDS = 0.005
 PATIENCE_SECONDS = 30
@@ -28,12 +27,7 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    # As Ctrl-C, so that the blocks that end the servers unwind.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        cores = environment.cores()
-    except UnavailableError as error:
-        sys.exit(f"The bench cannot run: {error}")
+    cores = environment.ready()
     with environment.pinned(cores.load), gateways.upstream(cores) as upstream:
         times = [_start(upstream, cores) for _ in range(rounds + 1)]
     for name, values in zip(("/healthz", "first chat"), zip(*times[1:], strict=True), strict=True):

@@ -8,7 +8,6 @@ own lateness included, is the latency. Memory is the gateway's resident set whil
 import argparse
 import asyncio
 import resource
-import signal
 import sys
 import time
 from dataclasses import dataclass, field
@@ -44,10 +43,8 @@ def main() -> int:
     )
     parser.add_argument("--streams", type=int, default=5000)
     streams = parser.parse_args().streams
-    # As Ctrl-C, so that the blocks that end the servers unwind.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    cores = environment.ready()
     try:
-        cores = environment.cores()
         _raise_descriptors(streams * DESCRIPTORS_EACH + RESERVE)
     except UnavailableError as error:
         sys.stdout.write(f"skipped: {error}\n")

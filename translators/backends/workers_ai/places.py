@@ -4,7 +4,6 @@ What is written for the backend has other names and numbers here and there: a li
 to those allowed, a prompt that became a message. An error has to name what the client wrote.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
@@ -27,8 +26,7 @@ _WRITTEN_FROM: Final = {
 ABSENT: Final = object()  # no such field; null is something else
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(msgspec.Struct, frozen=True, dict=True):
     """A body that was sent, and the request that it was written from."""
 
     body: bytes
