@@ -28,7 +28,7 @@ def cores() -> Cores:
 
 
 def ready() -> Cores:
-    """Make a command of this process: SIGTERM ends it as Ctrl-C does, so that what it has started is ended too.
+    """Make a command of this process: SIGTERM ends it as Ctrl-C does, and with it what it has started.
 
     Where there are no cores to measure on, it ends with the reason.
     """
