@@ -34,15 +34,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def free_port() -> Callable[[], int]:
-    """Gives a loopback port that nothing listened on a moment ago."""
+def closed_port() -> Iterator[Callable[[], int]]:
+    """Gives a port that refuses connections until the test ends; it is taken, so that nobody listens there."""
+    with ExitStack() as held:
 
-    def find() -> int:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port: int = listener.getsockname()[1]
+        def take() -> int:
+            holder = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            holder.bind(("127.0.0.1", 0))
+            port: int = holder.getsockname()[1]
             return port
 
-    return find
+        yield take
 
 
 @pytest.fixture

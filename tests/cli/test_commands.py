@@ -103,9 +103,9 @@ def test_a_live_check_asks_the_backend_about_the_credential(
 
 
 def test_a_live_check_names_a_backend_that_is_not_there(
-    penstock: Command, free_port: Callable[[], int]
+    penstock: Command, closed_port: Callable[[], int]
 ) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{closed_port()}"
     result = penstock("check", "--live", **ACCOUNT, CLOUDFLARE_BASE_URL=url)
     assert "  unreachable: " in result.output
     assert result.exit_code == 1

@@ -233,19 +233,19 @@ def test_sync_is_told_rubbish_from_a_list(
     assert result.stderr.startswith(f"cloudflare: {words}")
 
 
-def test_sync_names_a_backend_that_is_not_there(penstock: Command, free_port: Callable[[], int]) -> None:
-    result = penstock("models", "sync", **at(f"http://127.0.0.1:{free_port()}"))
+def test_sync_names_a_backend_that_is_not_there(penstock: Command, closed_port: Callable[[], int]) -> None:
+    result = penstock("models", "sync", **at(f"http://127.0.0.1:{closed_port()}"))
     assert result.exit_code == 1
     assert result.stderr.startswith("cloudflare: unreachable: ")
 
 
 def test_sync_keeps_what_one_account_lists_where_another_is_away(
-    penstock: Command, serve_app: ServeApp, free_port: Callable[[], int]
+    penstock: Command, serve_app: ServeApp, closed_port: Callable[[], int]
 ) -> None:
     one = says({"result": [item("@cf/a/one")]})
     backend = {"kind": "workers_ai", "account_id": SIMULATED_ACCOUNT_ID, "api_token": "t" * 40}
     here = {**backend, "base_url": serve_app(one)}
-    away = {**backend, "base_url": f"http://127.0.0.1:{free_port()}"}
+    away = {**backend, "base_url": f"http://127.0.0.1:{closed_port()}"}
     Path("penstock.yaml").write_text(json.dumps({"backends": {"away": away, "here": here, "again": here}}))
     result = penstock("models", "sync")
     assert result.exit_code == 1

@@ -219,9 +219,9 @@ async def test_a_body_that_is_no_answer_is_a_502(served: Served, backend: Backen
 
 
 async def test_a_backend_that_refuses_connections_is_a_502(
-    serve: Serve, free_port: Callable[[], int]
+    serve: Serve, closed_port: Callable[[], int]
 ) -> None:
-    served = await serve(backends={"gone": backend_settings(f"http://127.0.0.1:{free_port()}")})
+    served = await serve(backends={"gone": backend_settings(f"http://127.0.0.1:{closed_port()}")})
     answer = await served.chat()
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "backend_unreachable")
     assert await served.metric("penstock_upstream_attempts_total", backend="gone", outcome="connect") == 1
@@ -254,11 +254,11 @@ async def test_what_another_target_may_not_have_fails_over(
 
 
 async def test_a_refused_connection_fails_over(
-    serve: Serve, second: Backend, free_port: Callable[[], int], access_lines: Lines
+    serve: Serve, second: Backend, closed_port: Callable[[], int], access_lines: Lines
 ) -> None:
     served = await serve(
         backends={
-            "gone": backend_settings(f"http://127.0.0.1:{free_port()}"),
+            "gone": backend_settings(f"http://127.0.0.1:{closed_port()}"),
             "second": backend_settings(second.url),
         },
         models={"small": route("gone", "second")},
