@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def closed_port() -> Iterator[Callable[[], int]]:
-    """Gives a port that refuses connections until the test ends; it is taken, so that nobody listens there."""
+    """Gives a port that refuses connections until the test ends; it is taken, so nobody listens there."""
     with ExitStack() as held:
 
         def take() -> int:

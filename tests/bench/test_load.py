@@ -98,8 +98,8 @@ async def test_a_status_other_than_2xx_is_a_fault() -> None:
     assert fault.startswith("status 404: ")
 
 
-async def test_nothing_listening_is_a_fault(free_port: Callable[[], int]) -> None:
-    port = free_port()
+async def test_nothing_listening_is_a_fault(closed_port: Callable[[], int]) -> None:
+    port = closed_port()
     fault = (await deliver(Address(port), CHAT, Amount(2, each=1))).fault
     assert fault is not None
     assert fault.startswith(f"cannot connect to port {port}")
