@@ -16,7 +16,7 @@ Rooms from the top down; each imports only from lines below its own:
     translation     a request translated for its target, and the same explained
     keys routing deadlines overload
     upstream metrics logs catalogue
-    pool            the connections to one backend
+    pool tallies    the connections to one backend; counts of what was done
     connection exchange settings
     errors
 

@@ -50,7 +50,7 @@ LINES: Final = (
     ("translation",),
     ("keys", "limits", "budgets", "routing", "health", "deadlines", "overload"),
     ("upstream", "images", "store", "metrics", "logs", "catalogue"),
-    ("pool",),
+    ("pool", "tallies"),
     ("connection", "exchange", "settings"),
     ("errors",),
 )

@@ -130,7 +130,7 @@ async def test_a_step_of_settling_that_fails_costs_neither_the_others_nor_the_co
 
     backend.reply = lambda call: call.result("Hi")
     with monkeypatch.context() as broken:
-        broken.setattr(served.gateway.metrics, "_count_usage", fails)
+        broken.setattr("gateway.metrics.monotonic", fails)
         reader, writer = await served.connect()
         for _ in range(2):  # on one connection
             writer.write(request(asks()))
