@@ -1,6 +1,6 @@
 """Drives a request to an answer: targets in order, and the calls of each target's dialogue.
 
-What comes out are batches of deltas, each as large as one read of the backend produced. Until the first
+What is delivered are batches of deltas, each as large as one read of the backend produced. Until the first
 batch everything may fail over to the next target; after it nothing is raised: what breaks then is a
 `Failed` delta, for the client has part of the answer already. A retry is the same target again, a
 failover the next one. The one retry here is for a shorter answer, where a backend says that the prompt fits
@@ -11,8 +11,7 @@ of what had come when the answer was cut off or the client left.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,9 +32,11 @@ from translators.errors import INVALID_OUTPUT, ApiError
 from translators.overflow import WindowError
 from translators.report import header
 
-Batches = AsyncGenerator[Batch, None]
-_Numbered = tuple[int, Batch]  # a batch as the backend gave it, and which call of the round it answers
-_Queue = asyncio.Queue[_Numbered | Exception | None]  # None: a call has ended
+Deliver = Callable[[Batch], Awaitable[None]]
+
+_Heard = tuple[int, Batch]  # which call of the round it answers, and a batch as the backend gave it
+_Hear = Callable[[_Heard], Awaitable[None]]
+_Queue = asyncio.Queue[_Heard | Exception | None]  # None: a call has ended
 
 # Refusals of a model that an account lacks or may not use; another target's account may have it.
 _OF_THE_ACCOUNT: Final = frozenset({"model_not_available", "model_not_found"})
@@ -55,8 +56,10 @@ class Dispatch:
     routes: Routes
     quote_backends: bool = True
 
-    async def answer(self, exchange: Exchange, watch: Watch, plan: Plan, request: ChatRequest) -> Batches:
-        """The answer's deltas in batches; the first one is the commit point.
+    async def answer(
+        self, exchange: Exchange, watch: Watch, plan: Plan, request: ChatRequest, deliver: Deliver
+    ) -> None:
+        """Deliver the answer's deltas in batches; the first one is the commit point.
 
         Raises:
             ApiError: The request cannot be translated. Before the first batch only.
@@ -73,21 +76,16 @@ class Dispatch:
                 continue  # an earlier target could be asked: its failure is the reason
             exchange.backend = target.backend
             exchange.translation = header(entries)
-            committed = False
-            async with aclosing(_Round(self, exchange, watch, target, dialogue).run()) as batches:
-                async for batch in batches:
-                    shorter = None if committed else _with_room(target, plan, batch)
-                    if shorter is not None:
-                        targets.insert(0, shorter)
-                    if shorter is not None or (not committed and targets and _may_fail_over(batch)):
-                        failure = batch
-                        break
-                    committed = True
-                    yield batch
-                else:
-                    return
+            round_ = _Round(self, exchange, watch, target, plan, dialogue, deliver, is_last=not targets)
+            await round_.run()
+            if round_.withheld is None:
+                return
+            failure = round_.withheld
+            shorter = _with_room(target, plan, failure)
+            if shorter is not None:
+                targets.insert(0, shorter)
         if failure is not None:
-            yield failure
+            await deliver(failure)
 
 
 def _with_room(target: Target, plan: Plan, batch: Batch) -> Target | None:
@@ -119,31 +117,54 @@ class _Round:
     exchange: Exchange
     watch: Watch
     target: Target
+    plan: Plan
     dialogue: Dialogue
+    deliver: Deliver
+    is_last: bool  # whether no other target follows
     open: dict[int, AnswerReader] = field(default_factory=dict)  # calls whose usage is not known yet
     begun: bool = False  # whether a backend has given some of the answer
+    committed: bool = False  # whether some of it was delivered
+    delivering: bool = False  # whether it is the client that is being waited for
     satisfied: bool = False  # whether nothing that still comes can matter
+    broken: bool = False  # whether the last batch was a failure
+    withheld: Batch | None = None  # a failure that was not delivered: another attempt follows
 
-    async def run(self) -> Batches:
+    @property
+    def ended(self) -> bool:
+        """Whether no call has anything more to say."""
+        return self.satisfied or self.broken
+
+    async def run(self) -> None:
         calls = self.dialogue.first()
         try:
             while calls:
                 self.open = {number: call.reader() for number, call in enumerate(calls)}
-                run = self._attempt(0, calls[0], self.watch) if len(calls) == 1 else self._many(calls)
-                async with aclosing(run) as numbered:
-                    async for number, heard in numbered:
-                        batch = self._take(number, heard)
-                        if batch:
-                            self._book(batch)
-                            yield batch
-                            if isinstance(batch[-1], Failed):
-                                return
-                        if self.satisfied:
-                            break
-                calls = self.dialogue.next()
+                if len(calls) == 1:
+                    await self._attempt(0, calls[0], self.watch, self._hear)
+                else:
+                    await self._many(calls)
+                calls = () if self.broken else self.dialogue.next()
         finally:
             if self.begun:
                 self._book(self._count_open())
+
+    async def _hear(self, heard: _Heard) -> None:
+        """Deliver what the client is to see of a batch, but no failure after which others are asked."""
+        batch = self._take(*heard)
+        if not batch:
+            return
+        self._book(batch)
+        self.broken = isinstance(batch[-1], Failed)
+        if self.broken and not self.committed and self._goes_on(batch):
+            self.withheld = batch
+            return
+        self.committed = self.delivering = True
+        await self.deliver(batch)
+        self.delivering = False
+
+    def _goes_on(self, failure: Batch) -> bool:
+        may_fail_over = not self.is_last and _may_fail_over(failure)
+        return may_fail_over or _with_room(self.target, self.plan, failure) is not None
 
     def _book(self, batch: Batch) -> None:
         """Note the usage; in front of a failure it is for the books alone, for no answer has it."""
@@ -176,59 +197,57 @@ class _Round:
             batch += self.dialogue.take(number, [reader.usage()])
         return batch
 
-    async def _many(self, calls: tuple[BackendCall, ...]) -> AsyncGenerator[_Numbered, None]:
+    async def _many(self, calls: tuple[BackendCall, ...]) -> None:
         """Several calls at once, each in a task, their batches in the order in which they come."""
         queue: _Queue = asyncio.Queue(_AHEAD)
         tasks = [asyncio.create_task(self._pump(number, call, queue)) for number, call in enumerate(calls)]
-        silent = set(range(len(calls)))  # those of which nothing has come
-        running = len(tasks)
         self.watch.wait_for_answer(whole=calls[0].whole)
         try:
-            while running:
-                heard = await queue.get()
-                if isinstance(heard, Exception):
-                    raise heard
-                if heard is None:
-                    running -= 1
-                    continue
-                silent.discard(heard[0])
-                yield heard
-                # One that has begun makes another no faster.
-                if silent:
-                    self.watch.wait_for_answer(whole=calls[0].whole)
-                else:
-                    self.watch.wait_for("gap")
+            await self._hear_all(queue, calls)
         except asyncio.CancelledError:
-            phase = self.watch.take_expired()
+            phase = None if self.delivering else self.watch.take_expired()
             if phase is None:
                 raise
-            yield next(iter(self.open), 0), [self._late(phase)]
+            await self._hear((next(iter(self.open), 0), [self._late(phase)]))
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _hear_all(self, queue: _Queue, calls: tuple[BackendCall, ...]) -> None:
+        running = len(calls)
+        silent = set(range(running))  # those of which nothing has come
+        while running and not self.ended:
+            heard = await queue.get()
+            if isinstance(heard, Exception):
+                raise heard
+            if heard is None:
+                running -= 1
+                continue
+            silent.discard(heard[0])
+            await self._hear(heard)
+            # One that has begun makes another no faster.
+            if silent:
+                self.watch.wait_for_answer(whole=calls[0].whole)
+            else:
+                self.watch.wait_for("gap")
+
     async def _pump(self, number: int, call: BackendCall, queue: _Queue) -> None:
         # The watch is not this task's: while the client is written to, the exchange waits for the client.
         try:
-            async with aclosing(self._attempt(number, call, None)) as heard:
-                async for each in heard:
-                    await queue.put(each)
+            await self._attempt(number, call, None, queue.put)
             await queue.put(None)
-        except Exception as error:  # noqa: BLE001 - raised again where the batches are awaited
+        except Exception as error:  # noqa: BLE001 - raised again where the batches are heard
             await queue.put(error)
 
-    async def _attempt(
-        self, number: int, call: BackendCall, watch: Watch | None
-    ) -> AsyncGenerator[_Numbered, None]:
+    async def _attempt(self, number: int, call: BackendCall, watch: Watch | None, hear: _Hear) -> None:
         """One call to the backend; every attempt has one outcome in the metrics.
-
-        There is a batch for each read, be it empty: that is a sign of life as well.
 
         Args:
             number: Which call of the round it is.
             call: What to send.
             watch: Told what is being waited for, where this task is the one that it watches.
+            hear: Told of each read's batch, be it empty: that is a sign of life as well.
         """
         self.exchange.attempts += 1
         reader, outcome = self.open[number], "cancelled"
@@ -240,24 +259,26 @@ class _Round:
                 while data := await answer.read():
                     batch = reader.feed(data)
                     outcome = self._outcome_with(batch, outcome)
-                    yield number, batch
+                    await hear((number, batch))
+                    if self.ended:
+                        return
                     if watch:
                         watch.wait_for("gap")
                 batch = reader.close()
             outcome = self._outcome_with(batch, outcome)
             outcome = "ok" if outcome == "cancelled" else outcome
-            yield number, batch
+            await hear((number, batch))
         except UpstreamError as error:
             outcome = _transport_outcome(error)
             if error.timed_out:
                 self.dispatch.metrics.deadline("connect")
-            yield number, [Failed(_transport_error(error))]
+            await hear((number, [Failed(_transport_error(error))]))
         except asyncio.CancelledError:
-            phase = watch.take_expired() if watch else None
+            phase = watch.take_expired() if watch and not self.delivering else None
             if phase is None:
                 raise
             outcome = "timeout"
-            yield number, [self._late(phase)]
+            await hear((number, [self._late(phase)]))
         finally:
             if outcome == "cancelled" and self.satisfied:
                 outcome = "ok"

@@ -4,7 +4,7 @@ Everything that is written about an exchange afterwards (metrics, the access lin
 written from here.
 """
 
-import secrets
+import os
 from dataclasses import dataclass, field
 from time import monotonic, time
 from typing import Literal
@@ -40,7 +40,7 @@ class Exchange:
     ended_by: EndedBy | None = None
 
     def __post_init__(self) -> None:
-        random = secrets.token_hex(28)  # asked of the system once for both
+        random = os.urandom(28).hex()  # asked of the system once for both
         self.request_id = f"req_{random[:32]}"
         self.stamp = Stamp(int(time()), random[32:])
 

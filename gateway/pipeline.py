@@ -4,16 +4,15 @@ Before this the adapter (`api/raw.py`) has checked the key and read the body; af
 metrics and the access line, whatever happened.
 """
 
-from contextlib import aclosing
 from dataclasses import dataclass
 
-from gateway import relay
 from gateway.deadlines import Ticker
 from gateway.dispatch import Dispatch
 from gateway.exchange import Exchange
 from gateway.keys import Keys
 from gateway.metrics import Metrics
 from gateway.overload import Overload
+from gateway.relay import Client, relay
 from gateway.routing import Routes
 from gateway.settings import Settings
 from translators.clients import Dialect
@@ -33,7 +32,7 @@ class Gateway:
 
 
 async def converse(
-    gateway: Gateway, exchange: Exchange, dialect: Dialect, body: bytes, client: relay.Client
+    gateway: Gateway, exchange: Exchange, dialect: Dialect, body: bytes, client: Client
 ) -> None:
     """Answer one request.
 
@@ -44,8 +43,6 @@ async def converse(
     exchange.model, exchange.stream = request.model, request.stream
     plan = gateway.routes.resolve(request.model)
     writer = dialect.writer(request, exchange.stamp)
-    async with aclosing(gateway.dispatch.answer(exchange, client.watch, plan, request)) as batches:
-        if request.stream:
-            await relay.send_stream(exchange, batches, writer, client)
-        else:
-            await relay.send_whole(exchange, batches, writer, client)
+    answer = relay(exchange, writer, client)
+    await gateway.dispatch.answer(exchange, client.watch, plan, request, answer.take)
+    await answer.end()

@@ -4,7 +4,6 @@ The status of a stream is held back until the first delta, so that a failure bef
 error; after it nothing is raised, and an answer that breaks ends with an event that says so.
 """
 
-from collections.abc import AsyncIterator
 from typing import Protocol
 
 from gateway.deadlines import Watch
@@ -39,52 +38,78 @@ class Client(Protocol):
         """End the stream's body."""
 
 
-async def send_whole(
-    exchange: Exchange, batches: AsyncIterator[Batch], writer: Writer, client: Client
-) -> None:
-    """Send the answer as one body.
+class Relay(Protocol):
+    """Takes an answer as it comes."""
 
-    Raises:
-        ApiError: The answer failed.
-    """
-    deltas: list[Delta] = []
-    async for batch in batches:
-        deltas += batch
+    async def take(self, batch: Batch) -> None:
+        """Take the next deltas.
+
+        Raises:
+            ApiError: They are a failure, and nothing has been sent.
+        """
+
+    async def end(self) -> None:
+        """Nothing more comes.
+
+        Raises:
+            ApiError: The answer failed, and nothing has been sent.
+        """
+
+
+def relay(exchange: Exchange, writer: Writer, client: Client) -> Relay:
+    """What carries the answer of an exchange, in the form that was asked for."""
+    return (_Streamed if exchange.stream else _Whole)(exchange, writer, client)
+
+
+class _Whole:
+    """Sends the answer as one body."""
+
+    def __init__(self, exchange: Exchange, writer: Writer, client: Client) -> None:
+        self._exchange = exchange
+        self._writer = writer
+        self._client = client
+        self._deltas: list[Delta] = []
+
+    async def take(self, batch: Batch) -> None:
+        self._deltas += batch
         if isinstance(batch[-1], Failed):
-            _note_failure(exchange, batch[-1].error)
-    completion = fold(deltas)
-    exchange.ended_by = "backend"
-    await client.send_json(200, writer.whole(completion))
+            _note_failure(self._exchange, batch[-1].error)
+
+    async def end(self) -> None:
+        completion = fold(self._deltas)
+        self._exchange.ended_by = "backend"
+        await self._client.send_json(200, self._writer.whole(completion))
 
 
-async def send_stream(
-    exchange: Exchange, batches: AsyncIterator[Batch], writer: Writer, client: Client
-) -> None:
-    """Send the answer as server-sent events.
+class _Streamed:
+    """Sends the answer as server-sent events."""
 
-    Raises:
-        ApiError: The answer failed before its first delta.
-    """
-    client.watch.hold_headers(client.keep_alive)
-    async for batch in batches:
-        client.watch.release_headers()
-        data = _written(exchange, batch, writer, client)
+    def __init__(self, exchange: Exchange, writer: Writer, client: Client) -> None:
+        self._exchange = exchange
+        self._writer = writer
+        self._client = client
+        client.watch.hold_headers(client.keep_alive)
+
+    async def take(self, batch: Batch) -> None:
+        self._client.watch.release_headers()
+        data = self._written(batch)
         if data:
-            await client.send_events(data)
-    exchange.ended_by = exchange.ended_by or "backend"
-    await client.send_events(writer.end())
-    await client.end()
+            await self._client.send_events(data)
 
+    async def end(self) -> None:
+        self._exchange.ended_by = self._exchange.ended_by or "backend"
+        await self._client.send_events(self._writer.end())
+        await self._client.end()
 
-def _written(exchange: Exchange, batch: Batch, writer: Writer, client: Client) -> bytes:
-    last = batch[-1]
-    if isinstance(last, Failed):
-        _note_failure(exchange, last.error)
-        if not client.started:
-            raise last.error
-    else:
-        exchange.saw_token()
-    return writer.stream(batch)
+    def _written(self, batch: Batch) -> bytes:
+        last = batch[-1]
+        if isinstance(last, Failed):
+            _note_failure(self._exchange, last.error)
+            if not self._client.started:
+                raise last.error
+        else:
+            self._exchange.saw_token()
+        return self._writer.stream(batch)
 
 
 def _note_failure(exchange: Exchange, error: ApiError) -> None:

@@ -49,9 +49,7 @@ class Routes:
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._warned: set[str] = set()
-        self._open_plan = lru_cache(_OPEN_PLANS)(
-            lambda model: Plan(tuple(self._target(backend, model) for backend in self._open))
-        )
+        self._open_plan = lru_cache(_OPEN_PLANS)(self._plan_unlisted)
         self._windows: dict[tuple[str, str], int] = {}  # as learnt, by backend and model
         self._models = settings.models
         self._plans = self._plan_all()
@@ -63,12 +61,7 @@ class Routes:
         Raises:
             ApiError: 404 where nothing serves it.
         """
-        plan = self._plans.get(model)
-        if plan is not None:
-            return plan
-        if self._open and is_model_id(model):
-            return self._open_plan(model)
-        raise unknown_model(model)
+        return self._plans.get(model) or self._open_plan(model)
 
     def models(self) -> Iterable[tuple[str, Facts]]:
         """All models that a client can ask for by a name known beforehand: routes, then the catalogue."""
@@ -108,6 +101,16 @@ class Routes:
 
     def _plan_all(self) -> dict[str, Plan]:
         return {name: self._plan(route) for name, route in self._models.items()}
+
+    def _plan_unlisted(self, model: str) -> Plan:
+        """The plan for what an open catalogue may have.
+
+        Raises:
+            ApiError: 404 where there is none, or the name can be no model's.
+        """
+        if not self._open or not is_model_id(model):
+            raise unknown_model(model)
+        return Plan(tuple(self._target(backend, model) for backend in self._open))
 
     def _plan(self, route: ModelRoute) -> Plan:
         targets = tuple(self._target(each.backend, each.model) for each in route.targets)

@@ -193,7 +193,10 @@ def fold(deltas: Iterable[Delta]) -> Completion:
             case Failed(error):
                 raise error
             case _:
-                _fold_one(choices.setdefault(delta.choice, _OpenChoice()), delta)
+                choice = choices.get(delta.choice)
+                if choice is None:
+                    choice = choices[delta.choice] = _OpenChoice()
+                _fold_one(choice, delta)
     return Completion(tuple(choice.close(index) for index, choice in sorted(choices.items())), usage)
 
 

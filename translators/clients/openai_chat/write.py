@@ -51,13 +51,13 @@ class ChatWriter:
         self._kinds: dict[tuple[int, int], str] = {}
         self._ended = False
         self._include_usage = request.include_usage
-        head = {"id": self._id, "object": "chat.completion.chunk", "created": self._created}
-        self._head = b"data: " + _encode({**head, "model": self._model})[:-1] + b',"choices":'
-        self._tail = b',"usage":null}\n\n' if request.include_usage else b"}\n\n"
-        self._text_end = b'},"logprobs":null,"finish_reason":null}]' + self._tail
+        # What every event of the stream begins and ends with; made for the first of them.
+        self._head = self._tail = self._text_end = b""
 
     def stream(self, deltas: Iterable[Delta]) -> bytes:
         """The events of some deltas."""
+        if not self._head:
+            self._make_frame()
         return b"".join([self._event(delta) for delta in deltas])
 
     def end(self) -> bytes:
@@ -76,6 +76,12 @@ class ChatWriter:
         if completion.usage is not None:
             body["usage"] = usage_fields(completion.usage)
         return _encode(body)
+
+    def _make_frame(self) -> None:
+        head = {"id": self._id, "object": "chat.completion.chunk", "created": self._created}
+        self._head = b"data: " + _encode({**head, "model": self._model})[:-1] + b',"choices":'
+        self._tail = b',"usage":null}\n\n' if self._include_usage else b"}\n\n"
+        self._text_end = b'},"logprobs":null,"finish_reason":null}]' + self._tail
 
     def _event(self, delta: Delta) -> bytes:
         match delta:
