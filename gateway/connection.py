@@ -7,7 +7,7 @@ more and cost it: aiohttp takes three times this CPU for a request, httpx thirty
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 import httptools
 
@@ -27,6 +27,16 @@ class BrokenError(Exception):
     """The backend closed the connection, or what it sends is no HTTP."""
 
 
+class Sink(Protocol):
+    """Takes bytes of a body while their reader waits: waking its task costs as much as reading them."""
+
+    def is_ready(self) -> bool:
+        """Whether bytes can be taken now, without waiting for anybody."""
+
+    def take(self, data: bytes) -> bool:
+        """Take the next bytes, and raise nothing; False: the reader is to wake up, and sees their end."""
+
+
 class Connection(asyncio.Protocol):
     """Speaks HTTP/1.1 to one backend, one request at a time.
 
@@ -39,6 +49,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
+        self._sink: Sink | None = None
         self._paused = False
         self._asked = False  # whether an answer is due
         self.idle_since = 0.0
@@ -52,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._header_bytes = 0
         self._arrived = False  # whether the headers are here
         self.ended = False  # whether the body has come to its end
+        self._cut = False  # whether the sink wants no more
         self._fit = False  # whether another request may follow
         self._chunks: list[bytes] = []
         self._size = 0
@@ -83,15 +95,19 @@ class Connection(asyncio.Protocol):
         while not self._arrived:
             await self._wait()
 
-    async def read(self) -> bytes:
+    async def read(self, sink: Sink | None = None) -> bytes:
         """The next bytes of the body as soon as there are any; empty at its regular end.
+
+        Args:
+            sink: Offered what comes meanwhile; what it takes is not returned.
 
         Raises:
             BrokenError: The body broke off.
         """
         while not self._chunks:
-            if self.ended:
+            if self.ended or self._cut:
                 return b""
+            self._sink = sink
             await self._wait()
         if self._size <= READ_PIECE:
             data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
@@ -127,7 +143,7 @@ class Connection(asyncio.Protocol):
         try:
             await self._waiter
         finally:
-            self._waiter = None
+            self._waiter = self._sink = None
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -157,7 +173,19 @@ class Connection(asyncio.Protocol):
         if self._size > READ_BUFFER and not self._paused and self._transport is not None and not self.ended:
             self._paused = True
             self._transport.pause_reading()
-        self._wake()
+        if not self._hand_on():
+            self._wake()
+
+    def _hand_on(self) -> bool:
+        """Give what has come to the sink; whether there is nothing for the reader to do."""
+        sink = self._sink
+        if sink is None or not self._chunks or self._size > READ_PIECE or not sink.is_ready():
+            return False
+        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks.clear()
+        self._size = 0
+        self._cut = not sink.take(data)
+        return not (self._cut or self.ended or self._error)
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone; an answer without a length ends by that (RFC 9112, section 6.3)."""

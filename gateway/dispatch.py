@@ -13,7 +13,7 @@ of what had come when the answer was cut off or the client left.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -32,8 +32,6 @@ from translators.errors import INVALID_OUTPUT, ApiError
 from translators.overflow import WindowError
 from translators.report import header
 
-Deliver = Callable[[Batch], Awaitable[None]]
-
 _Heard = tuple[int, Batch]  # which call of the round it answers, and a batch as the backend gave it
 _Hear = Callable[[_Heard], Awaitable[None]]
 _Queue = asyncio.Queue[_Heard | Exception | None]  # None: a call has ended
@@ -47,6 +45,19 @@ _OF_THE_EXCHANGE: Final = frozenset({"deadline_total", INVALID_OUTPUT})
 _AHEAD: Final = 16  # batches of a fan-out that may wait for a slow client
 
 
+class Recipient(Protocol):
+    """Who takes an answer."""
+
+    async def take(self, batch: Batch) -> None:
+        """Take the next deltas."""
+
+    def takes_at_once(self) -> bool:
+        """Whether deltas can be taken without waiting."""
+
+    def take_at_once(self, batch: Batch) -> None:
+        """Take the next deltas; only where that needs no waiting."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatch:
     """Everything that answering needs."""
@@ -57,7 +68,7 @@ class Dispatch:
     quote_backends: bool = True
 
     async def answer(
-        self, exchange: Exchange, watch: Watch, plan: Plan, request: ChatRequest, deliver: Deliver
+        self, exchange: Exchange, watch: Watch, plan: Plan, request: ChatRequest, recipient: Recipient
     ) -> None:
         """Deliver the answer's deltas in batches; the first one is the commit point.
 
@@ -76,7 +87,7 @@ class Dispatch:
                 continue  # an earlier target could be asked: its failure is the reason
             exchange.backend = target.backend
             exchange.translation = header(entries)
-            round_ = _Round(self, exchange, watch, target, plan, dialogue, deliver, is_last=not targets)
+            round_ = _Round(self, exchange, watch, target, plan, dialogue, recipient, is_last=not targets)
             await round_.run()
             if round_.withheld is None:
                 return
@@ -85,7 +96,7 @@ class Dispatch:
             if shorter is not None:
                 targets.insert(0, shorter)
         if failure is not None:
-            await deliver(failure)
+            await recipient.take(failure)
 
 
 def _with_room(target: Target, plan: Plan, batch: Batch) -> Target | None:
@@ -119,7 +130,7 @@ class _Round:
     target: Target
     plan: Plan
     dialogue: Dialogue
-    deliver: Deliver
+    recipient: Recipient
     is_last: bool  # whether no other target follows
     open: dict[int, AnswerReader] = field(default_factory=dict)  # calls whose usage is not known yet
     begun: bool = False  # whether a backend has given some of the answer
@@ -151,16 +162,18 @@ class _Round:
     async def _hear(self, heard: _Heard) -> None:
         """Deliver what the client is to see of a batch, but no failure after which others are asked."""
         batch = self._take(*heard)
-        if not batch:
-            return
-        self._book(batch)
-        self.broken = isinstance(batch[-1], Failed)
-        if self.broken and not self.committed and self._goes_on(batch):
+        if batch and self.broken and not self.committed and self._goes_on(batch):
             self.withheld = batch
-            return
-        self.committed = self.delivering = True
-        await self.deliver(batch)
-        self.delivering = False
+        elif batch:
+            self.committed = self.delivering = True
+            await self.recipient.take(batch)
+            self.delivering = False
+
+    def hear_at_once(self, number: int, batch: Batch) -> None:
+        """Deliver what the client is to see of a batch; only where the client need not be waited for."""
+        batch = self._take(number, batch)
+        if batch:
+            self.recipient.take_at_once(batch)
 
     def _goes_on(self, failure: Batch) -> bool:
         may_fail_over = not self.is_last and _may_fail_over(failure)
@@ -176,7 +189,13 @@ class _Round:
                 del batch[at]
 
     def _take(self, number: int, batch: Batch) -> Batch:
-        """What the client is to see of a call's batch."""
+        """What the client is to see of a call's batch, and the usage in it booked."""
+        batch = self._seen(number, batch)
+        self._book(batch)
+        self.broken = _is_broken(batch)
+        return batch
+
+    def _seen(self, number: int, batch: Batch) -> Batch:
         last = batch[-1] if batch else None
         if isinstance(last, Usage):  # it ends a backend's answer
             del self.open[number]
@@ -250,26 +269,11 @@ class _Round:
             hear: Told of each read's batch, be it empty: that is a sign of life as well.
         """
         self.exchange.attempts += 1
-        reader, outcome = self.open[number], "cancelled"
+        attempt = _Attempt(self, number, self.open[number], watch)
         try:
-            if watch:
-                watch.wait_for_answer(whole=call.whole)
-            async with self.dispatch.upstreams[self.target.backend].send(call) as answer:
-                reader.start(answer.status, answer.headers)
-                while data := await answer.read():
-                    batch = reader.feed(data)
-                    outcome = self._outcome_with(batch, outcome)
-                    await hear((number, batch))
-                    if self.ended:
-                        return
-                    if watch:
-                        watch.wait_for("gap")
-                batch = reader.close()
-            outcome = self._outcome_with(batch, outcome)
-            outcome = "ok" if outcome == "cancelled" else outcome
-            await hear((number, batch))
+            await self._ask(call, attempt, hear)
         except UpstreamError as error:
-            outcome = _transport_outcome(error)
+            attempt.outcome = _transport_outcome(error)
             if error.timed_out:
                 self.dispatch.metrics.deadline("connect")
             await hear((number, [Failed(_transport_error(error))]))
@@ -277,14 +281,31 @@ class _Round:
             phase = watch.take_expired() if watch and not self.delivering else None
             if phase is None:
                 raise
-            outcome = "timeout"
+            attempt.outcome = "timeout"
             await hear((number, [self._late(phase)]))
         finally:
-            if outcome == "cancelled" and self.satisfied:
-                outcome = "ok"
-            self.dispatch.metrics.attempt(self.target.backend, outcome)
+            if attempt.outcome == "cancelled" and self.satisfied:
+                attempt.outcome = "ok"
+            self.dispatch.metrics.attempt(self.target.backend, attempt.outcome)
 
-    def _outcome_with(self, batch: Batch, outcome: str) -> str:
+    async def _ask(self, call: BackendCall, attempt: "_Attempt", hear: _Hear) -> None:
+        if attempt.watch:
+            attempt.watch.wait_for_answer(whole=call.whole)
+        async with self.dispatch.upstreams[self.target.backend].send(call) as answer:
+            attempt.reader.start(answer.status, answer.headers)
+            while data := await answer.read(attempt):
+                await hear((attempt.number, attempt.feed(data)))
+                if self.ended:
+                    return
+                if attempt.watch:
+                    attempt.watch.wait_for("gap")
+            attempt.check()
+            if self.ended:
+                return
+            batch = attempt.close()
+        await hear((attempt.number, batch))
+
+    def outcome_with(self, batch: Batch, outcome: str) -> str:
         """What a batch says of the attempt's outcome; a failure in it may lose its quotation here."""
         if not batch:
             return outcome
@@ -304,6 +325,48 @@ class _Round:
     def _late(self, phase: Phase) -> Failed:
         self.dispatch.metrics.deadline(phase)
         return Failed(too_late(phase))
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One call, whose bytes become deltas; a `connection.Sink` once some of the answer was delivered."""
+
+    round: _Round
+    number: int
+    reader: AnswerReader
+    watch: Watch | None
+    outcome: str = "cancelled"
+    error: Exception | None = None
+
+    def feed(self, data: bytes) -> Batch:
+        batch = self.reader.feed(data)
+        self.outcome = self.round.outcome_with(batch, self.outcome)
+        return batch
+
+    def close(self) -> Batch:
+        batch = self.reader.close()
+        self.outcome = self.round.outcome_with(batch, self.outcome)
+        if self.outcome == "cancelled":
+            self.outcome = "ok"
+        return batch
+
+    def is_ready(self) -> bool:
+        return self.watch is not None and self.round.committed and self.round.recipient.takes_at_once()
+
+    def take(self, data: bytes) -> bool:
+        try:
+            self.round.hear_at_once(self.number, self.feed(data))
+        except Exception as error:  # noqa: BLE001 - raised again where the bytes are awaited
+            self.error = error
+            return False
+        if self.watch:
+            self.watch.wait_for("gap")
+        return not self.round.ended
+
+    def check(self) -> None:
+        """Raise what went wrong while bytes were taken."""
+        if self.error is not None:
+            raise self.error
 
 
 def _is_broken(batch: Batch) -> bool:

@@ -44,5 +44,5 @@ async def converse(
     plan = gateway.routes.resolve(request.model)
     writer = dialect.writer(request, exchange.stamp)
     answer = relay(exchange, writer, client)
-    await gateway.dispatch.answer(exchange, client.watch, plan, request, answer.take)
+    await gateway.dispatch.answer(exchange, client.watch, plan, request, answer)
     await answer.end()

@@ -25,6 +25,12 @@ class Client(Protocol):
     def started(self) -> bool:
         """Whether the status has gone out."""
 
+    def takes_at_once(self) -> bool:
+        """Whether events of a stream that has begun can be sent without waiting."""
+
+    def send_at_once(self, data: bytes) -> None:
+        """Send events; only where that needs no waiting."""
+
     async def send_json(self, status: int, body: bytes) -> None:
         """Send a whole JSON answer."""
 
@@ -47,6 +53,12 @@ class Relay(Protocol):
         Raises:
             ApiError: They are a failure, and nothing has been sent.
         """
+
+    def takes_at_once(self) -> bool:
+        """Whether deltas can be taken without waiting."""
+
+    def take_at_once(self, batch: Batch) -> None:
+        """Take the next deltas; only where that needs no waiting."""
 
     async def end(self) -> None:
         """Nothing more comes.
@@ -71,6 +83,12 @@ class _Whole:
         self._deltas: list[Delta] = []
 
     async def take(self, batch: Batch) -> None:
+        self.take_at_once(batch)
+
+    def takes_at_once(self) -> bool:
+        return True
+
+    def take_at_once(self, batch: Batch) -> None:
         self._deltas += batch
         if isinstance(batch[-1], Failed):
             _note_failure(self._exchange, batch[-1].error)
@@ -95,6 +113,14 @@ class _Streamed:
         data = self._written(batch)
         if data:
             await self._client.send_events(data)
+
+    def takes_at_once(self) -> bool:
+        return self._client.takes_at_once()
+
+    def take_at_once(self, batch: Batch) -> None:
+        data = self._written(batch)
+        if data:
+            self._client.send_at_once(data)
 
     async def end(self) -> None:
         self._exchange.ended_by = self._exchange.ended_by or "backend"

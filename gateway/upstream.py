@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from gateway.connection import BrokenError, Connection
+from gateway.connection import BrokenError, Connection, Sink
 from gateway.pool import Pool
 from gateway.settings import Deadlines
 from translators.call import BackendCall
@@ -35,14 +35,17 @@ class UpstreamAnswer:
         self.status = connection.status
         self.headers: Mapping[str, str] = connection.headers
 
-    async def read(self) -> bytes:
+    async def read(self, sink: Sink | None = None) -> bytes:
         """The next bytes of the body, as soon as there are any; empty at its regular end.
+
+        Args:
+            sink: Offered what comes meanwhile; what it takes is not returned.
 
         Raises:
             UpstreamError: The body broke off.
         """
         try:
-            return await self._connection.read()
+            return await self._connection.read(sink)
         except BrokenError as error:
             raise UpstreamError(connected=True) from error
 

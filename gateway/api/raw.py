@@ -17,7 +17,7 @@ from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
 from gateway import errors, logs
-from gateway.api.wire import DEPARTURE, JSON, Client, ClientLeftError, Departure, Request
+from gateway.api.wire import DEPARTURE, JSON, OUTLET, Client, ClientLeftError, Departure, Request
 from gateway.exchange import Exchange
 from gateway.pipeline import Gateway
 from translators.clients.openai_error import envelope
@@ -55,7 +55,7 @@ class Endpoint:
         raw_path = scope.get("raw_path") or scope["path"].encode()
         exchange = Exchange(str(scope["method"]), raw_path.decode("latin-1"), self.operation)
         watch = self.gateway.ticker.watch()
-        client = Client(exchange, watch, send)
+        client = Client(exchange, watch, send, scope["state"].get(OUTLET))
         limit = self.gateway.settings.server.body_limit
         departure = scope["state"].get(DEPARTURE) or Departure()
         request = Request(exchange, departure, watch, dict(scope["headers"]), receive, limit)

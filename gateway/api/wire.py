@@ -6,7 +6,7 @@ Litestar's own request and response objects would cost more than an answer does.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol
 
 from litestar.types import HTTPResponseBodyEvent, Receive, Send
 
@@ -19,6 +19,7 @@ from translators.errors import ApiError
 Headers = Mapping[bytes, bytes]
 
 DEPARTURE: Final = "penstock.departure"
+OUTLET: Final = "penstock.outlet"
 
 JSON: Final = b"application/json"
 _EVENTS: Final = b"text/event-stream; charset=utf-8"
@@ -47,6 +48,19 @@ class Departure:
         self.happened = True
         if self._told is not None:
             self._told()
+
+
+class Outlet(Protocol):
+    """The server's side of an answer's body, for pieces that need not wait and so need no task.
+
+    The server puts one into the `state` of every request's scope, under `OUTLET`.
+    """
+
+    def is_open(self) -> bool:
+        """Whether the client takes what is written."""
+
+    def write(self, body: bytes) -> None:
+        """Write a piece of the body, which is not the last one."""
 
 
 @dataclass(slots=True)
@@ -102,8 +116,9 @@ class ClientLeftError(Exception):
 class Client:
     """Sends an answer; a `relay.Client`."""
 
-    def __init__(self, exchange: Exchange, watch: Watch, send: Send) -> None:
+    def __init__(self, exchange: Exchange, watch: Watch, send: Send, outlet: Outlet | None = None) -> None:
         self.watch = watch
+        self._outlet = outlet
         self._exchange = exchange
         self._send = send
         self.started = False
@@ -130,6 +145,15 @@ class Client:
             await self._start_events()
         if data:
             await self._write(data, last=False)
+
+    def takes_at_once(self) -> bool:
+        """Whether events of a stream that has begun can be sent without waiting."""
+        return self._outlet is not None and self.streams and self._outlet.is_open()
+
+    def send_at_once(self, data: bytes) -> None:
+        """Send events; only where that needs no waiting."""
+        if self._outlet is not None:
+            self._outlet.write(data)
 
     async def keep_alive(self) -> None:
         """Show a waiting client that the stream lives: a comment, which clients pass over.

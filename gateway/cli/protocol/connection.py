@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from gateway import errors
 from gateway.api.overloaded import Refuser
-from gateway.api.wire import DEPARTURE
+from gateway.api.wire import DEPARTURE, OUTLET
 from gateway.cli.protocol.cycle import Cycle, LastAnswer, UnchunkedCycle
 from gateway.cli.protocol.head import RefusedError, check_head, reason_of
 from gateway.settings import Deadlines, Server
@@ -274,6 +274,7 @@ class Protocol(HttpToolsProtocol):
         )
         cycle.refusal = self._bounds.refusal
         self.scope["state"][DEPARTURE] = cycle.departure
+        self.scope["state"][OUTLET] = cycle
         return cycle
 
     def _take_target(self) -> None:

@@ -44,6 +44,14 @@ class Cycle(RequestResponseCycle):
             raise self.error
         return message
 
+    def is_open(self) -> bool:
+        """Whether a piece of the body can be written without waiting; a `wire.Outlet`."""
+        return not (self.flow.write_paused or self.disconnected or self.response_complete)
+
+    def write(self, body: bytes) -> None:
+        """Write a piece of the body, which is not the last one."""
+        self.transport.write(b"%x\r\n%b\r\n" % (len(body), body) if self.chunked_encoding else body)
+
     async def run_asgi(self, app: Any) -> None:
         """Answer. What the application leaves open is broken off, never ended as if it were whole."""
         try:
