@@ -11,6 +11,8 @@ from typing import Final, Protocol, cast
 
 import httptools
 
+from gateway.outbox import Deferred, Outbox
+
 # How much of an answer may wait unread in memory before the backend is no longer read from.
 READ_BUFFER: Final = 2**17
 
@@ -42,10 +44,12 @@ class Connection(asyncio.Protocol):
 
     Args:
         closed: Called when the connection is lost.
+        outbox: Sends the requests.
     """
 
-    def __init__(self, closed: Callable[["Connection"], None]) -> None:
+    def __init__(self, closed: Callable[["Connection"], None], outbox: Outbox) -> None:
         self._closed = closed
+        self._outbox = outbox
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
@@ -91,7 +95,7 @@ class Connection(asyncio.Protocol):
             raise BrokenError("The backend closed the connection.")
         self._begin()
         self._asked = True
-        self._transport.writelines((head, body))
+        self._transport.write(head + body)
         while not self._arrived:
             await self._wait()
 
@@ -158,7 +162,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        self._transport = cast(asyncio.Transport, transport)  # a stream's protocol is given nothing else
+        # A stream's protocol is given nothing else.
+        self._transport = Deferred(cast(asyncio.Transport, transport), self._outbox)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of an answer."""

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from aiohappyeyeballs import start_connection
 
 from gateway.connection import Connection
+from gateway.outbox import Outbox
 
 # Below the 20 to 75 seconds after which servers commonly close an idle connection.
 KEEP_ALIVE: Final = 15.0
@@ -40,6 +41,7 @@ class Pool:
         self._port = port
         self._tls = tls
         self._connect_seconds = connect_seconds
+        self._outbox = Outbox()
         self._idle: deque[Connection] = deque()
         self._open: set[Connection] = set()
         self._addresses: asyncio.Future[list[_Address]] | None = None
@@ -85,7 +87,7 @@ class Pool:
         )
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: Connection(self._forget),
+                lambda: Connection(self._forget, self._outbox),
                 sock=stream,
                 ssl=self._tls,
                 server_hostname=self._host if self._tls else None,

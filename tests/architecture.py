@@ -52,7 +52,7 @@ LINES: Final = (
     ("upstream", "images", "store", "metrics", "logs", "catalogue"),
     ("pool", "tallies"),
     ("connection", "exchange", "settings"),
-    ("errors",),
+    ("errors", "outbox"),
 )
 _LINE_OF: Final = {room: number for number, line in enumerate(LINES) for room in line}
 

@@ -12,6 +12,7 @@ from uvicorn.server import ServerState
 
 from gateway.cli.protocol import Bounds, Protocol
 from gateway.connection import HEADER_BYTES, MOST_HEADERS, Connection
+from gateway.outbox import Deferred, Outbox
 from gateway.settings import Deadlines, Server
 from translators.clients.openai_error import envelope
 from translators.errors import ApiError
@@ -30,9 +31,6 @@ class _Transport:
     def write(self, data: bytes) -> None:
         if not self.closing:  # as the event loop's own: what comes after the end goes nowhere
             self.written += data
-
-    def writelines(self, pieces: tuple[bytes, ...]) -> None:
-        self.write(b"".join(pieces))
 
     def is_closing(self) -> bool:
         return self.closing
@@ -53,8 +51,15 @@ class _Transport:
     def get_write_buffer_size(self) -> int:
         return 0
 
-    def get_extra_info(self, _name: str) -> None:
+    def get_extra_info(self, _name: str, _default: object = None) -> None:
         return None
+
+
+class _AtOnce(Outbox):
+    """There is no event loop, whose turns could end."""
+
+    def add(self, transport: Deferred) -> None:
+        transport.flush()
 
 
 class _Loop:
@@ -104,7 +109,7 @@ def serve(data: bytes) -> None:
     if not CONFIG.loaded:
         CONFIG.load()
     loop, transport = _Loop(), _Transport()
-    bounds = Bounds(Server(), Deadlines(), _refusal, lambda: 0.0)
+    bounds = Bounds(Server(), Deadlines(), _refusal, lambda: 0.0, outbox=_AtOnce())
     protocol = Protocol(bounds, config=CONFIG, server_state=ServerState(), app_state={}, _loop=loop)
     protocol.connection_made(transport)  # type: ignore[arg-type]
     for at in range(0, len(data), _PIECE):
@@ -147,7 +152,7 @@ class _Answers:
 def ask(data: bytes) -> None:
     """Bytes of a backend to a connection that has asked: an answer within bounds, or a broken connection."""
     transport = _Transport()
-    connection = Connection(lambda _connection: None)
+    connection = Connection(lambda _connection: None, _AtOnce())
     connection.connection_made(transport)  # type: ignore[arg-type]
     sending = connection.send(b"POST / HTTP/1.1\r\n\r\n", b"")
     connection._asked = True  # as `send` does before it waits, which takes a loop

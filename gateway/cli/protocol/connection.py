@@ -9,7 +9,7 @@ it sends meanwhile waits unparsed, up to a bound.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
 from typing import Any, Final, cast
@@ -23,6 +23,7 @@ from gateway.api.overloaded import Refuser
 from gateway.api.wire import DEPARTURE, OUTLET
 from gateway.cli.protocol.cycle import Cycle, LastAnswer, UnchunkedCycle
 from gateway.cli.protocol.head import RefusedError, check_head, reason_of
+from gateway.outbox import Deferred, Outbox
 from gateway.settings import Deadlines, Server
 from translators.errors import ApiError
 
@@ -44,6 +45,7 @@ class Bounds:
         refusal: Gives the ASGI application that answers a request with an error, and settles it.
         clock: In seconds; tests move it.
         refuser: Asked about each request whether there are too many already.
+        outbox: Sends the answers.
     """
 
     server: Server
@@ -51,6 +53,7 @@ class Bounds:
     refusal: Callable[[ApiError], Any]
     clock: Callable[[], float] = monotonic
     refuser: Refuser | None = None
+    outbox: Outbox = field(default_factory=Outbox)
 
 
 def sweep(connections: Iterable[object]) -> None:
@@ -68,6 +71,7 @@ class Protocol(HttpToolsProtocol):
         self._bounds = bounds
         self._due = inf
         self._late = self._abort
+        self._rests = False  # whether all was answered and nothing has come
         self._running: Cycle | None = None
         self._ahead = bytearray()
         self._deaf = False  # whether all that still comes is thrown away
@@ -80,6 +84,8 @@ class Protocol(HttpToolsProtocol):
         """End the connection, or what it waits for, where that is overdue."""
         if self.transport.is_closing() and self._late != self._abort:
             self._wait(self._bounds.deadlines.write_stall, self._abort)
+        elif self._rests and self.transport.get_write_buffer_size():
+            self._wait(self._bounds.deadlines.write_stall, self._answer_is_stuck)
         elif self._bounds.clock() >= self._due:
             self._due = inf
             self._late()
@@ -88,7 +94,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for a first request, but not for long."""
-        super().connection_made(cast(asyncio.Transport, transport))
+        super().connection_made(Deferred(cast(asyncio.Transport, transport), self._bounds.outbox))
         self._wait(self._bounds.deadlines.header, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -331,11 +337,9 @@ class Protocol(HttpToolsProtocol):
             cycle.refuse(error)
 
     def _rest(self) -> None:
-        """Wait for the next request; what waits to be written is to be taken sooner."""
-        if self.transport.get_write_buffer_size():
-            self._wait(self._bounds.deadlines.write_stall, self._answer_is_stuck)
-        else:
-            self._wait(self._bounds.deadlines.keep_alive, self.transport.close)
+        """Wait for the next request; `check` sees to it that the last answer is taken sooner."""
+        self._wait(self._bounds.deadlines.keep_alive, self.transport.close)
+        self._rests = True
 
     def _answer_is_stuck(self) -> None:
         if self.transport.get_write_buffer_size():
@@ -350,7 +354,7 @@ class Protocol(HttpToolsProtocol):
         self.transport.abort()
 
     def _wait(self, seconds: float, late: Callable[[], None]) -> None:
-        self._due, self._late = self._bounds.clock() + seconds, late
+        self._due, self._late, self._rests = self._bounds.clock() + seconds, late, False
 
 
 class _BodyAlone:

@@ -1,0 +1,95 @@
+"""Sends what is written in one turn of the event loop when the turn ends, for all connections together.
+
+A write wakes whoever waits for it at the other end, and where that is on this machine (a proxy, a backend,
+a load test) waking it costs more than the write. What is written at once wakes it once: with 32 requests
+under way that is a quarter of what each of them costs.
+"""
+
+import asyncio
+from typing import Any, Final
+
+# What one connection may have written before it is sent at once: then its client may be a slow one, and the
+# transport has to tell (asyncio's own mark above which a connection counts as full).
+_MOST: Final = 2**16
+
+
+class Outbox:
+    """What is to be sent when the turn ends."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Deferred] = []
+
+    def add(self, transport: "Deferred") -> None:
+        """Send what a transport holds when the turn ends."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._waiting.append(transport)
+
+    def _send(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.flush()
+
+
+class Deferred(asyncio.Transport):
+    """A transport that holds what is written until the turn ends, and is otherwise the one within.
+
+    Args:
+        transport: What it writes to.
+        outbox: Says when.
+    """
+
+    def __init__(self, transport: asyncio.Transport, outbox: Outbox) -> None:
+        super().__init__()
+        self._transport = transport
+        self._outbox = outbox
+        self._held: list[bytes] = []
+        self._size = 0
+        self._waits = False
+        self.is_closing = transport.is_closing  # type: ignore[method-assign]  # one call less
+        self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
+        self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send data when the turn ends, or at once where that is much."""
+        self._held.append(bytes(data))
+        self._size += len(data)
+        if self._size > _MOST:
+            self.flush()
+        elif not self._waits:
+            self._waits = True
+            self._outbox.add(self)
+
+    def flush(self) -> None:
+        """Send what is held."""
+        held = self._held
+        self._waits = False
+        if not held:
+            return
+        self._held, self._size = [], 0
+        if not self._transport.is_closing():
+            self._transport.write(held[0] if len(held) == 1 else b"".join(held))
+
+    def get_write_buffer_size(self) -> int:
+        """How much has not been taken by the system."""
+        return self._size + self._transport.get_write_buffer_size()
+
+    def close(self) -> None:
+        """Send what is held, and close."""
+        self.flush()
+        self._transport.close()
+
+    def write_eof(self) -> None:
+        """Send what is held, and say that nothing follows."""
+        self.flush()
+        self._transport.write_eof()
+
+    def abort(self) -> None:
+        """Close at once; what is held is lost."""
+        self._held.clear()
+        self._size = 0
+        self._transport.abort()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """What is known of the connection."""
+        return self._transport.get_extra_info(name, default)

@@ -1,0 +1,132 @@
+"""What is written in one turn of the loop: sent together at its end, in order, and not lost at a close."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.outbox import Deferred, Outbox
+
+MUCH = 2**16 + 1
+
+
+class Wire(asyncio.Transport):
+    """Notes what reaches the system."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1)})
+        self.did: list[Any] = []
+        self.closing = False
+        self.unsent = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.did.append(bytes(data))
+
+    def write_eof(self) -> None:
+        self.did.append("eof")
+
+    def close(self) -> None:
+        self.closing = True
+        self.did.append("close")
+
+    def abort(self) -> None:
+        self.closing = True
+        self.did.append("abort")
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def pause_reading(self) -> None:
+        self.did.append("pause")
+
+    def resume_reading(self) -> None:
+        self.did.append("resume")
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+async def turn() -> None:
+    await asyncio.sleep(0)
+
+
+async def test_pieces_of_one_turn_leave_in_one_write_when_it_ends(wire: Wire) -> None:
+    deferred = Deferred(wire, Outbox())
+    deferred.write(b"a")
+    deferred.write(bytearray(b"b"))
+    assert wire.did == []
+    await turn()
+    assert wire.did == [b"ab"]
+    deferred.write(b"c")
+    await turn()
+    assert wire.did == [b"ab", b"c"]
+
+
+async def test_all_transports_of_an_outbox_are_served_in_order() -> None:
+    outbox, wires = Outbox(), [Wire(), Wire()]
+    first, second = (Deferred(each, outbox) for each in wires)
+    second.write(b"2")
+    first.write(b"1")
+    second.write(b"3")
+    await turn()
+    assert [each.did for each in wires] == [[b"1"], [b"23"]]
+
+
+async def test_much_is_sent_at_once_so_that_the_transport_can_say_that_it_is_full(wire: Wire) -> None:
+    deferred = Deferred(wire, Outbox())
+    deferred.write(b"a")
+    deferred.write(b"b" * MUCH)
+    assert wire.did == [b"a" + b"b" * MUCH]
+    await turn()
+    assert len(wire.did) == 1
+
+
+async def test_what_is_held_counts_as_not_taken(wire: Wire) -> None:
+    deferred = Deferred(wire, Outbox())
+    wire.unsent = 5
+    deferred.write(b"abc")
+    assert deferred.get_write_buffer_size() == 8
+    await turn()
+    assert deferred.get_write_buffer_size() == 5
+
+
+@pytest.mark.parametrize("end", ["close", "write_eof"])
+async def test_what_is_held_is_sent_before_the_end(wire: Wire, end: str) -> None:
+    deferred = Deferred(wire, Outbox())
+    deferred.write(b"last words")
+    getattr(deferred, end)()
+    assert wire.did == [b"last words", end.removeprefix("write_")]
+    await turn()
+    assert len(wire.did) == 2
+
+
+async def test_an_abort_loses_what_is_held(wire: Wire) -> None:
+    deferred = Deferred(wire, Outbox())
+    deferred.write(b"a")
+    deferred.abort()
+    await turn()
+    assert wire.did == ["abort"]
+    assert deferred.get_write_buffer_size() == 0
+
+
+async def test_nothing_is_written_to_what_was_lost_meanwhile(wire: Wire) -> None:
+    deferred = Deferred(wire, Outbox())
+    deferred.write(b"a")
+    wire.closing = True
+    await turn()
+    assert wire.did == []
+    assert deferred.is_closing()
+
+
+async def test_all_else_is_the_transport_s_own(wire: Wire) -> None:
+    deferred = Deferred(wire, Outbox())
+    deferred.pause_reading()
+    deferred.resume_reading()
+    assert wire.did == ["pause", "resume"]
+    assert deferred.get_extra_info("peername") == ("127.0.0.1", 1)
+    assert deferred.get_extra_info("nothing", 7) == 7
