@@ -1,5 +1,7 @@
 """Sets right the arguments of calls where they almost fit the tool's schema (model_text/arguments.py).
 
+What is no object becomes one where it is sure which (model_text/offered.py).
+
 A repair needs the whole, and clients like arguments as they come. So they pass at once for as long as they
 are the beginning of valid JSON whose values begin as the schema asks: `"` is no number. From the first
 character that is neither, the rest of that call's arguments is held until the call is over; the repair begins
@@ -13,6 +15,7 @@ from translators.chat import Tool
 from translators.deltas import Arguments, Call, Delta, Failed, Finish, Usage
 from translators.model_text.arguments import ToolSchema, Walk, repaired
 from translators.model_text.json_scan import Scanner
+from translators.model_text.offered import as_object
 
 
 @dataclass(slots=True)
@@ -56,7 +59,8 @@ class _Open:
         """What is still to be given out, repaired where the arguments are whole."""
         text = "".join(self.pieces)
         is_due = whole and (self.passed < len(text) or not self.scanner.closed)
-        fitting = repaired(text, self.schema) if is_due else text
+        meant = (as_object(text, self.schema) if is_due and not self.passed else None) or text
+        fitting = repaired(meant, self.schema) if is_due else text
         return (fitting if fitting.startswith(text[: self.passed]) else text)[self.passed :]
 
 

@@ -1,378 +1,371 @@
 """Tool calls as models write them into their text, read while the text comes.
 
 A model that was offered tools may answer with a call in the spelling that it was trained on, which the
-server did not recognise: a JSON object (gpt-oss, Llama 3), or one between marks of its chat template
-(Hermes and Qwen, Llama's tags, Mistral, Kimi, and the channels of gpt-oss). Each spelling is a generator
-that yields where it needs more text and raises `NoCallError` as soon as the text cannot be a call in it; so
-nobody is kept waiting for text that is just text.
+server did not recognise: a JSON object (gpt-oss, Llama 3; stated_calls.py), Python (python_calls.py), or one
+between marks of its chat template (Hermes and Qwen, GLM, DeepSeek, Llama's tags, Mistral, Kimi, and the
+channels of gpt-oss). Each spelling is a generator that yields where it needs more text and raises
+`NoCallError` as soon as the text cannot be a call in it; so nobody is kept waiting for text that is just
+text.
 
 It is a call only where the whole text is, the name is one of the tools that were offered, and the arguments
-are a JSON object. Which spellings count depends on what else the text may be: marks of a chat template are
-nothing else, an object is an answer where JSON was asked for, and a list, a code fence or Python are what
-people use as well.
+are a JSON object and no definition of the tool. A code fence around all of it makes no difference (llamas
+and small Qwens like one); a call amid words, in a fence or out of it, is shown and not made. Marks of a chat
+template are nothing else. What else an answer may look like (an object, a list, Python, a fence) is a call
+only where its arguments fit the tool's schema, or a call had to come; and never where JSON was asked for.
+
+Behind a call some models play the tool as well: `<tool_response` and all that follows is made up, and left
+out.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Final, Literal, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Final
 
-import msgspec
-
-from translators.model_text.almost_json import decoded, mend
-from translators.model_text.json_scan import Scanner
+from translators.model_text.offered import Offered, object_of
 from translators.model_text.python_calls import read_python
+from translators.model_text.source import Reading, Source, expect, json_text, one_of, space, until, up_to
+from translators.model_text.stated_calls import Look, NoCallError, SpelledCall, stated_calls
+
+OPEN: Final = "<tool_call>"
+CLOSE: Final = "</tool_call>"
+RESPONSE: Final = "<tool_response"
 
 _LONGEST_PYTHON: Final = 10_000  # characters that are read as Python
-_LONGEST_LOOK: Final = 4_096  # characters of an object in which its name is looked for before it is whole
+_LONGEST_NAME: Final = 256  # characters of a parameter's name
 
-_HERMES: Final = "<tool_call>"
 _PYTHON_TAG: Final = "<|python_tag|>"
 _FUNCTION: Final = "<function="
+_PARAMETER: Final = "<parameter="
 _MISTRAL: Final = "[TOOL_CALLS]"
 _KIMI: Final = "<|tool_calls_section_begin|>"
 _KIMI_CALL: Final = "<|tool_call_begin|>"
+# DeepSeek's marks have a full-width bar and a low block, which are easily taken for other characters.
+_DEEPSEEK: Final = "<\uff5ctool\u2581calls\u2581begin\uff5c>"
+_DEEPSEEK_END: Final = "<\uff5ctool\u2581calls\u2581end\uff5c>"
+_DEEPSEEK_CALL: Final = "<\uff5ctool\u2581call\u2581begin\uff5c>"
+_DEEPSEEK_CALL_END: Final = "<\uff5ctool\u2581call\u2581end\uff5c>"
+_DEEPSEEK_NAMED: Final = "<\uff5ctool\u2581sep\uff5c>"
 _HARMONY: Final = "<|channel|>commentary to=functions."
 _FENCE: Final = "```"
-# How a call may begin, in spellings that are nothing else, that mostly are calls, and that may be one.
+_FENCED: Final = ("", "json", "xml", "tool_call", "tool_code")  # what a fence around a call says of itself
+_ENDS: Final = ("<|eom_id|>", "<|eot_id|>", "<|im_end|>")  # of a turn; they belong to no text
+
+# How a call may begin: in spellings that are nothing else, and in those that may be an answer as well.
 TEMPLATES: Final = (
-    _HERMES, _PYTHON_TAG, _FUNCTION, _MISTRAL, _KIMI, _HARMONY, f"<|start|>assistant{_HARMONY}",
+    OPEN, _PYTHON_TAG, _FUNCTION, _MISTRAL, _KIMI, _DEEPSEEK, _HARMONY, f"<|start|>assistant{_HARMONY}",
 )  # fmt: skip
-USUAL: Final = (*TEMPLATES, "{")
-LOOSE: Final = (*USUAL, "[", _FENCE)
+ALL: Final = (*TEMPLATES, "{", "[", _FENCE)
 
-_T = TypeVar("_T")
-Reading = Generator[None, None, _T]
+Calls = Reading[list[SpelledCall]]
 
 
-class NoCallError(ValueError):
-    """The text is no call, whatever may follow."""
-
-
-class SpelledCall(NamedTuple):
-    """A call, with its arguments as JSON text as the model wrote it."""
-
-    name: str
-    arguments: str
-    id: str | None = None
-
-
-class Source:
-    """The text that has come and was not read yet."""
-
-    def __init__(self) -> None:
-        self.rest = ""
-        self.ended = False  # whether nothing more comes
-        self.cut = False  # whether more would have come, had there been room
-
-
-class _Spelled(msgspec.Struct, forbid_unknown_fields=True):
-    """A call as a JSON object. OpenAI says `arguments`, Llama `parameters`."""
-
-    name: str
-    arguments: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    parameters: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    type: Literal["function"] | msgspec.UnsetType = msgspec.UNSET
-    id: str | msgspec.UnsetType | None = msgspec.UNSET
-
-
-_KEYS: Final = frozenset(_Spelled.__struct_fields__)
-_one = msgspec.json.Decoder(_Spelled)
-_many = msgspec.json.Decoder(list[_Spelled])
-
-
-def read_calls(source: Source, names: frozenset[str], marks: tuple[str, ...]) -> Reading[list[SpelledCall]]:
+def read_calls(source: Source, offered: Offered, marks: tuple[str, ...], *, forced: bool) -> Calls:
     """The calls that the whole text is.
 
     Args:
         source: The text.
-        names: The tools that were offered.
-        marks: How a call may begin: `TEMPLATES`, `USUAL` or `LOOSE`.
+        offered: The tools that were offered.
+        marks: How a call may begin: `TEMPLATES` or `ALL`.
+        forced: Whether a call had to come.
 
     Raises:
         NoCallError: As soon as it is none.
     """
-    yield from _space(source)
-    mark = yield from _one_of(source, marks)
-    if mark is None:
+    yield from space(source)
+    mark = yield from expect(source, *marks)
+    calls = yield from _SPELLINGS[mark](source, offered)
+    yield from _end(source)
+    if not (forced or mark in TEMPLATES or all(offered.fit(each.name, each.arguments) for each in calls)):
         raise NoCallError
-    read = _SPELLINGS.get(mark, _read_objects)
-    if mark in ("{", "["):
-        source.rest = mark + source.rest
-    calls = yield from read(source, names)
-    yield from _nothing_more(source)
     return calls
 
 
-def _read_objects(source: Source, names: frozenset[str]) -> Reading[list[SpelledCall]]:
+def read_marked(source: Source, offered: Offered) -> Calls:
+    """What stands behind `<tool_call>`: JSON, Qwen's elements, or GLM's."""
+    yield from space(source)
+    if source.rest[:1] in ("{", "["):
+        return (yield from _stated(source, offered, marked=True))
+    if source.rest[:1] == "<":
+        yield from expect(source, _FUNCTION)
+        return [(yield from _function(source, offered))]
+    name = yield from _name(source, offered, ("\n", "<"))
+    arguments = yield from _keys_and_values(source, offered, name)
+    return [_made(offered, name, arguments)]
+
+
+def _stated(source: Source, offered: Offered, *, marked: bool) -> Calls:
+    text = yield from json_text(source, Look(offered, marked=marked))
+    return stated_calls(text, offered, marked=marked)
+
+
+def _objects(source: Source, offered: Offered, *, marked: bool) -> Calls:
     """One object or several, as Llama separates them."""
     calls: list[SpelledCall] = []
     while True:
-        text = yield from _json(source, names)
-        calls += _spelled([text], names)
-        yield from _space(source)
-        yield from _one_of(source, (";",))
-        yield from _space(source)
+        calls += yield from _stated(source, offered, marked=marked)
+        yield from space(source)
+        yield from one_of(source, (";",))
+        yield from space(source)
         if source.rest[:1] != "{":
             return calls
 
 
-def _read_hermes(source: Source, names: frozenset[str]) -> Reading[list[SpelledCall]]:
-    calls: list[SpelledCall] = []
-    while True:
-        yield from _space(source)
-        text = yield from _json(source, names)
-        calls += _spelled([text], names)
-        yield from _space(source)
-        yield from _one_of(source, ("</tool_call>",))
-        yield from _space(source)
-        if (yield from _one_of(source, (_HERMES,))) is None:
-            return calls
-
-
-def _read_functions(source: Source, names: frozenset[str]) -> Reading[list[SpelledCall]]:
-    calls: list[SpelledCall] = []
-    while True:
-        name = yield from _name(source, names, (">",))
-        arguments = yield from _arguments(source)
-        calls.append(SpelledCall(name, arguments))
-        yield from _space(source)
-        yield from _one_of(source, ("</function>",))
-        yield from _space(source)
-        if (yield from _one_of(source, (_FUNCTION,))) is None:
-            return calls
-
-
-def _read_mistral(source: Source, names: frozenset[str]) -> Reading[list[SpelledCall]]:
-    """A list of objects, or a name before its arguments (the newer form)."""
-    yield from _space(source)
-    if source.rest.startswith("["):
-        return (yield from _read_list(source, names))
-    calls: list[SpelledCall] = []
-    while True:
-        name = yield from _name(source, names, ("[ARGS]", "{"))
-        arguments = yield from _arguments(source)
-        calls.append(SpelledCall(name, arguments))
-        yield from _space(source)
-        if (yield from _one_of(source, (_MISTRAL,))) is None:
-            return calls
-
-
-def _read_kimi(source: Source, names: frozenset[str]) -> Reading[list[SpelledCall]]:
-    calls: list[SpelledCall] = []
-    while True:
-        yield from _space(source)
-        mark = yield from _one_of(source, (_KIMI_CALL, "<|tool_calls_section_end|>"))
-        if mark != _KIMI_CALL:
-            if mark is None or not calls:
-                raise NoCallError
-            return calls
-        yield from _expect(source, "functions.")
-        name = yield from _name(source, names, (":",))
-        number = yield from _until(source, "<|tool_call_argument_begin|>", 4)
-        arguments = yield from _arguments(source)
-        calls.append(SpelledCall(name, arguments, f"functions.{name}:{number.strip()}"))
-        yield from _space(source)
-        yield from _expect(source, "<|tool_call_end|>")
-
-
-def _read_harmony(source: Source, names: frozenset[str]) -> Reading[list[SpelledCall]]:
-    name = yield from _name(source, names, (" ", "<"))
-    kind = yield from _until(source, "<|message|>", len("<|constrain|>json "))
-    if kind.strip() not in ("", "json", "<|constrain|>json"):
-        raise NoCallError
-    arguments = yield from _arguments(source)
-    yield from _space(source)
-    yield from _one_of(source, ("<|call|>",))
-    return [SpelledCall(name, arguments)]
-
-
-def _read_brackets(source: Source, names: frozenset[str]) -> Reading[list[SpelledCall]]:
-    """A list of objects, or of calls as Python writes them."""
-    opened, source.rest = source.rest[0], source.rest[1:]
-    yield from _space(source)
-    is_list = source.rest.startswith("{")
-    source.rest = opened + source.rest
-    return (yield from _read_list(source, names) if is_list else _read_python(source, names))
-
-
-def _read_list(source: Source, names: frozenset[str]) -> Reading[list[SpelledCall]]:
-    text = yield from _json(source, names, depth=1)
-    return list(_spelled([text], names, listed=True))
-
-
-def _read_python(source: Source, names: frozenset[str]) -> Reading[list[SpelledCall]]:
-    openings = tuple(f"[{name}(" for name in names)
-    opening = yield from _one_of(source, openings)
-    if opening is None:
-        raise NoCallError
-    source.rest = opening + source.rest
-    while not source.ended:
-        if len(source.rest) > _LONGEST_PYTHON:
-            raise NoCallError
-        yield
-    text, source.rest = source.rest, ""
-    calls = read_python(text) or []
-    if not calls or any(name not in names for name, _ in calls):
-        raise NoCallError
-    return [SpelledCall(name, arguments) for name, arguments in calls]
-
-
-def _read_fenced(source: Source, names: frozenset[str]) -> Reading[list[SpelledCall]]:
-    yield from _until(source, "\n", len("tool_call"))
-    yield from _space(source)
-    if source.rest.startswith("["):
-        calls = yield from _read_list(source, names)
+def _function(source: Source, offered: Offered) -> Reading[SpelledCall]:
+    """What stands behind `<function=`: a name, and its arguments as JSON or as elements."""
+    name = yield from _name(source, offered, (">",))
+    yield from space(source)
+    if source.rest[:1] == "{":
+        arguments = yield from json_text(source)
+        yield from space(source)
+        yield from one_of(source, ("</function>",))
     else:
-        calls = yield from _read_objects(source, names)
-    yield from _space(source)
-    yield from _expect(source, _FENCE)
+        arguments = yield from _elements(source, offered, name)
+    return _made(offered, name, arguments)
+
+
+def _elements(source: Source, offered: Offered, name: str) -> Reading[str]:
+    """Qwen's parameters, each an element, up to the end of the function."""
+    members: dict[str, str] = {}
+    while (yield from expect(source, _PARAMETER, "</function>")) == _PARAMETER:
+        key = yield from until(source, ">", _LONGEST_NAME)
+        text = yield from up_to(source, "</parameter>")
+        # The template sets a value between two line ends.
+        members[key] = offered.typed(name, key, text.removeprefix("\n").removesuffix("\n"))
+        yield from space(source)
+    return object_of(members)
+
+
+def _keys_and_values(source: Source, offered: Offered, name: str) -> Reading[str]:
+    """GLM's parameters: an element for the key and one for the value."""
+    members: dict[str, str] = {}
+    yield from space(source)
+    yield from expect(source, "<arg_key>")
+    while True:
+        key = yield from until(source, "</arg_key>", _LONGEST_NAME)
+        yield from space(source)
+        yield from expect(source, "<arg_value>")
+        members[key] = offered.typed(name, key, (yield from up_to(source, "</arg_value>")))
+        yield from space(source)
+        if (yield from one_of(source, ("<arg_key>",))) is None:
+            return object_of(members)
+
+
+def _read_hermes(source: Source, offered: Offered) -> Calls:
+    calls: list[SpelledCall] = []
+    while True:
+        calls += yield from read_marked(source, offered)
+        yield from space(source)
+        yield from one_of(source, (CLOSE,))
+        yield from space(source)
+        if (yield from one_of(source, (OPEN,))) is None:
+            return calls
+
+
+def _read_functions(source: Source, offered: Offered) -> Calls:
+    calls: list[SpelledCall] = []
+    while True:
+        calls.append((yield from _function(source, offered)))
+        yield from space(source)
+        yield from one_of(source, (CLOSE,))  # Qwen may leave out the mark before it alone
+        yield from space(source)
+        if (yield from one_of(source, (_FUNCTION,))) is None:
+            return calls
+
+
+def _read_python_tag(source: Source, offered: Offered) -> Calls:
+    """JSON, or Python as Llama calls what is built into it: `f.call(query="x")`."""
+    yield from space(source)
+    if source.rest[:1] == "{":
+        return (yield from _objects(source, offered, marked=True))
+    openings = [f"{name}{called}" for name in offered.names for called in ("(", ".call(")]
+    text = yield from _python(source, openings, _ENDS[0])
+    return _called(f"[{text}]", offered)
+
+
+def _read_mistral(source: Source, offered: Offered) -> Calls:
+    """A list of objects, or a name before its arguments (the newer form), with or without an id."""
+    yield from space(source)
+    if source.rest.startswith("["):
+        return (yield from _stated(source, offered, marked=True))
+    calls: list[SpelledCall] = []
+    while True:
+        name = yield from _name(source, offered, ("[", "{"))
+        if (yield from one_of(source, ("[CALL_ID]", "[ARGS]"))) == "[CALL_ID]":
+            yield from until(source, "[ARGS]", _LONGEST_NAME)
+        calls.append(_made(offered, name, (yield from _arguments(source))))
+        yield from space(source)
+        if (yield from one_of(source, (_MISTRAL,))) is None:
+            return calls
+
+
+def _read_kimi(source: Source, offered: Offered) -> Calls:
+    calls: list[SpelledCall] = []
+    while True:
+        yield from space(source)
+        mark = yield from expect(source, _KIMI_CALL, "<|tool_calls_section_end|>")
+        if mark != _KIMI_CALL:
+            break
+        yield from expect(source, "functions.")
+        name = yield from _name(source, offered, (":",))
+        number = yield from until(source, "<|tool_call_argument_begin|>", 4)
+        arguments = yield from _arguments(source)
+        calls.append(_made(offered, name, arguments, f"functions.{name}:{number.strip()}"))
+        yield from space(source)
+        yield from expect(source, "<|tool_call_end|>")
+    if not calls:
+        raise NoCallError
     return calls
 
 
-_SPELLINGS: Final[dict[str, Callable[[Source, frozenset[str]], Reading[list[SpelledCall]]]]] = {
-    _HERMES: _read_hermes,
+def _read_deepseek(source: Source, offered: Offered) -> Calls:
+    """R1 writes `function` before the name and a fence around the arguments; V3.1 does neither."""
+    calls: list[SpelledCall] = []
+    while True:
+        yield from space(source)
+        if (yield from one_of(source, (_DEEPSEEK_CALL,))) is None:
+            break
+        yield from one_of(source, (f"function{_DEEPSEEK_NAMED}",))
+        name = yield from _name(source, offered, ("\n", _DEEPSEEK_NAMED))
+        yield from space(source)
+        fence = yield from one_of(source, (f"{_FENCE}json", _FENCE))
+        calls.append(_made(offered, name, (yield from _arguments(source))))
+        yield from space(source)
+        if fence:
+            yield from expect(source, _FENCE)
+        yield from one_of(source, (_DEEPSEEK_CALL_END,))
+    yield from one_of(source, (_DEEPSEEK_END,))
+    if not calls:
+        raise NoCallError
+    return calls
+
+
+def _read_harmony(source: Source, offered: Offered) -> Calls:
+    name = yield from _name(source, offered, (" ", "<"))
+    kind = yield from until(source, "<|message|>", len("<|constrain|>json "))
+    if kind.strip() not in ("", "json", "<|constrain|>json"):
+        raise NoCallError
+    arguments = yield from _arguments(source)
+    yield from space(source)
+    yield from one_of(source, ("<|call|>",))
+    return [_made(offered, name, arguments)]
+
+
+def _read_object(source: Source, offered: Offered) -> Calls:
+    source.rest = "{" + source.rest
+    return (yield from _objects(source, offered, marked=False))
+
+
+def _read_list(source: Source, offered: Offered) -> Calls:
+    source.rest = "[" + source.rest
+    return (yield from _stated(source, offered, marked=False))
+
+
+def _read_brackets(source: Source, offered: Offered) -> Calls:
+    """A list of objects, or of calls as Python writes them."""
+    yield from space(source)
+    if source.rest.startswith("{"):
+        return (yield from _read_list(source, offered))
+    text = yield from _python(source, [f"{name}(" for name in offered.names], _ENDS[0])
+    return _called(f"[{text}", offered)
+
+
+def _read_fenced(source: Source, offered: Offered) -> Calls:
+    kind = (yield from until(source, "\n", max(map(len, _FENCED)))).strip()
+    if kind not in _FENCED:
+        raise NoCallError
+    yield from space(source)
+    if kind == "tool_code":  # Gemma's
+        openings = [f"{before}{name}(" for name in offered.names for before in ("", "print(")]
+        calls = _called_in_lines((yield from _python(source, openings, _FENCE)), offered)
+    else:
+        mark = yield from expect(source, *_IN_FENCES)
+        calls = yield from _IN_FENCES[mark](source, offered)
+        yield from space(source)
+    yield from expect(source, _FENCE)
+    return calls
+
+
+_IN_FENCES: Final[dict[str, Callable[[Source, Offered], Calls]]] = {
+    OPEN: _read_hermes,
     _FUNCTION: _read_functions,
-    _MISTRAL: _read_mistral,
-    _KIMI: _read_kimi,
-    _HARMONY: _read_harmony,
-    f"<|start|>assistant{_HARMONY}": _read_harmony,
+    "{": _read_object,
+    "[": _read_list,
+}
+_SPELLINGS: Final[dict[str, Callable[[Source, Offered], Calls]]] = {
+    **_IN_FENCES,
     "[": _read_brackets,
     _FENCE: _read_fenced,
+    _PYTHON_TAG: _read_python_tag,
+    _MISTRAL: _read_mistral,
+    _KIMI: _read_kimi,
+    _DEEPSEEK: _read_deepseek,
+    _HARMONY: _read_harmony,
+    f"<|start|>assistant{_HARMONY}": _read_harmony,
 }
 
 
-def _space(source: Source) -> Reading[None]:
-    """Leave out white space, until something else or the end comes."""
-    while True:
-        source.rest = source.rest.lstrip()
-        if source.rest or source.ended:
-            return
-        yield
-
-
-def _one_of(source: Source, options: Iterable[str]) -> Reading[str | None]:
-    """Take the longest of these that comes next; None where it is none of them."""
-    while True:
-        may_come = [each for each in options if each.startswith(source.rest) and each != source.rest]
-        if not may_come or source.ended:
-            found = max((each for each in options if source.rest.startswith(each)), key=len, default=None)
-            source.rest = source.rest[len(found or "") :]
-            return found
-        yield
-
-
-def _expect(source: Source, literal: str) -> Reading[None]:
-    if (yield from _one_of(source, (literal,))) is None:
-        raise NoCallError
-
-
-def _until(source: Source, mark: str, most: int) -> Reading[str]:
-    """Take what stands before a mark, and the mark."""
-    while mark not in source.rest:
-        if source.ended or len(source.rest) > most + len(mark):
-            raise NoCallError
-        yield
-    before, _, source.rest = source.rest.partition(mark)
-    if len(before) > most:
-        raise NoCallError
-    return before
-
-
-def _name(source: Source, names: frozenset[str], ends: tuple[str, ...]) -> Reading[str]:
-    """Take a tool's name and one of the marks that may follow it, of which `{` and `<` are left."""
-    yield from _space(source)
-    whole = {f"{name}{end}": name for name in names for end in ends}
-    found = yield from _one_of(source, whole)
-    if found is None:
-        raise NoCallError
-    if found[-1] in "{<":
+def _name(source: Source, offered: Offered, ends: tuple[str, ...]) -> Reading[str]:
+    """Take a tool's name and one of the marks that may follow it, of which the beginning of one is left."""
+    yield from space(source)
+    whole = {f"{name}{end}": name for name in offered.names for end in ends}
+    found = yield from expect(source, *whole)
+    if found[-1] in "{<[":
         source.rest = found[-1] + source.rest
     return whole[found]
 
 
-def _nothing_more(source: Source) -> Reading[None]:
-    yield from _space(source)
-    if source.rest:
-        raise NoCallError
-
-
 def _arguments(source: Source) -> Reading[str]:
-    yield from _space(source)
+    yield from space(source)
     if source.rest[:1] != "{":
         raise NoCallError
-    return (yield from _json(source, None))
+    return (yield from json_text(source))
 
 
-def _json(source: Source, names: frozenset[str] | None, depth: int = 0) -> Reading[str]:
-    """Take a JSON object or list; where names are given, calls of these stand at that depth in it.
-
-    Closing brackets may be missing at the very end of a whole answer.
-    """
-    scanner = Scanner()
-    look = _Look(names or frozenset(), depth + 1)
-    pieces: list[str] = []
-    while True:
-        begin = scanner.position
-        events = scanner.feed(source.rest)
-        taken = scanner.position - begin
-        pieces.append(source.rest[:taken])
-        source.rest = source.rest[taken:]
-        if names is not None and begin < _LONGEST_LOOK:
-            text = "".join(pieces)
-            for event in events:
-                look.at(event.kind, event.depth, text[event.start : event.end])
-        if scanner.closed:
-            return "".join(pieces)
-        if scanner.broken:
+def _python(source: Source, openings: list[str], end: str) -> Reading[str]:
+    """Take Python that begins with a call, up to a mark or to the end."""
+    opening = yield from expect(source, *openings)
+    source.rest = opening + source.rest
+    while not source.ended and end not in source.rest:
+        if len(source.rest) > _LONGEST_PYTHON:
             raise NoCallError
-        if source.ended:
-            text = mend("".join(pieces)) or ""
-            if source.cut or not text:
-                raise NoCallError
-            return text
         yield
+    text, mark, rest = source.rest.partition(end)
+    source.rest = mark + rest
+    return text
 
 
-class _Look:
-    """Sees at the first key or name that an object is no call."""
-
-    def __init__(self, names: frozenset[str], depth: int) -> None:
-        self._names = names
-        self._depth = depth
-        self._key: object = None
-
-    def at(self, kind: str, depth: int, text: str) -> None:
-        if depth != self._depth:
-            return
-        if kind == "key":
-            self._key = decoded(text)
-            if self._key not in _KEYS:
-                raise NoCallError
-        elif kind == "end" and self._key == "name":
-            name = decoded(text)
-            if not isinstance(name, str) or name not in self._names:
-                raise NoCallError
+def _called_in_lines(text: str, offered: Offered) -> list[SpelledCall]:
+    """Python's calls one below the other; each may be printed, which means the same."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    bare = [
+        line[len("print(") : -1] if line.startswith("print(") and line.endswith("))") else line
+        for line in lines
+    ]
+    return _called(f"[{', '.join(bare)}]", offered)
 
 
-def _spelled(texts: Iterable[str], names: frozenset[str], *, listed: bool = False) -> Iterator[SpelledCall]:
-    for text in texts:
-        try:
-            found = _many.decode(text) if listed else [_one.decode(text)]
-        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-            raise NoCallError from None
-        if not found:
-            raise NoCallError
-        for each in found:
-            yield _checked(each, names)
-
-
-def _checked(spelled: _Spelled, names: frozenset[str]) -> SpelledCall:
-    raw = spelled.arguments if spelled.arguments is not msgspec.UNSET else spelled.parameters
-    if raw is msgspec.UNSET or spelled.name not in names:
+def _called(text: str, offered: Offered) -> list[SpelledCall]:
+    """The calls of a Python list."""
+    calls = [(offered.called(name.removesuffix(".call")), given) for name, given in read_python(text) or ()]
+    if not calls:
         raise NoCallError
-    text = bytes(raw).decode()
-    value = decoded(text)
-    if isinstance(value, str):
-        text, value = value, decoded(value)
-    if not isinstance(value, dict):
+    return [_made(offered, name, given) for name, given in calls]
+
+
+def _made(offered: Offered, name: str | None, arguments: str, call_id: str | None = None) -> SpelledCall:
+    if name is None or offered.defines(name, arguments):
         raise NoCallError
-    return SpelledCall(spelled.name, text)
+    return SpelledCall(name, arguments, call_id)
+
+
+def _end(source: Source) -> Reading[None]:
+    """See that nothing more comes but the end of a turn, or what a model says in the place of its tool."""
+    found: str | None = ""
+    while found is not None and found != RESPONSE:
+        yield from space(source)
+        found = yield from one_of(source, (*_ENDS, RESPONSE))
+    source.answered = found is not None
+    while source.answered and not source.ended:
+        source.rest = ""
+        yield
+    if not (source.answered or (source.ended and RESPONSE.startswith(source.rest))):
+        raise NoCallError

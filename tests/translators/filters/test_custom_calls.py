@@ -46,7 +46,7 @@ def test_calls_whose_arguments_come_in_turns_keep_them_apart() -> None:
 
 
 def test_arguments_that_never_become_whole_are_given_out_before_the_end() -> None:
-    cut = [Call(0, 0, "x", "python"), Arguments(0, 0, '{"input":"a')]
+    cut: list[Delta] = [Call(0, 0, "x", "python"), Arguments(0, 0, '{"input":"a')]
     held = Arguments(0, 0, '{"input":"a')
     assert _run(*cut, Finish(0, "length")) == [CUSTOM, held, Finish(0, "length")]
     failed = Failed(bad_answer("broken"))

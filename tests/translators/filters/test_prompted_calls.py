@@ -9,13 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from translators.call import Stamp
+from translators.chat import Tool
 from translators.deltas import Arguments, Call, Delta, Failed, Finish, Reason, Reasoning, Text, Usage, fold
 from translators.errors import bad_answer
 from translators.filters import run
-from translators.filters.prompted_calls import CLOSE, OPEN, PromptedCalls
+from translators.filters.prompted_calls import PromptedCalls
+from translators.model_text.offered import Offered
+from translators.model_text.spelled_calls import CLOSE, OPEN
 
 STAMP = Stamp(1, "0123456789abcdefABCDEFGH")
-NAMES = frozenset({"f", "g"})
+TOOLS = {"f": Tool("f"), "g": Tool("g")}
 F = '{"name": "f", "arguments": {"a": [1, {"b": "}"}]}}'
 A = '{"a": [1, {"b": "}"}]}'
 
@@ -23,7 +26,7 @@ A = '{"a": [1, {"b": "}"}]}'
 def said(*pieces: str, reason: Reason = "stop") -> tuple[str, list[tuple[str, str]], str]:
     """Text, calls and finish of an answer in pieces."""
     deltas: list[Delta] = [*(Text(0, piece) for piece in pieces), Finish(0, reason)]
-    (choice,) = fold(run([PromptedCalls(NAMES, STAMP)], deltas)).choices
+    (choice,) = fold(run([PromptedCalls(Offered(TOOLS), STAMP)], deltas)).choices
     return choice.text_of("text") or "", [(call.name, call.arguments) for call in choice.calls], choice.reason
 
 
@@ -42,16 +45,18 @@ def said(*pieces: str, reason: Reason = "stop") -> tuple[str, list[tuple[str, st
         (f'{OPEN}{{"arguments": {A}, "name": "f"}}{CLOSE}', "", [("f", A)]),
         (f'{OPEN}{{"id": 1, "name": "f", "parameters": {A}, "x": {A}}}{CLOSE}', "", [("f", A)]),
         (f'{OPEN}{{"name": "f", "arguments": {A}, "arguments": {{}}}}{CLOSE}', "", [("f", A)]),
-        (f'{OPEN}{{"name": "f", "arguments": "{{}}"}}{CLOSE}', "", [("f", '"{}"')]),
-        (f'{OPEN}{{"name": "f", "arguments": null}}{CLOSE}', "", [("f", "null")]),
+        (f'{OPEN}{{"name": "f", "arguments": "{{}}"}}{CLOSE}', "", [("f", "{}")]),
+        (f'{OPEN}{{"name": "f", "arguments": null}}{CLOSE}', "", [("f", "{}")]),
         (f"{OPEN}{F[:-1]}{CLOSE}", "", [("f", A)]),
         (f"{OPEN}{F[:-2]}", "", [("f", A)]),
         (f"{OPEN}{{'name': 'f', 'arguments': {{'a': True}}}}{CLOSE}", "", [("f", '{"a": true}')]),
         (f"{OPEN}{{'name': 'f'}}{CLOSE}", "", [("f", "{}")]),
         (f'{OPEN}{{"name": "f", "arguments": {{"a": \'b\',}}}}{CLOSE}', "", [("f", '{"a": "b"}')]),
         (f'{OPEN}{{"name": "f", "arguments": {{"a": b}}}}{CLOSE}', "", [("f", '{"a": b}}')]),
-        (f'{OPEN}{{"name": "f", "arguments": {{}}, b}}{CLOSE}', "", [("f", "{}")]),
-        (f'{OPEN}{{"name": "f", b}}{CLOSE}', "", [("f", "{}")]),
+        (f'{OPEN}[{{"name": "f"}}]{CLOSE}', "", [("f", "{}")]),
+        (f'{OPEN}{{"name": "f", "arguments": {{"a": 1}}\n{OPEN}{F}', "", [("f", '{"a": 1}'), ("f", A)]),
+        (f"{OPEN}{{'name': 'f'\n{OPEN}{F}", "", [("f", "{}"), ("f", A)]),
+        (f'{OPEN}{{"name": "f", "arguments": {{"a": 1}}, b}}{CLOSE}', "", [("f", '{"a": 1}')]),
         (f'{OPEN}{{"name": "f",', "", [("f", "{}")]),
     ],
 )
@@ -76,7 +81,13 @@ def test_a_call_is_read_however_the_text_is_cut(text: str, rest: str, calls: lis
         f'{OPEN}{{"arguments": {{}}}}{CLOSE}',
         f"{OPEN}{{'name': 'unknown'}}{CLOSE}",
         f"{OPEN}f(1){CLOSE} and more",
-        f'{OPEN}[{{"name": "f"}}]{CLOSE}',
+        f'{OPEN}[{{"name": "unknown"}}]{CLOSE}',
+        f"{OPEN}[]{CLOSE}",
+        f'{OPEN}{{"name": "f", "arguments": {{}}, b}}{CLOSE}',
+        f'{OPEN}{{"name": "f", b}}{CLOSE}',
+        f'{OPEN}{{"name": "f", "arguments": 5}}{CLOSE}',
+        f"{OPEN}<function=f>no{CLOSE}",
+        f"{OPEN} f{CLOSE}",
         OPEN + "\n" * 100,
     ],
 )
@@ -95,13 +106,13 @@ def test_what_is_no_call_stays_text(text: str) -> None:
         (["Hi <to", "p"], [Text(0, "Hi"), Text(0, " <top")]),
         ([" " * 100], [Text(0, " " * 36)]),
         ([OPEN, '{"name": "f'], []),
-        ([OPEN, '{"name": "f"'], [Call(0, 0, "call_ps0123456789abx0x0", "f")]),
+        ([OPEN, '{"name": "f", "arguments": {"a'], []),
+        ([OPEN, '{"name": "f", "arguments": {"type": 1, "b": 2'], []),
         (
             [OPEN, '{"name": "f", "arguments": {"a', '": 1', "2, ", '"b": "x', "y"],
             [
                 Call(0, 0, "call_ps0123456789abx0x0", "f"),
-                Arguments(0, 0, "{"),
-                Arguments(0, 0, '"a": '),
+                Arguments(0, 0, '{"a": '),
                 Arguments(0, 0, "12"),
                 Arguments(0, 0, ', "b": "x'),
                 Arguments(0, 0, "y"),
@@ -110,14 +121,14 @@ def test_what_is_no_call_stays_text(text: str) -> None:
     ],
 )
 def test_text_and_arguments_go_on_as_they_come(pieces: list[str], out: list[Delta]) -> None:
-    assert run([PromptedCalls(NAMES, STAMP)], [Text(0, piece) for piece in pieces]) == out
+    assert run([PromptedCalls(Offered(TOOLS), STAMP)], [Text(0, piece) for piece in pieces]) == out
 
 
 @pytest.mark.parametrize(
     ("text", "rest", "calls"),
     [
         (f"{OPEN}{F[:-2]}", "", [("f", A[:-1])]),
-        (f'{OPEN}{{"name": "f"', "", [("f", "")]),
+        (f'{OPEN}{{"name": "f"', f'{OPEN}{{"name": "f"', []),
         (f'{OPEN}{{"name": "f', f'{OPEN}{{"name": "f', []),
         (f"{OPEN}{{'name': 'f'}}", f"{OPEN}{{'name': 'f'}}", []),
         (f"{OPEN}{{'name': 'f'}}{CLOSE} x", " x", [("f", "{}")]),
@@ -129,13 +140,15 @@ def test_what_was_cut_off_is_not_completed(text: str, rest: str, calls: list[tup
 
 def test_what_is_broken_is_not_waited_for_without_end() -> None:
     begun = time.process_time()
-    out = run([PromptedCalls(NAMES, STAMP)], [Text(0, OPEN + "no call, "), *[Text(0, "and on ")] * 40_000])
+    out = run(
+        [PromptedCalls(Offered(TOOLS), STAMP)], [Text(0, OPEN + "no call, "), *[Text(0, "and on ")] * 40_000]
+    )
     assert len("".join(delta.text for delta in out if isinstance(delta, Text))) > 200_000
     assert time.process_time() - begun < 5
 
 
 def test_ids_count_the_calls_of_a_choice() -> None:
-    out = run([PromptedCalls(NAMES, STAMP, 2)], [Text(0, f"{OPEN}{F}{CLOSE}{OPEN}{F}{CLOSE}")])
+    out = run([PromptedCalls(Offered(TOOLS), STAMP, 2)], [Text(0, f"{OPEN}{F}{CLOSE}{OPEN}{F}{CLOSE}")])
     assert [each.id for each in out if isinstance(each, Call)] == [
         "call_ps0123456789abx2x0",
         "call_ps0123456789abx2x1",
@@ -153,14 +166,17 @@ def test_choices_do_not_mix_and_what_is_not_text_passes() -> None:
         Finish(2, "stop"),
         Usage(1, 1),
     ]
-    first, second, third = fold(run([PromptedCalls(NAMES, STAMP)], deltas)).choices
+    first, second, third = fold(run([PromptedCalls(Offered(TOOLS), STAMP)], deltas)).choices
     assert (len(first.calls), first.reason) == (1, "tool_calls")
     assert (second.text_of("text"), second.reason, third.reason) == ("Hi", "stop", "stop")
 
 
 def test_a_break_gives_out_what_was_held() -> None:
     failed = Failed(bad_answer("x"))
-    assert run([PromptedCalls(NAMES, STAMP)], [Text(0, "Hi <to"), failed])[1:] == [Text(0, " <to"), failed]
+    assert run([PromptedCalls(Offered(TOOLS), STAMP)], [Text(0, "Hi <to"), failed])[1:] == [
+        Text(0, " <to"),
+        failed,
+    ]
 
 
 _PIECES = st.sampled_from(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from translators.call import Stamp
+from translators.chat import Tool
 from translators.deltas import (
     Arguments,
     Call,
@@ -25,14 +26,16 @@ from translators.errors import bad_answer
 from translators.filters import run
 from translators.filters.salvage import Salvage
 from translators.model_text import spelled_calls
+from translators.model_text.offered import Offered
 
 STAMP = Stamp(1, "0123456789abcdefABCDEFGH")
-NAMES = frozenset({"f", "get_weather", "get_weather2"})
+OBJECT = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+TOOLS = {"f": Tool("f"), "get_weather": Tool("get_weather", parameters=OBJECT), "get_weather2": Tool("x")}
 PARIS = '{"city": "Paris"}'
 
 
 def salvage(*, forced: bool = False) -> Salvage:
-    return Salvage(NAMES, STAMP, marks=spelled_calls.LOOSE if forced else spelled_calls.USUAL)
+    return Salvage(Offered(TOOLS), STAMP, forced=forced)
 
 
 def said(
@@ -77,7 +80,7 @@ UNMISTAKABLE = [
     (f"<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{PARIS}<|call|>", ONE),
     (f"<|start|>assistant<|channel|>commentary to=functions.get_weather<|message|>{PARIS}", ONE),
 ]
-LOOSE = [
+AS_AN_ANSWER = [  # what an answer may look like as well
     (
         f'[{{"name": "get_weather", "arguments": {PARIS}}}, {{"name": "f", "arguments": {{}}}}]',
         [*ONE, ("f", "{}")],
@@ -126,8 +129,8 @@ NEVER = [
     "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0",
     "<|channel|>commentary to=functions.f <|constrain|>xml<|message|>{}",
     "<|channel|>final<|message|>Hi",
-]
-NEVER_EVEN_FORCED = [
+    "<\uff5ctool\u2581calls\u2581begin\uff5c><\uff5ctool\u2581calls\u2581end\uff5c>",
+    "[TOOL_CALLS]f[ARGS]x",
     "[1, 2]",
     "[unknown()]",
     "[f",
@@ -162,17 +165,20 @@ def test_a_call_in_any_spelling_is_made_a_call_however_the_text_is_cut(
         assert said(text[:cut], text[cut:], forced=forced) == expected
 
 
-@pytest.mark.parametrize(("text", "calls"), LOOSE)
-def test_what_people_write_as_well_is_a_call_only_where_there_has_to_be_one(
-    text: str, calls: list[tuple[str, str]]
+@pytest.mark.parametrize(("text", "calls"), AS_AN_ANSWER)
+@pytest.mark.parametrize("forced", [False, True])
+def test_what_an_answer_may_look_like_as_well_is_a_call_where_all_of_it_is_one_that_fits(
+    text: str, calls: list[tuple[str, str]], *, forced: bool
 ) -> None:
-    assert said(text) == said(*text) == (text, [], "stop")
     for cut in range(len(text)):
-        assert said(text[:cut], text[cut:], forced=True) == ("", calls, "tool_calls")
-    assert said(*text, forced=True) == ("", calls, "tool_calls")
+        assert said(text[:cut], text[cut:], forced=forced) == ("", calls, "tool_calls")
+    assert said(*text, forced=forced) == ("", calls, "tool_calls")
+    unfit = text.replace("city", "town")
+    is_unfit = unfit != text and not forced
+    assert said(unfit, forced=forced)[1:] == (([], "stop") if is_unfit else (said(unfit, forced=True)[1:]))
 
 
-@pytest.mark.parametrize("text", [*NEVER, *NEVER_EVEN_FORCED])
+@pytest.mark.parametrize("text", NEVER)
 @pytest.mark.parametrize("forced", [False, True])
 def test_what_is_no_call_stays_text(text: str, *, forced: bool) -> None:
     assert said(text, forced=forced) == said(*text, forced=forced) == (text, [], "stop")
@@ -195,7 +201,15 @@ def test_what_is_no_call_stays_text(text: str, *, forced: bool) -> None:
         ([f'{{"name": "get_weather", "arguments": {PARIS}}}'], 1),
         ([f'{{"name": "get_weather", "arguments": {PARIS}}}', " x"], 0),
         (["<|python_tag|>", "import"], 0),
-        (["`"], 0),
+        (["`"], 1),
+        (["```py"], 1),
+        (["```python\n"], 0),
+        (["```json\n[1"], 0),
+        (['{"type": "object"'], 0),
+        (['{"function": "'], 0),
+        (['{"function": {"name": "f", "description"'], 0),
+        (['{"function": {"name": "f", "arguments": {"function": {"x": "'], 1),
+        (['{"tool_calls": [{"function": {"name": "fo"'], 0),
     ],
 )
 def test_text_is_held_only_while_it_may_be_a_call(pieces: list[str], held: int) -> None:
@@ -211,7 +225,7 @@ def test_an_answer_that_was_cut_is_not_completed() -> None:
 
 def test_ids_are_ours_and_carry_that_of_the_model() -> None:
     text = UNMISTAKABLE[15][0]
-    call = run([Salvage(NAMES, STAMP, 2)], [Text(0, text), Finish(0, "stop")])[0]
+    call = run([Salvage(Offered(TOOLS), STAMP, 2)], [Text(0, text), Finish(0, "stop")])[0]
     assert isinstance(call, Call)
     assert call.id.startswith("call_ps0123456789abx2x0-")
     plain = run([salvage()], [Text(1, UNMISTAKABLE[0][0]), Finish(1, "stop")])[0]
@@ -280,7 +294,7 @@ def test_text_and_calls_do_not_depend_on_the_cuts_and_nothing_is_lost(
     out = said(text, forced=forced)
     assert out == said(*pieces, forced=forced) == said(*text, forced=forced)
     assert out[0] == ("" if out[1] else text)
-    assert all(name in NAMES and isinstance(json.loads(arguments), dict) for name, arguments in out[1])
+    assert all(name in TOOLS and isinstance(json.loads(arguments), dict) for name, arguments in out[1])
 
 
 @given(text=st.text())
@@ -292,6 +306,7 @@ def test_where_an_object_is_an_answer_only_the_marks_of_templates_begin_a_call()
     call = f'{{"name": "f", "arguments": {PARIS}}}'
     for text, is_call in ((call, False), (f"<tool_call>{call}</tool_call>", True)):
         deltas = run(
-            [Salvage(NAMES, STAMP, marks=spelled_calls.TEMPLATES)], [Text(0, text), Finish(0, "stop")]
+            [Salvage(Offered(TOOLS), STAMP, marks=spelled_calls.TEMPLATES)],
+            [Text(0, text), Finish(0, "stop")],
         )
         assert [type(delta) for delta in deltas] == ([Call, Arguments, Finish] if is_call else [Text, Finish])

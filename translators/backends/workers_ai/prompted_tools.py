@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from translators.backends.workers_ai.catalogue import Facts
 from translators.backends.workers_ai.tools import described, forced_names, offered_tools
 from translators.chat import AUTO, Call, ChatRequest, Part, Result, Role, Text, Turn
-from translators.filters.prompted_calls import CLOSE, OPEN
 from translators.model_text.almost_json import decoded
+from translators.model_text.spelled_calls import CLOSE, OPEN
 from translators.report import Fate, Report
 from translators.schemas import Budget
 from translators.tools import wrap_custom

@@ -1,0 +1,316 @@
+"""Calls that a model writes into its text, the whole way: what is one is called, however the answer comes.
+
+The same answer is read as a stream in pieces of several sizes and as one whole (laws 3 and 4), by a model
+that is told of tools in words and by one that knows them.
+"""
+
+import json
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.laws.exchange import translated
+from translators.backends.workers_ai.catalogue import Facts
+from translators.deltas import Delta, Finish, Reason, Text, Usage, fold
+
+TOLD: Final = Facts(family="legacy")  # of tools in words
+KNOWING: Final = Facts(family="openai", can=frozenset({"tools"}))
+BOTH: Final = pytest.mark.parametrize("facts", [TOLD, KNOWING], ids=["told", "knowing"])
+
+WEATHER: Final = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+    "required": ["city"],
+}
+LOOKED_UP: Final = {"type": "object", "properties": {"query": {"type": "string"}}}
+TOOLS: Final[list[Any]] = [
+    {
+        "type": "function",
+        "function": {"name": "weather", "description": "The weather", "parameters": WEATHER},
+    },
+    {"type": "function", "function": {"name": "lookup", "parameters": LOOKED_UP}},
+    {"type": "function", "function": {"name": "now"}},
+    {"type": "custom", "custom": {"name": "python"}},
+]
+PARIS: Final = {"city": "Paris"}
+ONE: Final = [("weather", PARIS)]
+CALL: Final = '<tool_call>{"name": "weather", "arguments": {"city": "Paris"}}</tool_call>'
+OBJECT: Final = '{"name": "weather", "arguments": {"city": "Paris"}}'
+DEFINITION: Final = json.dumps({"name": "weather", "description": "The weather", "parameters": WEATHER})
+XML: Final = "<function=weather>\n<parameter=city>\nParis\n</parameter>\n</function>"
+
+Said = tuple[str, list[tuple[str, Any]], str]
+
+
+def _pieces(text: str, size: int) -> list[str]:
+    return [text[at : at + size] for at in range(0, len(text), size)]
+
+
+def said(text: str, facts: Facts, size: int, reason: Reason = "stop", **fields: Any) -> Said:
+    """Text, calls and finish of an answer that comes in pieces of so many characters."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "tools": TOOLS, **fields}
+    deltas: list[Delta] = [*(Text(0, piece) for piece in _pieces(text, size)), Finish(0, reason), Usage(1, 1)]
+    (choice,) = fold(translated(body, facts=facts).dialogue.take(0, deltas)).choices
+    calls = [
+        (call.name, json.loads(call.arguments) if call.kind == "function" else call.arguments)
+        for call in choice.calls
+    ]
+    return choice.text_of("text") or "", calls, choice.reason
+
+
+def in_any_pieces(text: str, facts: Facts, reason: Reason = "stop", **fields: Any) -> Said:
+    """The same, once it is seen that the pieces do not matter."""
+    whole = said(text, facts, max(1, len(text)), reason, **fields)
+    for size in (1, 2, 3, 7, 19):
+        assert said(text, facts, size, reason, **fields) == whole
+    return whole
+
+
+@pytest.mark.parametrize(
+    ("inner", "calls"),
+    [
+        ('{"name": "weather", "city": "Paris"}', ONE),
+        ('{"city": "Paris", "days": 2, "name": "weather"}', [("weather", {"city": "Paris", "days": 2})]),
+        ('{"type": "function", "name": "weather", "id": "x", "city": "Paris"}', ONE),
+        ('{"name": "weather", "city": "Paris", "days": "2"}', [("weather", {"city": "Paris", "days": 2})]),
+        ('{"name": "weather", "arguments": "{\\"city\\": \\"Paris\\"}"}', ONE),
+        ('{"name": "weather", "arguments": "{\'city\': \'Paris\'}"}', ONE),
+        ('{"name": "lookup", "arguments": "Paris"}', [("lookup", {"query": "Paris"})]),
+        ('{"name": "now", "arguments": null}', [("now", {})]),
+        ('{"name": "now"}', [("now", {})]),
+        ('{"name": "python", "arguments": "1 + 1"}', [("python", "1 + 1")]),
+        ('{"name": "functions.weather", "arguments": {"city": "Paris"}}', ONE),
+    ],
+)
+@BOTH
+def test_arguments_between_marks_become_an_object_where_what_is_meant_is_sure(
+    inner: str, calls: Any, facts: Facts
+) -> None:
+    assert in_any_pieces(f"<tool_call>{inner}</tool_call>", facts) == ("", calls, "tool_calls")
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        '{"name": "weather", "town": "Paris"}',
+        '{"name": "weather", "city": "Paris", "sky": 1}',
+        '{"name": "weather", "days": 2}',
+        '{"name": "weather", "arguments": "Paris"}',
+        '{"name": "weather", "arguments": ["Paris"]}',
+        '{"name": "lookup", "arguments": 5}',
+        '{"name": "now", "arguments": 5}',
+        '{"name": "now", "query": "Paris"}',
+        DEFINITION,
+        json.dumps({"type": "function", "function": json.loads(DEFINITION)}),
+        json.dumps({"name": "weather", "arguments": WEATHER}),
+        json.dumps({"name": "lookup", "parameters": LOOKED_UP["properties"]}),
+        '{"name": "now", "description": "", "parameters": {}}',
+        "<function=weather><parameter=city>Paris",
+        "<function=unknown><parameter=city>Paris</parameter></function>",
+        "weather\n<arg_key>city</arg_key>",
+        "weather(city='Paris')",
+    ],
+)
+@BOTH
+def test_what_is_not_sure_and_what_defines_a_tool_is_text(inner: str, facts: Facts) -> None:
+    text = f"<tool_call>{inner}</tool_call>"
+    assert in_any_pieces(text, facts) == (text, [], "stop")
+
+
+@pytest.mark.parametrize("text", [DEFINITION, f"```json\n{DEFINITION}\n```", f"[{DEFINITION}]"])
+@pytest.mark.parametrize("choice", ["auto", "required"])
+@BOTH
+def test_a_definition_is_no_call_in_any_spelling(text: str, choice: str, facts: Facts) -> None:
+    if choice == "auto":
+        assert in_any_pieces(text, facts) == (text, [], "stop")
+    else:  # held, and asked for once more
+        body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "tools": TOOLS}
+        dialogue = translated({**body, "tool_choice": choice}, facts=facts).dialogue
+        assert dialogue.take(0, [Text(0, text), Finish(0, "stop"), Usage(1, 1)]) == []
+        assert len(dialogue.next()) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"You would write {CALL}.",
+        f"You would write {CALL}",
+        f"The form is: {CALL}",
+        f"Write `{CALL}` to call.",
+        f"`{CALL}`",
+        f"So:\n```\n{CALL}\n```\nThat is all.",
+        f"```xml\n{CALL}\n```\nis how it looks.",
+        f"Like this:\n\n```json\n{OBJECT}\n```",
+        f"```\n{CALL}",
+        f"```python\n{OBJECT}\n```",
+        f"Use {OBJECT}",
+    ],
+)
+@BOTH
+def test_a_call_that_is_shown_is_text(text: str, facts: Facts) -> None:
+    assert in_any_pieces(text, facts) == (text, [], "stop")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"```json\n{OBJECT}\n```",
+        f"```\n{CALL}\n```",
+        f"\n```tool_call\n{OBJECT}\n```\n",
+        f"```xml\n{CALL}\n```",
+        f"```json\n[{OBJECT}]\n```",
+        '```tool_code\nweather(city="Paris")\n```',
+        '```tool_code\nprint(weather(city="Paris"))\n```',
+        '[weather(city="Paris")]',
+        f"[{OBJECT}]",
+    ],
+)
+@BOTH
+def test_a_call_that_is_the_whole_answer_is_made_though_it_stands_in_a_fence(text: str, facts: Facts) -> None:
+    assert in_any_pieces(text, facts) == ("", ONE, "tool_calls")
+
+
+@pytest.mark.parametrize(
+    ("text", "before"), [(f"I look.\n{CALL}", "I look."), (f"Sure! {CALL}", "Sure!"), (CALL, "")]
+)
+def test_a_call_of_its_own_is_made_behind_what_is_said(text: str, before: str) -> None:
+    assert in_any_pieces(text, TOLD) == (before, ONE, "tool_calls")
+    fence = "```\nprint()\n```\n"
+    assert in_any_pieces(fence + text, TOLD) == (fence.rstrip() if not before else fence + before, *_CALLED)
+
+
+_CALLED: Final = (ONE, "tool_calls")
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        '\n<tool_response>\n{"sky": "blue"}\n</tool_response>\nIt is blue.',
+        '<tool_response name="weather">\nblue',
+        f"\n<tool_response>blue</tool_response>{CALL}",
+        "\n<tool_resp",
+    ],
+)
+@pytest.mark.parametrize("call", [CALL, CALL.removesuffix("</tool_call>"), OBJECT, XML])
+@BOTH
+def test_what_a_model_says_in_the_place_of_its_tool_is_left_out(call: str, behind: str, facts: Facts) -> None:
+    assert in_any_pieces(call + behind, facts) == ("", *_CALLED)
+    if len(behind) > len("\n<tool_response>"):  # the call was whole, whatever was cut
+        assert in_any_pieces(call + behind, facts, "length") == ("", *_CALLED)
+
+
+def test_a_result_without_a_call_before_it_is_text_and_so_is_its_mention() -> None:
+    for text in ("<tool_response>blue</tool_response>", f"<tool_response>\n{CALL[1:]}"):
+        assert in_any_pieces(text, TOLD) == (text, [], "stop")
+    text = f"{CALL}\nThe answer comes in <tool_response>."
+    assert in_any_pieces(text, TOLD) == ("\nThe answer comes in <tool_response>.", *_CALLED)
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        (f"<tool_call>\n{XML}\n</tool_call>", ONE),
+        (XML, ONE),
+        (f"<tool_call>{XML}</tool_call>\n<tool_call>{XML}</tool_call>", [*ONE, *ONE]),
+        (
+            (
+                "<tool_call><function=weather><parameter=days>3</parameter><parameter=city>7\n</parameter>"
+                "</function></tool_call>"
+            ),
+            [("weather", {"days": 3, "city": "7"})],
+        ),
+        ("<tool_call><function=now></function></tool_call>", [("now", {})]),
+        (
+            (
+                "<tool_call><function=python><parameter=input>\nif a < b:\n  </p>\n</parameter></function>"
+                "</tool_call>"
+            ),
+            [("python", "if a < b:\n  </p>")],
+        ),
+        (f'<tool_call>{{"type": "function", "function": {OBJECT}}}</tool_call>', ONE),
+        (f'<tool_call>{{"function": {OBJECT}, "id": "x"}}</tool_call>', ONE),
+        (f"<tool_call>[{OBJECT}, {OBJECT}]</tool_call>", [*ONE, *ONE]),
+        (f'{{"function": {OBJECT}}}', ONE),
+        (
+            '{"type": "function", "function": {"name": "weather", "arguments": "{\\"city\\": \\"Paris\\"}"}}',
+            ONE,
+        ),
+        (f'{{"tool_calls": [{OBJECT}, {{"id": "x", "function": {OBJECT}}}]}}', [*ONE, *ONE]),
+        ("<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>Paris</arg_value>\n</tool_call>", ONE),
+        (
+            (
+                "<tool_call>weather<arg_key>city</arg_key><arg_value>Paris</arg_value>"
+                "<arg_key>days</arg_key><arg_value>2</arg_value></tool_call>"
+            ),
+            [("weather", {"city": "Paris", "days": 2})],
+        ),
+        (
+            (
+                "<\uff5ctool\u2581calls\u2581begin\uff5c><\uff5ctool\u2581call\u2581begin\uff5c>"
+                "function<\uff5ctool\u2581sep\uff5c>weather\n"
+                '```json\n{"city": "Paris"}\n```'
+                "<\uff5ctool\u2581call\u2581end\uff5c><\uff5ctool\u2581calls\u2581end\uff5c>"
+            ),
+            ONE,
+        ),
+        (
+            (
+                "<\uff5ctool\u2581calls\u2581begin\uff5c><\uff5ctool\u2581call\u2581begin\uff5c>weather<\uff5ctool\u2581sep\uff5c>"
+                '{"city": "Paris"}<\uff5ctool\u2581call\u2581end\uff5c>'
+            ),
+            ONE,
+        ),
+        ('[TOOL_CALLS]weather[CALL_ID]abc12[ARGS]{"city": "Paris"}', ONE),
+        ('<|python_tag|>weather.call(city="Paris")', ONE),
+        (f"<|python_tag|>{OBJECT}<|eom_id|>", ONE),
+    ],
+)
+@BOTH
+def test_the_spellings_of_all_families_are_called(text: str, calls: Any, facts: Facts) -> None:
+    assert in_any_pieces(text, facts) == ("", calls, "tool_calls")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "weather", "arguments": {"days": 2}}',
+        '[weather(days="x")]',
+        '```json\n{"name": "weather", "arguments": {"town": "Paris"}}\n```',
+        '{"function": {"name": "weather", "arguments": {}}}',
+    ],
+)
+@BOTH
+def test_what_may_be_an_answer_is_a_call_only_where_its_arguments_fit(text: str, facts: Facts) -> None:
+    assert in_any_pieces(text, facts) == (text, [], "stop")
+    assert in_any_pieces(text, facts, tool_choice="required")[1:] != ([], "stop")
+
+
+_WORDS = st.sampled_from(
+    [
+        "<tool_call>", "</tool_call>", "<tool_response>", "```", "\n", " ", "`", "Hi.", "so", "{", "}", "[",
+        "]", OBJECT, DEFINITION, XML, '{"name": "weather", ', '"arguments": ', '{"city": "Paris"}',
+        '"city": "x"', ",",
+        "<function=weather>", "<parameter=city>", "</parameter>", "</function>", "weather", "<arg_key>",
+        "city", "</arg_key>", "<arg_value>", "</arg_value>", "json", "tool_code", 'weather(city="a")',
+    ]
+)  # fmt: skip
+
+
+@given(
+    words=st.lists(_WORDS, max_size=12), size=st.integers(1, 9), reason=st.sampled_from(["stop", "length"])
+)
+@BOTH
+def test_the_pieces_never_matter_and_no_call_is_made_up(
+    words: list[str], size: int, reason: Reason, facts: Facts
+) -> None:
+    text = "".join(words)
+    whole = said(text, facts, max(1, len(text)), reason)
+    assert said(text, facts, size, reason) == whole
+    if not whole[1]:
+        assert whole == (text, [], reason)
+    for name, arguments in whole[1]:
+        assert name in text
+        assert isinstance(arguments, dict)
+        assert all(key in text for key in arguments)
