@@ -5,17 +5,20 @@ Neither headers nor bodies nor query strings are written, and a path that is no 
 
 import select
 import sys
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import monotonic, time_ns
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import msgspec
 
 from gateway.exchange import Exchange
 
 _encode = msgspec.json.Encoder().encode
+
+_PIECE: Final = 4096  # bytes; a pipe that can be written to at all takes so many without waiting
 
 
 class AccessLine(msgspec.Struct, omit_defaults=True):
@@ -74,15 +77,25 @@ def access_line(exchange: Exchange) -> bytes:
     )
 
 
-def write(line: bytes) -> bool:
-    """Write a line at once, for what ends up in a buffer is lost with the process; False where it is lost.
+def alike(exchange: Exchange, request_ids: Sequence[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Lines that differ in their ids alone: as many as may be written at once, and how many these are."""
+    exchange.request_id = ""
+    before, mark, after = access_line(exchange).partition(b'"request_id":"')
+    most = max(1, _PIECE // (len(before + mark + after) + max(map(len, request_ids))))
+    for start in range(0, len(request_ids), most):
+        ids = request_ids[start : start + most]
+        yield before + mark + (after + before + mark).join(ids) + after, len(ids)
+
+
+def write(lines: bytes) -> bool:
+    """Write lines at once, for what ends up in a buffer is lost with the process; False where they are.
 
     A full disk, a reader that is gone or does not read, or a stream that is closed must not harm the answers.
     """
     with suppress(OSError, ValueError):
         out = sys.stdout.buffer
         if _takes_a_line(out):
-            out.write(line)
+            out.write(lines)
             out.flush()
             return True
     return False

@@ -87,13 +87,19 @@ class Metrics(Collector):
         """A request was refused because there were too many."""
         self._shed[(reason,)] += 1
 
+    def turned_away(self, exchange: Exchange, reason: str, count: int) -> None:
+        """So many requests were refused, all alike, because there were too many."""
+        self._shed[(reason,)] += count
+        kind = Kind(exchange.operation, "", "", "5xx", stream=False, error=exchange.error, ended_by="gateway")
+        self._tallies.setdefault(kind, Tally()).requests += count
+
     def loop_lag(self, seconds: float) -> None:
         """The event loop's timer was so late."""
         self._loop_lag = seconds
 
-    def lost_line(self) -> None:
-        """An access line could not be written."""
-        self._lost_lines[()] += 1
+    def lost_line(self, count: int = 1) -> None:
+        """So many access lines could not be written."""
+        self._lost_lines[()] += count
 
     def render(self) -> bytes:
         """All metrics as text; takes milliseconds, so call it beside the event loop."""

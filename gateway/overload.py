@@ -1,13 +1,17 @@
 """Refuses new requests while there are too many, so that those that are running are served in time.
 
 Two things are too many: more requests in flight than `server.max_in_flight`, and an event loop that falls
-behind. The first needs no memory: the next request is taken as soon as one has ended. The second does,
-because lag tells little about the moment after it. So the ticker, which knows when it should have woken,
-only says that the loop is behind: a quarter of a second late once, or a little late four times in a row.
-From then on each turn of the loop takes a few new requests, and none after a turn that was long; turns stay
-short, which lets refusals out within some milliseconds, and the processor stays busy with what is running.
-That ends when for two seconds nothing had to be refused. Switching all requests off and on with the lag
-would leave the processor idle after each backlog, and let the next one grow.
+behind. The first needs no memory: the next request is taken as soon as one has ended. A request is in flight
+only when its task has begun, which is after all have been read that one turn of the loop reads: so near the
+limit those that this turn has let in count as well, or each turn would let in as many as it reads, and turn
+them away where that costs as much as answering does.
+
+The second does need one, because lag tells little about the moment after it. So the ticker, which knows when
+it should have woken, only says that the loop is behind: a quarter of a second late once, or a little late
+four times in a row. From then on each turn of the loop takes a few new requests, and none after a turn that
+was long; turns stay short, which lets refusals out within some milliseconds, and the processor stays busy
+with what is running. That ends when for two seconds nothing had to be refused. Switching all requests off
+and on with the lag would leave the processor idle after each backlog, and let the next one grow.
 
 Few running requests are never the reason for a lag: a process that was stopped, or whose neighbours took
 its processor, would only refuse those who waited for it.
@@ -26,6 +30,7 @@ _LATE_TICKS: Final = 4  # the ticker's, a second
 _CALM_TICKS: Final = 8
 _STARTS: Final = 16  # new requests in one turn of a loop that is behind
 _FEW: Final = 16
+_EVENTS: Final = 1024  # libuv takes so many from the system at once; other loops take fewer
 
 
 class Overload:
@@ -44,7 +49,8 @@ class Overload:
         self._late_ticks = 0
         self._calm_ticks = 0
         self._turn = 0.0  # how long the last turn took that was measured
-        self._starts = 0  # new requests of this turn; where there are some, its end is measured
+        self._turns = False  # whether the end of this turn will be noticed
+        self._starts = 0  # new requests that this turn has let in, where it is noticed
 
     @property
     def full(self) -> bool:
@@ -52,18 +58,19 @@ class Overload:
         return self.in_flight >= self._most
 
     def refuses(self) -> Reason | None:
-        """Why one more request is refused; None: it may come."""
-        if self.full:
+        """Why one more request is refused; None: it may come, and counts as one that came."""
+        if self.in_flight + self._starts >= self._most:
             return "in_flight"
-        if not self.behind or self.in_flight < _FEW:
-            return None
-        if not self._starts:
-            asyncio.get_running_loop().call_soon(self._end_turn, self._clock())
-        self._starts += 1
-        if self._turn <= LATE and self._starts <= _STARTS:
-            return None
-        self._calm_ticks = 0
-        return "loop_lag"
+        lags = self.behind and self.in_flight >= _FEW
+        if lags or self.in_flight + _EVENTS >= self._most:
+            if not self._turns:
+                self._turns = True
+                asyncio.get_running_loop().call_soon(self._end_turn, self._clock())
+            if lags and (self._turn > LATE or self._starts >= _STARTS):
+                self._calm_ticks = 0
+                return "loop_lag"
+            self._starts += 1
+        return None
 
     def tick(self, lag: float) -> None:
         """The ticker has woken so late."""
@@ -76,4 +83,4 @@ class Overload:
             self.behind = self._calm_ticks < _CALM_TICKS
 
     def _end_turn(self, began: float) -> None:
-        self._turn, self._starts = self._clock() - began, 0
+        self._turn, self._turns, self._starts = self._clock() - began, False, 0

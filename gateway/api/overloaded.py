@@ -2,10 +2,13 @@
 
 An endpoint's way, with its task and its routing, costs half of what a whole chat does: three times the
 capacity could not even be refused. So the server asks here as soon as it has read a request's head, and
-writes the answer itself. Every refusal is in the metrics and has its access line, as any request.
+writes the answer itself. Every refusal is in the metrics and has its access line, as any request; those of
+one turn of the event loop are noted together, at its end, for they differ in nothing but the request's id.
 """
 
-import secrets
+import asyncio
+import os
+from itertools import count
 from typing import Final
 
 from gateway import errors, logs
@@ -19,10 +22,18 @@ from translators.errors import ApiError
 _ALWAYS: Final = frozenset({b"/healthz", b"/readyz", b"/metrics"})
 _ERROR: Final = errors.overloaded(1)
 _BODY: Final = envelope(_ERROR)
-_HEADERS: Final = (
+_ANSWER: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\n%%b"
     b"content-type: application/json\r\ncache-control: no-store\r\nvary: authorization\r\n"
-    b"x-content-type-options: nosniff\r\nretry-after: 2\r\ncontent-length: %d\r\n" % len(_BODY)
+    b"x-content-type-options: nosniff\r\nretry-after: 2\r\ncontent-length: %d\r\n"
+    b"x-request-id: %%b\r\nretry-after-ms: %%d\r\n\r\n" % len(_BODY) + _BODY.replace(b"%", b"%%")
 )
+_STRIDE: Final = (
+    381  # milliseconds; by the golden section of a second, those that follow each other lie far apart
+)
+
+Alike = tuple[str, bytes, Reason]  # the method, the path and why: what refusals that are noted together share
+Headers = list[tuple[bytes, bytes]]
 
 
 class Refuser:
@@ -30,31 +41,59 @@ class Refuser:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._unnoted: dict[Alike, list[bytes]] = {}  # request ids
+        # Asking the system for each id would be a tenth of a refusal: here only the process is random.
+        self._id = b"req_%b%%010x" % os.urandom(11).hex().encode()
+        self._number = count()
+        self._defaults: Headers = []
+        self._default_lines = b""
 
     def refuses(self, path: bytes) -> Reason | None:
         """Why a request for this path is refused, or None."""
         return None if path in _ALWAYS else self._gateway.overload.refuses()
 
-    def headers_and_body(self, method: str, path: bytes, reason: Reason) -> bytes:
-        """The refusal's headers but for the connection's own, and its body; it is settled with this."""
-        exchange = Exchange(method, path.decode("latin-1"), "refused", status=_ERROR.status)
-        exchange.error, exchange.ended_by = _ERROR.code or "", "gateway"
-        self._gateway.metrics.shed(reason)
-        self._gateway.metrics.began()
-        self._gateway.metrics.ended(exchange)
-        logs.write(logs.access_line(exchange))
-        more = b"x-request-id: %s\r\nretry-after-ms: %d\r\n\r\n" % (
-            exchange.request_id.encode(),
-            spread() * 1000,
-        )
-        return _HEADERS + more + _BODY
+    def answer(self, method: str, path: bytes, reason: Reason, defaults: Headers) -> bytes:
+        """The refusal, after which the connection goes on; it is settled with this.
+
+        Args:
+            method: The request's method.
+            path: Its path.
+            reason: Why it is refused.
+            defaults: Headers that the server gives all answers; it makes a new list of them each second.
+        """
+        number = next(self._number)
+        request_id = self._id % number
+        if defaults is not self._defaults:
+            self._defaults, self._default_lines = (
+                defaults,
+                b"".join(b"%b: %b\r\n" % each for each in defaults),
+            )
+        if not self._unnoted:
+            asyncio.get_running_loop().call_soon(self._note)
+        alike = (method, path, reason)
+        if alike in self._unnoted:
+            self._unnoted[alike].append(request_id)
+        else:
+            self._unnoted[alike] = [request_id]
+        return _ANSWER % (self._default_lines, request_id, spread(number))
 
     def error(self, reason: Reason) -> ApiError:
         """The refusal, for a request that is answered in the ordinary way."""
         self._gateway.metrics.shed(reason)
-        return errors.overloaded(spread())
+        return errors.overloaded(spread(next(self._number)) / 1000)
+
+    def _note(self) -> None:
+        unnoted, self._unnoted = self._unnoted, {}
+        metrics = self._gateway.metrics
+        for (method, path, reason), request_ids in unnoted.items():
+            exchange = Exchange(method, path.decode("latin-1"), "refused", status=_ERROR.status)
+            exchange.error, exchange.ended_by = _ERROR.code or "", "gateway"
+            metrics.turned_away(exchange, reason, len(request_ids))
+            for lines, number in logs.alike(exchange, request_ids):
+                if not logs.write(lines):
+                    metrics.lost_line(number)
 
 
-def spread() -> float:
-    """From one second to two, so that those that were refused together do not come back together."""
-    return 1 + (1 + secrets.randbelow(1000)) / 1000
+def spread(number: int) -> int:
+    """From one second to two, in ms: those who were refused together shall not come back together."""
+    return 1001 + number * _STRIDE % 1000

@@ -89,8 +89,10 @@ def penstock_command(upstream: Server, place: Path, limits: Mapping[str, int]) -
     config = place / "penstock.yaml"
     # JSON is YAML.
     config.write_text(json.dumps(_settings(port, key, upstream.address.port, limits)))
+    # What is measured is this checkout, whichever one the command was installed from.
+    environment = {"PENSTOCK_DATA_DIR": str(place / "data"), "PYTHONPATH": str(CHECKOUT)}
     arguments = [str(Path(sys.executable).with_name("penstock")), "serve", "--config", str(config)]
-    return Command(arguments, Address(port, works.MODEL, key=key), {"PENSTOCK_DATA_DIR": str(place / "data")})
+    return Command(arguments, Address(port, works.MODEL, key=key), environment)
 
 
 def _settings(port: int, key: str, upstream_port: int, limits: Mapping[str, int]) -> dict[str, object]:

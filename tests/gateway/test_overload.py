@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from gateway import deadlines
+from gateway.cli.protocol.familiar import familiar
 from gateway.deadlines import Ticker
-from gateway.overload import LAG, LATE, Overload
+from gateway.overload import LAG, LATE, Overload, Reason
 from gateway.settings import Deadlines
 from tests.gateway.conftest import Serve
 from tests.gateway.scripted import PATIENCE, Backend, begins_with
@@ -240,3 +241,147 @@ async def test_it_ends_when_for_two_seconds_nothing_was_refused() -> None:
     overload.tick(0.0)
     assert not overload.behind
     assert overload.refuses() is None
+
+
+def test_near_the_most_those_that_this_turn_lets_in_count() -> None:
+    async def turns() -> list[list[Reason | None]]:
+        overload = Overload(3, lambda: 0.0)
+        first = [overload.refuses() for _ in range(5)]
+        overload.in_flight = 2  # one of the three has asked for what costs nothing
+        await asyncio.sleep(0)
+        return [first, [overload.refuses() for _ in range(2)]]
+
+    assert asyncio.run(turns()) == [[None, None, None, "in_flight", "in_flight"], [None, "in_flight"]]
+
+
+async def test_what_one_turn_reads_too_much_is_refused_before_it_costs_a_task(
+    serve: Serve, backend: Backend, access_lines: Lines
+) -> None:
+    served = await serve(backends={"b": backend_settings(backend.url)}, server={"max_in_flight": 2})
+    connections = [await served.connect() for _ in range(6)]
+    for _reader, writer in connections:
+        writer.write(request(asks()))
+    for _ in range(2):
+        (await backend.call()).result("Hi")
+    answers = [await _answer(reader) for reader, _writer in connections]
+    await served.settled()
+    assert sorted(head[9:12] for head, _body in answers) == [b"200"] * 2 + [b"503"] * 4
+    assert sorted(line["operation"] for line in access_lines()) == ["chat"] * 2 + ["refused"] * 4
+    for _reader, writer in connections:
+        writer.close()
+
+
+def _spelled(text: str = "Hello", name: bytes = b"content-length") -> bytes:
+    return request(asks(text)).replace(b"content-length", name)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [(_spelled(), 1)] * 4,
+        [(_spelled("x" * length, b"Content-Length"), 1) for length in (0, 7, 80, 900, 80)],
+        [(_spelled(), 1), (_spelled(name=b"CONTENT-length"), 1), (_spelled(), 1)],
+        [(_spelled(), 1), (_spelled() * 3, 3), (_spelled(), 1)],
+        [(_spelled(), 1), (_spelled()[:-1], 1), (_spelled()[-1:], 0), (_spelled(), 1)],
+        [(_spelled(), 1), (_spelled() + _spelled()[:-1], 2), (_spelled()[-1:] + _spelled(), 1)],
+    ],
+    ids=["the same", "other lengths", "other words", "several at once", "in pieces", "one and a piece"],
+)
+async def test_who_asks_again_is_refused_as_often_as_he_asks(
+    serve: Serve, backend: Backend, access_lines: Lines, asked: list[tuple[bytes, int]]
+) -> None:
+    served = await serve(backends={"b": backend_settings(backend.url)}, server={"max_in_flight": 1})
+    reader, writer = await served.connect()
+    async with _running_streams(served, backend, 1):
+        answers = []
+        for data, count in asked:
+            writer.write(data)
+            answers += [await _answer(reader) for _ in range(count)]
+        ids = [line["request_id"] for line in access_lines()]
+        assert await served.metric("penstock_shed_requests_total", reason="in_flight") == len(answers)
+    for head, body in answers:
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert json.loads(body)["error"]["code"] == "overloaded"
+        assert b"retry-after: 2\r\n" in head
+    assert [re.findall(rb"x-request-id: (.*)\r", head) for head, _body in answers] == [
+        [i.encode()] for i in ids
+    ]
+    assert len(set(ids)) == len(answers)
+    assert await served.metric("penstock_requests_total", operation="refused") == len(answers)
+    writer.close()
+
+
+async def test_who_was_refused_is_answered_when_there_is_room(serve: Serve, backend: Backend) -> None:
+    served = await serve(backends={"b": backend_settings(backend.url)}, server={"max_in_flight": 1})
+    reader, writer = await served.connect()
+    for _ in range(2):
+        async with _running_streams(served, backend, 1):
+            for _ in range(3):
+                writer.write(_spelled())
+                assert (await _answer(reader))[0].startswith(b"HTTP/1.1 503 ")
+        await served.settled()
+        writer.write(_spelled("Are you there?"))
+        head, body = await _answer(reader)
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert json.loads(body)["choices"][0]["message"]["content"] == "Hi"
+        assert backend.calls[-1].body["messages"][0]["content"] == "Are you there?"
+        await served.settled()
+    writer.close()
+
+
+async def test_operators_are_answered_on_a_connection_that_was_refused(
+    serve: Serve, backend: Backend
+) -> None:
+    served = await serve(backends={"b": backend_settings(backend.url)}, server={"max_in_flight": 1})
+    reader, writer = await served.connect()
+    async with _running_streams(served, backend, 1):
+        for data, status in (
+            (_spelled(), b"503"),
+            (_spelled(), b"503"),
+            (_HEALTH, b"200"),
+            (_spelled(), b"503"),
+        ):
+            writer.write(data)
+            assert (await _answer(reader))[0][9:12] == status
+    writer.close()
+
+
+_HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+HEAD = b"POST /v1/x HTTP/1.1\r\nContent-Length: %b\r\nhost: x\r\n\r\n"
+
+
+def test_a_head_is_known_again_with_a_body_of_any_length_that_is_here_in_full() -> None:
+    head = familiar("POST", b"/v1/x", [(b"content-length", b"2")], HEAD % b"2" + b"{}")
+    assert head
+    for size in (0, 1, 2, 10, 70_000):
+        assert head.begins(HEAD % b"%d" % size + b"x" * size)
+    for number in (b"", b"1", b"3", b"+2", b"-2", b" 2", b"2 ", b"0x2", b"2\r\n", b"2222222222", b"2, 2"):
+        assert not head.begins(HEAD % number + b"{}")
+    whole = HEAD % b"2" + b"{}"
+    for cut in range(len(whole)):
+        assert not head.begins(whole[:cut])
+    assert not head.begins(whole + whole)
+    assert not head.begins(whole.replace(b"host", b"Host"))
+
+
+@pytest.mark.parametrize(
+    ("data", "lengths"),
+    [
+        (HEAD.replace(b"Content-Length: %b", b"transfer-encoding: chunked") + b"0\r\n\r\n", []),
+        (HEAD % b"2" + b"{}", []),
+        (HEAD % b"2" + b"{}", [b"2", b"2"]),
+        (HEAD % b"2 " + b"{}", [b"2"]),
+        (HEAD % b"2" + b"{}" + HEAD % b"2" + b"{}", [b"2"]),
+        (b"\r\n\r\n" + HEAD % b"2" + b"{}", [b"2"]),
+        ((HEAD % b"2")[:-2], [b"2"]),
+        (HEAD % b"2" + b"{}", [b"3"]),
+        (HEAD.replace(b"host", b"h" * 5000) % b"2" + b"{}", [b"2"]),
+    ],
+    ids=["chunked", "none", "two", "a space", "two requests", "a blank line", "no end", "another", "long"],
+)
+def test_a_head_of_which_anything_is_unusual_is_not_to_be_known_again(
+    data: bytes, lengths: list[bytes]
+) -> None:
+    assert familiar("POST", b"/v1/x", [(b"content-length", each) for each in lengths], data) is None

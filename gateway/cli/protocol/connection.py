@@ -22,8 +22,10 @@ from gateway import errors
 from gateway.api.overloaded import Refuser
 from gateway.api.wire import DEPARTURE, OUTLET
 from gateway.cli.protocol.cycle import Cycle, LastAnswer, UnchunkedCycle
+from gateway.cli.protocol.familiar import FamiliarHead, familiar
 from gateway.cli.protocol.head import RefusedError, check_head, reason_of
 from gateway.outbox import Deferred, Outbox
+from gateway.overload import Reason
 from gateway.settings import Deadlines, Server
 from translators.errors import ApiError
 
@@ -79,6 +81,9 @@ class Protocol(HttpToolsProtocol):
         self._body = False  # whether a request's body has begun and not ended
         self._size = 0  # of the headers, as they would be written
         self._read = 0  # bytes read of the head, but for its first piece
+        self._shed_before = False  # whether a request was refused because there were too many
+        self._let_in = False  # whether the next request was let in before it is parsed
+        self._familiar: FamiliarHead | None = None  # that of a request which was shed
 
     def check(self) -> None:
         """End the connection, or what it waits for, where that is overdue."""
@@ -108,6 +113,12 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come, or keep it until the answers before it are given."""
+        if self._shed_before and self._is_at_rest():
+            self._take_again(data)
+        else:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
         for start in range(0, len(data), _PIECE):
             if self._is_busy():
                 self._keep(data[start:])
@@ -151,11 +162,15 @@ class Protocol(HttpToolsProtocol):
         keep_alive = version == "1.1" and self.parser.should_keep_alive()
         cycle = self._cycle(keep_alive=keep_alive, expects=self.expect_100_continue)
         refuser = self._bounds.refuser
-        reason = refuser.refuses(self.scope["raw_path"]) if refuser else None
+        reason = refuser.refuses(self.scope["raw_path"]) if refuser and not self._let_in else None
+        self._let_in = False
         if refuser is None or reason is None:
             self._begin(cycle, self.app)
         elif self._is_plain(cycle):
-            self._shed(cycle, refuser.headers_and_body(self.scope["method"], self.scope["raw_path"], reason))
+            self.cycle = cycle
+            cycle.response_started = cycle.response_complete = True
+            self._shed(refuser, self.scope["method"], self.scope["raw_path"], reason)
+            self._wait(self._bounds.deadlines.body_idle, self.transport.close)
         else:
             self._begin(cycle, self._bounds.refusal(refuser.error(reason)))
 
@@ -299,16 +314,35 @@ class Protocol(HttpToolsProtocol):
 
     def _is_plain(self, cycle: "Cycle") -> bool:
         """Whether an answer can be written at once, and another request may follow."""
-        special = cycle.waiting_for_100_continue or self.scope["method"] == "HEAD"
+        special = cycle.waiting_for_100_continue or self.scope["method"] == "HEAD" or self.flow.write_paused
         return self._running is None and cycle.keep_alive and not special and not self.parser.should_upgrade()
 
-    def _shed(self, cycle: "Cycle", answer: bytes) -> None:
+    def _is_at_rest(self) -> bool:
+        """Whether all that was asked is answered, nothing more is here, and the client takes its answers."""
+        busy = self._running is not None or self._head or self._body or self._ahead or self._deaf
+        return not (busy or self.flow.write_paused)
+
+    def _shed(self, refuser: Refuser, method: str, path: bytes, reason: Reason) -> None:
         """Answer without a task; the body that may still come is thrown away."""
-        defaults = b"".join(b"%s: %s\r\n" % each for each in self.server_state.default_headers)
-        self.transport.write(b"HTTP/1.1 503 Service Unavailable\r\n" + defaults + answer)
-        cycle.response_started = cycle.response_complete = True
-        self.cycle = cycle
-        self._wait(self._bounds.deadlines.body_idle, self.transport.close)
+        self.transport.write(refuser.answer(method, path, reason, self.server_state.default_headers))
+        self._shed_before = True
+
+    def _take_again(self, data: bytes) -> None:
+        """Take the next bytes of a client that was refused before, and may ask in the same words."""
+        head, refuser = self._familiar, self._bounds.refuser
+        if head is None or refuser is None or not head.begins(data):
+            self._shed_before = False
+            self._take(data)
+            if self._shed_before and self._is_at_rest():
+                self._familiar = familiar(self.scope["method"], self.scope["raw_path"], self.headers, data)
+            return
+        reason = refuser.refuses(head.path)
+        if reason is None:
+            self._let_in = True
+            self._take(data)
+        else:
+            self._shed(refuser, head.method, head.path, reason)
+            self._rest()
 
     def _refuse(self, error: ApiError) -> None:
         """Answer with an error when the turn has come, and end."""
