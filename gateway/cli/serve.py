@@ -6,7 +6,7 @@ import rich_click as click
 
 from gateway import app
 from gateway import settings as configuration
-from gateway.cli import server
+from gateway.cli import descriptors, server
 from gateway.cli.console import config_option, examples, fail, host_option, load_settings, port_option, stderr
 from gateway.keys import KeptKeyError, MasterKey, master_key
 from gateway.settings import Settings
@@ -28,6 +28,7 @@ def serve(config: Path | None, host: str | None, port: int | None) -> None:
     A second Ctrl-C does not wait for running answers.
     """
     settings = load_settings(config)
+    descriptors.raise_limit()
     try:
         listener = server.listen(host or settings.server.host, settings.server.port if port is None else port)
     except server.ListenError as error:

@@ -288,6 +288,18 @@ async def test_a_log_that_nobody_reads(tmp_path: Path) -> None:
             assert await process.metric("penstock_lost_access_lines_total") > 0
 
 
+async def test_as_many_file_descriptors_as_the_system_allows(tmp_path: Path) -> None:
+    limits = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 200)); "
+    async with (
+        chaos_server(GOOD_WHOLE) as chaos,
+        serving(tmp_path, chaos, limits=limits, deadlines={"header": 60}) as process,
+        AsyncExitStack() as stack,
+    ):
+        clients = [await stack.enter_async_context(chaos_client(process.port)) for _ in range(100)]
+        await clients[-1].send(request())
+        assert (await clients[-1].answer()).status == 200
+
+
 async def test_no_file_descriptors_left(tmp_path: Path) -> None:
     limits = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)); "
     async with (
