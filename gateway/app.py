@@ -22,6 +22,7 @@ from gateway.api.raw import Answer, Endpoint
 from gateway.deadlines import Ticker
 from gateway.dispatch import Dispatch
 from gateway.keys import Keys
+from gateway.memory import Memory
 from gateway.metrics import Metrics
 from gateway.overload import Overload
 from gateway.pipeline import Gateway
@@ -86,9 +87,11 @@ def build(settings: Settings, master_key: str) -> Gateway:
     routes = routes_of(settings)
     metrics = Metrics(name for name, _facts in routes.models())
     overload = Overload(settings.server.max_in_flight)
+    memory = Memory()
 
     def woke(lag: float) -> None:
         overload.tick(lag)
+        overload.memory(memory.share())
         metrics.loop_lag(lag)
 
     upstreams = {name: _upstream(backend, settings.deadlines) for name, backend in settings.backends.items()}

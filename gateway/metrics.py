@@ -125,7 +125,7 @@ class Metrics(Collector):
         )
         yield _counter(
             "penstock_shed_requests_total",
-            "Requests that were refused because there were too many, by reason: in_flight, loop_lag.",
+            "Requests that were refused because there were too many, by reason: in_flight, loop_lag, memory.",
             ("reason",),
             self._shed,
         )

@@ -15,6 +15,9 @@ and on with the lag would leave the processor idle after each backlog, and let t
 
 Few running requests are never the reason for a lag: a process that was stopped, or whose neighbours took
 its processor, would only refuse those who waited for it.
+
+And where the memory that the process may have is nearly used up, nothing new is taken until some is free:
+the kernel would end it, and with it all that is running.
 """
 
 import asyncio
@@ -22,10 +25,12 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final, Literal
 
-Reason = Literal["in_flight", "loop_lag"]
+Reason = Literal["in_flight", "loop_lag", "memory"]
 
 LAG: Final = 0.25  # seconds; so late is behind at once
 LATE: Final = 0.025  # seconds; so late is behind when it is so again and again
+MEMORY: Final = 0.92  # of the limit; more is too much
+_ENOUGH_MEMORY: Final = 0.90
 _LATE_TICKS: Final = 4  # the ticker's, a second
 _CALM_TICKS: Final = 8
 _STARTS: Final = 16  # new requests in one turn of a loop that is behind
@@ -44,6 +49,7 @@ class Overload:
     def __init__(self, most: int, clock: Callable[[], float] = monotonic) -> None:
         self.in_flight = 0
         self.behind = False
+        self._is_short = False  # of memory
         self._most = most
         self._clock = clock
         self._late_ticks = 0
@@ -59,6 +65,8 @@ class Overload:
 
     def refuses(self) -> Reason | None:
         """Why one more request is refused; None: it may come, and counts as one that came."""
+        if self._is_short:
+            return "memory"
         if self.in_flight + self._starts >= self._most:
             return "in_flight"
         lags = self.behind and self.in_flight >= _FEW
@@ -81,6 +89,10 @@ class Overload:
         elif self.behind:
             self._calm_ticks += 1
             self.behind = self._calm_ticks < _CALM_TICKS
+
+    def memory(self, share: float) -> None:
+        """So much of the memory that the process may have is in use."""
+        self._is_short = share > (_ENOUGH_MEMORY if self._is_short else MEMORY)
 
     def _end_turn(self, began: float) -> None:
         self._turn, self._turns, self._starts = self._clock() - began, False, 0

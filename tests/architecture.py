@@ -49,7 +49,7 @@ LINES: Final = (
     ("dispatch", "relay", "cache", "admission", "ledger"),
     ("translation",),
     ("keys", "limits", "budgets", "routing", "health", "deadlines", "overload"),
-    ("upstream", "images", "store", "metrics", "logs", "catalogue"),
+    ("upstream", "images", "store", "metrics", "logs", "catalogue", "memory"),
     ("pool", "tallies"),
     ("connection", "exchange", "settings"),
     ("errors", "outbox"),

@@ -5,6 +5,8 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from gateway import deadlines
 from gateway.cli.protocol.familiar import familiar
 from gateway.deadlines import Ticker
+from gateway.memory import Memory
 from gateway.overload import LAG, LATE, Overload, Reason
 from gateway.settings import Deadlines
 from tests.gateway.conftest import Serve
@@ -385,3 +388,21 @@ def test_a_head_of_which_anything_is_unusual_is_not_to_be_known_again(
     data: bytes, lengths: list[bytes]
 ) -> None:
     assert familiar("POST", b"/v1/x", [(b"content-length", each) for each in lengths], data) is None
+
+
+async def test_where_memory_is_short_nothing_new_is_taken_until_some_is_free(
+    serve: Serve, backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in (("memory.max", "1000"), ("memory.current", "100")):
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr("gateway.app.Memory", partial(Memory, tmp_path, tmp_path / "none"))
+    served = await serve(backends={"b": backend_settings(backend.url)})
+    backend.reply = lambda call: call.result("Hi")
+    assert served.gateway.ticker.woke
+    for used, status in ((920, 200), (921, 503), (901, 503), (900, 200), (920, 200)):
+        (tmp_path / "memory.current").write_text(str(used))
+        served.gateway.ticker.woke(0.0)
+        answer = await served.chat()
+        assert answer.status_code == status, used
+        assert (await served.client.get("/healthz")).status_code == 200
+    assert await served.metric("penstock_shed_requests_total", reason="memory") == 2
