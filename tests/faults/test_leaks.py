@@ -4,6 +4,7 @@ The small counts run always; the full ones with the soak. Memory is that of a pr
 """
 
 import asyncio
+import gc
 import mmap
 import os
 import random
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.protocol import Protocol
+from gateway.cli.protocol.cycle import Cycle
 from tests.faults.chaos_client import ChaosClient, chaos_client, request
 from tests.faults.chaos_server import (
     DONE,
@@ -37,6 +40,7 @@ from tests.faults.test_process import Process, serving
 
 MIB = 2**20
 AT_ONCE = 50
+FEW = 3  # that a variable of the loop or of a task still holds
 # The full counts, of which every test runs a part where the soak is not asked for.
 CANCELS = 10_000
 REQUESTS = 100_000
@@ -91,6 +95,30 @@ async def test_clients_that_leave_at_random_moments(between: Between, cancels: i
     assert await served.metric("penstock_inflight_requests") == 1
     chaos.scripts = [GOOD_WHOLE]
     check(await served.chat(), Says())
+
+
+async def test_what_is_over_needs_no_garbage_collector(between: Between) -> None:
+    """It would have to look at thousands of objects that live, and the requests wait meanwhile."""
+    served, chaos = await between(GOOD_WHOLE, GOOD, GOOD_WHOLE, GOOD)
+    chaos.scripts = [GOOD_WHOLE, GOOD] * 20
+
+    def alive() -> int:
+        return sum(type(each) in (Cycle, Protocol) for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(20):
+            async with chaos_client(served.port) as client:
+                for streams in (False, True) if number % 2 else (True, False):
+                    await client.send(request(stream=streams))
+                    assert (await client.answer()).status == 200
+        async with asyncio.timeout(PATIENCE):
+            while served.process.server_state.connections:  # noqa: ASYNC110 - uvicorn's set tells nobody
+                await asyncio.sleep(0.001)
+        assert alive() <= FEW
+    finally:
+        gc.enable()
 
 
 def resident(process: Process) -> int:

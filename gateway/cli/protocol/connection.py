@@ -110,6 +110,7 @@ class Protocol(HttpToolsProtocol):
         if self._running is not None:
             self._running.leave()
         super().connection_lost(exc)
+        del self._late  # of this connection: only the garbage collector would free it
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come, or keep it until the answers before it are given."""
@@ -169,6 +170,7 @@ class Protocol(HttpToolsProtocol):
         elif self._is_plain(cycle):
             self.cycle = cycle
             cycle.response_started = cycle.response_complete = True
+            cycle.let_go()
             self._shed(refuser, self.scope["method"], self.scope["raw_path"], reason)
             self._wait(self._bounds.deadlines.body_idle, self.transport.close)
         else:

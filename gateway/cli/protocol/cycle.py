@@ -11,7 +11,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from gateway import errors
-from gateway.api.wire import Departure
+from gateway.api.wire import OUTLET, Departure
 from translators.errors import ApiError
 
 Header = tuple[bytes, bytes]
@@ -136,7 +136,12 @@ class Cycle(RequestResponseCycle):
             if not self.response_complete and not self.disconnected:
                 # Nobody takes what is still to be written: it would keep the connection open for ever.
                 (self.transport.abort if self.flow.write_paused else self.transport.close)()
-            self.on_response = _nothing
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Break the rings of references that lead back here, or only the garbage collector would free it."""
+        self.on_response = _nothing
+        self.scope["state"].pop(OUTLET, None)
 
 
 class UnchunkedCycle(Cycle):
@@ -167,4 +172,4 @@ class LastAnswer:
 
 
 def _nothing() -> None:
-    """Break the ring of references between a cycle and its connection."""
+    """What a cycle does that is over."""
