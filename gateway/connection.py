@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
         self._fit = False  # whether another request may follow
         self._chunks: list[bytes] = []
         self._size = 0
-        self._error: BrokenError | None = None
+        self._error: str | None = None
 
     @property
     def reusable(self) -> bool:
@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
     async def _wait(self) -> None:
         """Wait until something has come."""
         if self._error is not None:
-            raise self._error
+            raise BrokenError(self._error)  # a new one: what is raised holds on to the frames that it passes
         self._waiter = asyncio.get_running_loop().create_future()
         try:
             await self._waiter
@@ -155,7 +155,7 @@ class Connection(asyncio.Protocol):
 
     def _break(self, reason: str) -> None:
         """Nothing more can come; what has come may still be read."""
-        self._error = self._error or BrokenError(reason)
+        self._error = self._error or reason
         self.abort()
 
     # The event loop's side.
@@ -197,7 +197,8 @@ class Connection(asyncio.Protocol):
         if error is None and self._error is None and self._arrived and not self._has_length():
             self.ended = True
         self._transport = None
-        self._error = self._error or BrokenError("The backend closed the connection.")
+        del self._parser  # the two hold each other, and nothing more comes
+        self._error = self._error or "The backend closed the connection."
         self._wake()
         self._closed(self)
 
