@@ -45,6 +45,7 @@ class Facts(msgspec.Struct, frozen=True):
         neurons: Neurons per million tokens by the same kinds.
         efforts: Reasoning efforts that the model knows.
         effort: The one that it takes by itself.
+        effort_aliases: Efforts that it takes for others (the list's `normalizes_to`).
         released: The day it came, and retires: the day it is planned to go, both as YYYY-MM-DD.
     """
 
@@ -60,6 +61,7 @@ class Facts(msgspec.Struct, frozen=True):
     neurons: Mapping[str, float] = {}
     efforts: tuple[str, ...] = ()
     effort: str | None = None
+    effort_aliases: Mapping[str, str] = {}
     released: str | None = None
     retires: str | None = None
 

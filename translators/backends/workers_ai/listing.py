@@ -56,6 +56,7 @@ class Listed(msgspec.Struct, frozen=True, omit_defaults=True):
     price: Mapping[str, float] = {}
     efforts: tuple[str, ...] = ()
     effort: str | None = None
+    effort_aliases: Mapping[str, str] = {}
     released: str | None = None
     retires: str | None = None
     shape: Shape | None = None
@@ -116,6 +117,7 @@ def _listed(item: _Item) -> Listed:
         price=dict(_prices(stated.get("price"))),
         efforts=efforts,
         effort=_text(effort.get("default_effort")),
+        effort_aliases=dict(_aliases(effort.get("normalizes_to"))),
         released=_day(item.created_at),
         retires=_day(stated.get("planned_deprecation_date")),
     )
@@ -128,6 +130,12 @@ def _capabilities(stated: Json, effort: Json, efforts: tuple[str, ...]) -> Itera
     # Thinking that can be turned off without a level for it is turned off by the chat template.
     if effort.get("mandatory") is False and efforts and "none" not in efforts:
         yield "toggle"
+
+
+def _aliases(value: Any) -> Iterator[tuple[str, str]]:
+    for alias, effort in _object(value).items():
+        if isinstance(effort, str) and alias != "null":  # what stands for no effort at all is the default
+            yield alias, effort
 
 
 def _prices(value: Any) -> Iterator[tuple[str, float]]:
@@ -153,6 +161,8 @@ def _refreshed(facts: Facts, listed: Listed) -> Facts:
         "can": listed.can | (facts.can & {"toggle"}),
         "efforts": listed.efforts or facts.efforts,
         "effort": listed.effort or facts.effort,
+        # They are about these levels, and go with them.
+        "effort_aliases": listed.effort_aliases if listed.efforts else facts.effort_aliases,
         "released": listed.released or facts.released,
         "retires": listed.retires,
     }

@@ -1,6 +1,7 @@
 """How much a model thinks: OpenAI's `reasoning_effort`, as each model takes it.
 
-Models with levels get the nearest that they know; models that can only be told to think or not get the
+Models with levels get the one that they take an effort for, which is not always near it (GLM-5.3 thinks its
+most where it is told not to), else the nearest that they know; models that can only be told to think or not get the
 switch of their chat template (doc comments of Cloudflare's generated types, 2026-11).
 """
 
@@ -27,6 +28,10 @@ def translate_effort(effort: str, facts: Facts, report: Report) -> dict[str, Any
     if effort in facts.efforts:
         report.note(name, Fate.KEPT)
         return {name: effort}
+    if effort in facts.effort_aliases:
+        meant = facts.effort_aliases[effort]
+        report.note(name, Fate.TRANSFORMED, f"'{effort}' became '{meant}', which the model takes it for")
+        return {name: meant}
     if facts.efforts and not (effort == "none" and "toggle" in facts.can):
         nearest = _nearest(effort, facts.efforts)
         report.note(

@@ -14,6 +14,7 @@ from translators.backends.workers_ai.listing import Listed, Shape, read_schema, 
 
 DATA = Path(__file__).parents[5] / "shared" / "data" / "workers-ai-models"
 GEMMA = "@cf/google/gemma-4-26b-a4b-it"  # advertised with more than it takes
+KIMI = "@cf/moonshotai/kimi-k2.6"
 NEW = "@cf/somebody/new-1b"
 TEXT = {"name": "Text Generation"}
 
@@ -117,6 +118,16 @@ def test_thinking_without_a_level_for_none_is_turned_off_by_the_template() -> No
     assert (stated.efforts, stated.effort, stated.can) == (("low", "high"), "high", {"reasoning", "toggle"})
     always = listed(reasoning="true", reasoning_effort=efforts | {"mandatory": True})
     assert always.can == {"reasoning"}
+
+
+def test_efforts_that_stand_for_others_come_and_go_with_the_levels() -> None:
+    efforts = {
+        "supported_efforts": ["high"],
+        "normalizes_to": {"low": "high", "max": 3, "null": "high"},
+    }
+    assert listed(reasoning_effort=efforts).effort_aliases == {"low": "high"}
+    assert after(KIMI, reasoning_effort={"supported_efforts": ["high", "low"]}).effort_aliases == {}
+    assert after(KIMI).effort_aliases == CATALOGUE.models[KIMI].effort_aliases != {}
 
 
 @pytest.mark.parametrize("rubbish", [None, "", "12k", -1, 0, "٣", [], {}, True, 1.5])

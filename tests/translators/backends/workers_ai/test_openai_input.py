@@ -12,6 +12,8 @@ GLM = "@cf/zai-org/glm-4.7-flash"
 KIMI = "@cf/moonshotai/kimi-k2.6"
 KIMI_CODE = "@cf/moonshotai/kimi-k2.7-code"
 DEEPSEEK = "@cf/deepseek-ai/deepseek-v4-flash-0731"
+GLM_2 = "@cf/zai-org/glm-5.2"
+GLM_3 = "@cf/zai-org/glm-5.3-flash"
 QWEN = "@cf/qwen/qwen3.8-27b"
 SEED = "@cf/meta/llama-3.1-8b-instruct-fast"
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -52,6 +54,8 @@ def test_a_model_that_thinks_has_room_for_its_thoughts_beside_the_answer() -> No
         (GLM, {"chat_template_kwargs": {"enable_thinking": False}}, 9),
         (KIMI, {"reasoning_effort": "high"}, 9 + 4096),
         (KIMI, {"reasoning_effort": "none"}, 9),
+        (GLM_2, {"reasoning_effort": "minimal"}, 9),
+        (GLM_3, {"reasoning_effort": "none"}, 9 + 4096),
     ],
 )
 def test_max_tokens_is_for_the_answer_and_thinking_has_its_own_room(
@@ -132,6 +136,14 @@ def test_a_model_that_always_thinks_is_not_told_otherwise(template: Any, sent: A
         (KIMI, "minimal", {"reasoning_effort": "high"}, "transformed"),
         (DEEPSEEK, "medium", {"reasoning_effort": "high"}, "transformed"),
         (DEEPSEEK, "minimal", {"reasoning_effort": "low"}, "transformed"),
+        (DEEPSEEK, "xhigh", {"reasoning_effort": "high"}, "transformed"),
+        (KIMI, "max", {"reasoning_effort": "high"}, "transformed"),
+        (GLM_2, "low", {"reasoning_effort": "high"}, "transformed"),
+        (GLM_2, "xhigh", {"reasoning_effort": "max"}, "transformed"),
+        (GLM_2, "minimal", {"reasoning_effort": "none"}, "transformed"),
+        *((GLM_3, each, {"reasoning_effort": "max"}, "transformed") for each in ("none", "minimal", "xhigh")),
+        (GLM_3, "medium", {"reasoning_effort": "max"}, "transformed"),
+        (GLM_3, "low", {"reasoning_effort": "low"}, "kept"),
         (GLM, "none", {"chat_template_kwargs": {"enable_thinking": False}}, "transformed"),
         (GLM, "low", {"chat_template_kwargs": {"enable_thinking": True}}, "transformed"),
         (QWEN, "none", {"chat_template_kwargs": {"enable_thinking": False}}, "transformed"),
