@@ -22,6 +22,7 @@ from gateway.api.raw import Answer, Endpoint
 from gateway.deadlines import Ticker
 from gateway.dispatch import Dispatch
 from gateway.keys import Keys
+from gateway.logs import AccessLog
 from gateway.memory import Memory
 from gateway.metrics import Metrics
 from gateway.overload import Overload
@@ -101,6 +102,7 @@ def build(settings: Settings, master_key: str) -> Gateway:
         routes=routes,
         dispatch=Dispatch(upstreams, metrics, routes, settings.errors.quote_backends),
         metrics=metrics,
+        log=AccessLog(metrics.lost_lines),
         ticker=Ticker(settings.deadlines, woke=woke),
         overload=overload,
     )
@@ -166,5 +168,6 @@ async def _running(gateway: Gateway) -> AsyncIterator[None]:
         yield
     finally:
         ticking.cancel()
+        gateway.log.flush()
         for upstream in gateway.dispatch.upstreams.values():
             await upstream.stop()

@@ -3,9 +3,10 @@
 Neither headers nor bodies nor query strings are written, and a path that is no endpoint of ours is cut.
 """
 
+import asyncio
 import select
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -77,7 +78,55 @@ def access_line(exchange: Exchange) -> bytes:
     )
 
 
-def alike(exchange: Exchange, request_ids: Sequence[bytes]) -> Iterator[tuple[bytes, int]]:
+class AccessLog:
+    """Writes the lines of one turn of the event loop together, when it ends.
+
+    They wait no longer: what is in a buffer is lost with the process.
+
+    Args:
+        lost: Told how many lines could not be written.
+    """
+
+    def __init__(self, lost: Callable[[int], None]) -> None:
+        self._lost = lost
+        self._lines: list[bytes] = []
+
+    def note(self, exchange: Exchange) -> None:
+        """Write the line of an exchange that has ended."""
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._lines.append(access_line(exchange))
+
+    def note_alike(self, exchange: Exchange, request_ids: Sequence[bytes]) -> None:
+        """Write the lines of exchanges that differ in their ids alone."""
+        self._write(_alike(exchange, request_ids))
+
+    def flush(self) -> None:
+        """Write what there is."""
+        lines, self._lines = self._lines, []
+        self._write(_pieces(lines))
+
+    def _write(self, pieces: Iterable[tuple[bytes, int]]) -> None:
+        for lines, count in pieces:
+            if not _written(lines):
+                self._lost(count)
+
+
+def _pieces(lines: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Lines, as many as may be written at once, and how many these are."""
+    piece: list[bytes] = []
+    size = 0
+    for line in lines:
+        if piece and size + len(line) > _PIECE:
+            yield b"".join(piece), len(piece)
+            piece, size = [], 0
+        piece.append(line)
+        size += len(line)
+    if piece:
+        yield b"".join(piece), len(piece)
+
+
+def _alike(exchange: Exchange, request_ids: Sequence[bytes]) -> Iterator[tuple[bytes, int]]:
     """Lines that differ in their ids alone: as many as may be written at once, and how many these are."""
     exchange.request_id = ""
     before, mark, after = access_line(exchange).partition(b'"request_id":"')
@@ -87,7 +136,7 @@ def alike(exchange: Exchange, request_ids: Sequence[bytes]) -> Iterator[tuple[by
         yield before + mark + (after + before + mark).join(ids) + after, len(ids)
 
 
-def write(lines: bytes) -> bool:
+def _written(lines: bytes) -> bool:
     """Write lines at once, for what ends up in a buffer is lost with the process; False where they are.
 
     A full disk, a reader that is gone or does not read, or a stream that is closed must not harm the answers.

@@ -97,7 +97,7 @@ class Metrics(Collector):
         """The event loop's timer was so late."""
         self._loop_lag = seconds
 
-    def lost_line(self, count: int = 1) -> None:
+    def lost_lines(self, count: int) -> None:
         """So many access lines could not be written."""
         self._lost_lines[()] += count
 

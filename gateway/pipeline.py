@@ -10,6 +10,7 @@ from gateway.deadlines import Ticker
 from gateway.dispatch import Dispatch
 from gateway.exchange import Exchange
 from gateway.keys import Keys
+from gateway.logs import AccessLog
 from gateway.metrics import Metrics
 from gateway.overload import Overload
 from gateway.relay import Client, relay
@@ -27,6 +28,7 @@ class Gateway:
     routes: Routes
     dispatch: Dispatch
     metrics: Metrics
+    log: AccessLog
     ticker: Ticker
     overload: Overload
 

@@ -228,11 +228,21 @@ def _effects(module: Module) -> Iterator[str]:
             continue  # the docstring
         if isinstance(node, ast.If) and module.name.endswith(".__main__"):
             continue  # where a module is run and not imported
+        if isinstance(node, ast.If) and _chooses_imports(node):
+            continue
         if not isinstance(node, _DEFINITIONS):
             yield f"{module.name}:{node.lineno} does something at import time"
         elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             for call in _calls_at_once(node.value):
                 yield f"{module.name}:{call.lineno} calls {ast.unparse(call.func)} at import time"
+
+
+def _chooses_imports(node: ast.If) -> bool:
+    """Whether it does nothing but import what the system has."""
+    by_system = "sys.platform" in ast.unparse(node.test)
+    return by_system and all(
+        isinstance(each, ast.Import | ast.ImportFrom) for each in node.body + node.orelse
+    )
 
 
 def _calls_at_once(value: ast.expr) -> Iterator[ast.Call]:

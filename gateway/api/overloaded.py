@@ -11,7 +11,7 @@ import os
 from itertools import count
 from typing import Final
 
-from gateway import errors, logs
+from gateway import errors
 from gateway.exchange import Exchange
 from gateway.overload import Reason
 from gateway.pipeline import Gateway
@@ -84,14 +84,11 @@ class Refuser:
 
     def _note(self) -> None:
         unnoted, self._unnoted = self._unnoted, {}
-        metrics = self._gateway.metrics
         for (method, path, reason), request_ids in unnoted.items():
             exchange = Exchange(method, path.decode("latin-1"), "refused", status=_ERROR.status)
             exchange.error, exchange.ended_by = _ERROR.code or "", "gateway"
-            metrics.turned_away(exchange, reason, len(request_ids))
-            for lines, number in logs.alike(exchange, request_ids):
-                if not logs.write(lines):
-                    metrics.lost_line(number)
+            self._gateway.metrics.turned_away(exchange, reason, len(request_ids))
+            self._gateway.log.note_alike(exchange, request_ids)
 
 
 def spread(number: int) -> int:

@@ -16,7 +16,7 @@ from typing import Final
 from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
-from gateway import errors, logs
+from gateway import errors
 from gateway.api.wire import DEPARTURE, JSON, OUTLET, Client, ClientLeftError, Departure, Request
 from gateway.exchange import Exchange
 from gateway.pipeline import Gateway
@@ -73,8 +73,7 @@ class Endpoint:
         except Exception:
             _logger.exception("Request %s is not in the metrics.", exchange.request_id)
         try:
-            if not logs.write(logs.access_line(exchange)):
-                self.gateway.metrics.lost_line()
+            self.gateway.log.note(exchange)
         except Exception:
             _logger.exception("Request %s has no access line.", exchange.request_id)
 

@@ -5,14 +5,19 @@ a process may raise that by itself. Programs that call select(2) rely on the low
 """
 
 import logging
-import resource
+import sys
 from typing import Final
+
+if sys.platform != "win32":  # which has no such limits
+    import resource
 
 _logger: Final = logging.getLogger("penstock")
 
 
 def raise_limit() -> None:
     """Raise the soft limit to the hard one."""
+    if sys.platform == "win32":
+        return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == hard:
         return

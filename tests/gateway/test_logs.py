@@ -1,10 +1,13 @@
 """The access line: one JSON object on standard output, whatever becomes of that."""
 
+import asyncio
 import io
 import json
 import os
 import sys
+from collections import Counter
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -39,22 +42,66 @@ class _Full(io.RawIOBase):
         raise OSError(28, "No space left on device")
 
 
-def test_a_closed_output_does_not_harm_the_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def _output(monkeypatch: pytest.MonkeyPatch, buffer: object) -> None:
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=buffer))
+
+
+class _Counted(io.BytesIO):
+    writes = 0
+
+    def write(self, data: Any) -> int:
+        self.writes += 1
+        return super().write(data)
+
+
+async def test_the_lines_of_one_turn_are_written_together_when_it_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out, lost = _Counted(), Counter[str]()
+    _output(monkeypatch, out)
+    log = logs.AccessLog(lambda count: lost.update(lines=count))
+    for number in range(3):
+        log.note(Exchange("GET", f"/{number}"))
+    assert out.writes == 0
+    await asyncio.sleep(0)
+    assert out.writes == 1
+    assert [json.loads(line)["path"] for line in out.getvalue().splitlines()] == ["/0", "/1", "/2"]
+    assert not lost
+
+
+async def test_no_more_is_written_at_once_than_a_pipe_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = _Counted()
+    _output(monkeypatch, out)
+    log = logs.AccessLog(lambda _count: None)
+    for _ in range(40):
+        log.note(Exchange("GET", "/" + "p" * 190))
+    log.flush()
+    assert len(out.getvalue().splitlines()) == 40
+    assert len(out.getvalue()) / out.writes <= 4096
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["full", "closed"])
+async def test_an_output_that_takes_nothing_harms_no_answer_and_its_lines_are_counted(
+    monkeypatch: pytest.MonkeyPatch, *, full: bool
+) -> None:
     closed = io.BytesIO()
     closed.close()
-    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=closed))
-    logs.write(b"{}\n")
+    _output(monkeypatch, _Full() if full else closed)
+    lost: list[int] = []
+    log = logs.AccessLog(lost.append)
+    log.note(Exchange("GET", "/"))
+    log.flush()
+    log.note_alike(Exchange("GET", "/"), [b"req_1", b"req_2"])
+    assert lost == [1, 2]
 
 
-def test_a_full_disk_does_not_harm_the_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=_Full()))
-    logs.write(b"{}\n")
-
-
-def test_a_reader_that_does_not_read_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reader_that_does_not_read_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
+    lost: list[int] = []
+    log = logs.AccessLog(lost.append)
     with os.fdopen(reading, "rb"), os.fdopen(writing, "wb") as full:
-        monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=full))
-        written = [logs.write(b"x" * 4000 + b"\n") for _ in range(100)]
-    assert written[0]
-    assert not written[-1]
+        _output(monkeypatch, full)
+        for _ in range(1000):
+            log.note(Exchange("GET", "/" + "p" * 190))
+        log.flush()
+    assert 0 < sum(lost) < 1000
