@@ -372,6 +372,7 @@ def test_22_a_retired_model_says_who_answers_in_its_place(client: openai.OpenAI)
         "data:image/png;base64,",
         "data:image/svg+xml;base64,PHN2Zy8+",
         "data:text/plain;base64,aGk=",
+        "data:image/png;base64,aGk=",
     ],
 )
 def test_23_a_picture_that_cannot_be_sent_is_refused_by_name(client: openai.OpenAI, url: str) -> None:

@@ -5,12 +5,11 @@ only the field `image` exists and the model sees, the one image goes there. `too
 and `name` are not in the schema but pass its validator, and the models' chat templates use them.
 """
 
-import binascii
-from base64 import b64decode
 from typing import Any, Final
 
 from translators import chat
 from translators.backends.workers_ai.catalogue import Facts
+from translators.backends.workers_ai.images import read_image
 from translators.chat import Part, Turn
 from translators.errors import invalid
 from translators.report import Fate, Report
@@ -122,14 +121,17 @@ class Messages:
                 where,
                 "unsupported_value",
             )
-        data = _decode_data_url(image.url, where)
+        data, url = read_image(image.url, f"{where}.image_url.url")
+        if url != image.url:
+            note = "an image's type becomes the one that its bytes tell"
+            self._report.note("messages", Fate.TRANSFORMED, note)
         if self._facts.content == "openai":
             detail = {"detail": image.detail} if image.detail else {}
-            return [{"type": "image_url", "image_url": {"url": image.url, **detail}}]
+            return [{"type": "image_url", "image_url": {"url": url, **detail}}]
         if image.detail not in (None, "auto"):
             self._report.note("messages", Fate.TRANSFORMED, "the detail of images is not sent")
         if self._facts.content == "image_parts":
-            return [{"type": "image_url", "image_url": {"url": image.url}}]
+            return [{"type": "image_url", "image_url": {"url": url}}]
         if self.image is not None:
             raise invalid(
                 f"'{where}' is a second image, and this model takes one.", where, "unsupported_value"
@@ -188,34 +190,3 @@ def utf16_length(text: str) -> int:
 def _cannot_take(part: Part, where: str) -> Exception:
     kind = "audio" if isinstance(part, chat.Audio) else "a file"
     return invalid(f"'{where}' is {kind}, and this model takes text only.", where, "unsupported_value")
-
-
-def _decode_data_url(url: str, where: str) -> bytes:
-    """The bytes of a base64 `data:` URL; Workers AI loads no other."""
-    head, comma, data = url.partition(",")
-    if not comma or not head.startswith("data:image/") or not head.endswith(";base64"):
-        raise invalid(
-            f"'{where}.image_url.url' must be a data URL ('data:image/png;base64,...'); "
-            "Workers AI loads no image from the web.",
-            f"{where}.image_url.url",
-            "unsupported_value",
-        )
-    if head.startswith("data:image/svg"):
-        raise invalid(
-            f"'{where}.image_url.url' is an SVG, and models take pixels only. Send a PNG, JPEG, GIF or WebP.",
-            f"{where}.image_url.url",
-            "unsupported_value",
-        )
-    try:
-        image = b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        raise invalid(
-            f"'{where}.image_url.url' holds no valid base64.", f"{where}.image_url.url", "invalid_value"
-        ) from None
-    if not image:
-        raise invalid(
-            f"'{where}.image_url.url' holds no bytes after 'base64,'. Send the image itself.",
-            f"{where}.image_url.url",
-            "invalid_value",
-        )
-    return image

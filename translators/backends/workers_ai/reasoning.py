@@ -1,8 +1,8 @@
 """How much a model thinks: OpenAI's `reasoning_effort`, as each model takes it.
 
-Models with levels get the one that they take an effort for, which is not always near it (GLM-5.3 thinks its
-most where it is told not to), else the nearest that they know; models that can only be told to think or not get the
-switch of their chat template (doc comments of Cloudflare's generated types, 2026-11).
+Models with levels get the one that they take an effort for, which is not always near it (GLM-5.3 thinks
+most where it is told not to), else the nearest that they know; models that can only be told to think or not
+get the switch of their chat template (doc comments of Cloudflare's generated types, 2026-11).
 """
 
 from collections.abc import Mapping

@@ -86,10 +86,10 @@ def test_an_image_is_a_part_where_the_model_takes_parts() -> None:
 
 
 def test_an_image_goes_into_its_own_field_where_the_model_sees_and_takes_strings() -> None:
-    url = "data:image/png;base64," + b64encode(b"\x01\xff").decode()
+    url = "data:image/gif;base64," + b64encode(b"GIF89a").decode()
     message = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}
     body = _sent(message, facts=VISION)
-    assert (body["image"], body["messages"][0]["content"]) == ([1, 255], "")
+    assert (body["image"], body["messages"][0]["content"]) == (list(b"GIF89a"), "")
 
 
 @pytest.mark.parametrize(
@@ -100,26 +100,6 @@ def test_an_image_goes_into_its_own_field_where_the_model_sees_and_takes_strings
         (
             PARTS,
             [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}],
-            "messages[0].content[0].image_url.url",
-        ),
-        (
-            PARTS,
-            [{"type": "image_url", "image_url": {"url": "data:image/png;base64,#"}}],
-            "messages[0].content[0].image_url.url",
-        ),
-        (
-            PARTS,
-            [{"type": "image_url", "image_url": {"url": "data:image/png;base64,é"}}],
-            "messages[0].content[0].image_url.url",
-        ),
-        (
-            PARTS,
-            [{"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}],
-            "messages[0].content[0].image_url.url",
-        ),
-        (
-            PARTS,
-            [{"type": "image_url", "image_url": {"url": "data:image/svg+xml;base64,PHN2Zy8+"}}],
             "messages[0].content[0].image_url.url",
         ),
         (

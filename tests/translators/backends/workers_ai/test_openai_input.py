@@ -7,7 +7,7 @@ import pytest
 from tests.laws.exchange import translated
 from translators.errors import ApiError
 
-PIXEL = "data:image/png;base64,AQID"
+PIXEL = "data:image/png;base64,iVBORw0KGgo="
 GLM = "@cf/zai-org/glm-4.7-flash"
 KIMI = "@cf/moonshotai/kimi-k2.6"
 KIMI_CODE = "@cf/moonshotai/kimi-k2.7-code"

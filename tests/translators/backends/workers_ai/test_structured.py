@@ -126,7 +126,7 @@ def test_words_join_the_system_turn_that_there_is(system: str, begins: str) -> N
 
 
 def test_words_join_a_system_turn_of_parts_as_another_part() -> None:
-    url = "data:image/png;base64,aGk="
+    url = "data:image/png;base64,iVBORw0KGgo="
     parts = [{"type": "image_url", "image_url": {"url": url}}]
     facts = Facts(content="image_parts")
     body = {"model": "m", "messages": [{"role": "system", "content": parts}, USER], "response_format": OBJECT}
