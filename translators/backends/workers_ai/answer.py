@@ -48,6 +48,7 @@ class Payload(msgspec.Struct):
     status: Any = None
     errors: Any = None
     error: Any = None
+    streamed_data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def is_answer(self) -> bool:
@@ -66,6 +67,9 @@ class Payload(msgspec.Struct):
         if isinstance(self.output, list):
             return [read_output(self.output, self.status)]
         return self.choices if isinstance(self.choices, list) else []
+
+
+_payloads: Final = msgspec.json.Decoder(list[Payload] | None)
 
 
 class Answer:
@@ -95,8 +99,14 @@ class Answer:
         return self._usage_closes or self._reason is not None
 
     def take(self, payload: Payload) -> list[Delta]:
-        """The deltas of one event."""
+        """The deltas of one event.
+
+        Raises:
+            msgspec.DecodeError: A part of it cannot be read.
+        """
         out: list[Delta] = []
+        if payload.streamed_data is not msgspec.UNSET:
+            self._take_events(out, payload.streamed_data)
         if payload.response is not msgspec.UNSET:
             self._text(out, _text(payload.response))
         if payload.tool_calls:
@@ -125,6 +135,14 @@ class Answer:
             return self._usage
         completion = -(-self._characters // _CHARACTERS_PER_TOKEN)
         return Usage(self._prompt_estimate, completion, estimated=True)
+
+    def _take_events(self, out: list[Delta], events: msgspec.Raw) -> None:
+        """Several events in one, which LangChain's client knows."""
+        for each in _payloads.decode(events) or ():
+            self.broke = self.broke or bool(each.errors or each.error)
+            if self.broke:
+                return
+            out += self.take(each)
 
     def _choice(self, out: list[Delta], choice: dict[str, Any]) -> None:
         """One choice in OpenAI's shape: a delta, a whole message, or a completion's text."""

@@ -4,7 +4,6 @@ The answer's own first byte decides how it is read, never the model and hardly i
 to a request for a stream, and proxies on the way name types as they like.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from translators.call import Stamp
 from translators.deltas import Delta, Failed, Usage
 from translators.errors import ApiError, bad_answer
 from translators.sse import Event, EventDecoder, EventTooLongError
+from translators.surrogates import Halves
 
 WHOLE_LIMIT: Final = 32 * 1024 * 1024  # bytes of a whole answer
 
@@ -29,13 +29,6 @@ _WAITING: Final = frozenset({429, 503})
 
 # A raw field is decoded late, so that reading a payload fails in the same ways as decoding it.
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-# An escape in JSON; a half of a surrogate pair that stands alone is the named one.
-_ESCAPE: Final = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
 
 _payload = msgspec.json.Decoder(Payload)
 
@@ -67,6 +60,7 @@ class Reader:
         self, stamp: Stamp, choice: int, max_tokens: int, prompt_estimate: int, sent: Sent | None = None
     ) -> None:
         self._answer = Answer(stamp, choice, max_tokens, prompt_estimate)
+        self._halves: Halves | None = None  # made where an escape may be one
         self._sent = sent
         self._now = stamp.created
         self._status = 0
@@ -109,7 +103,7 @@ class Reader:
             return [*out, *self._fail(bad_answer("Workers AI ended its answer before it was whole."))]
         if not self._answer.spoke:
             return [*out, *self._fail(shape_error(b"?"))]
-        return [*out, *self._answer.end()]
+        return [*out, *self._end()]
 
     def usage(self) -> Usage:
         """What the backend reported, or else our own count of what came so far."""
@@ -133,26 +127,46 @@ class Reader:
     def _whole(self, body: bytes) -> list[Delta]:
         if not _succeeded(self._status):
             return self._fail(self._error(self._status, body))
-        body = _repaired(body)
+        body = self._readable(body)
         try:
             envelope = _envelope.decode(body)
             if envelope.success is False:
                 return self._fail(self._error(self._status, body))
             # A proxy on the way may have taken the envelope off.
-            result = body if envelope.result is msgspec.UNSET else bytes(envelope.result)
-            payload = _payload.decode(result)
-            if payload.errors or payload.error:
-                return self._fail(self._error(502, result))
-            out = self._answer.take(payload)
+            out = self._deltas(body if envelope.result is msgspec.UNSET else bytes(envelope.result))
         except _UNREADABLE:
             return self._fail(self._shapeless(body))
-        if not out and (envelope.errors or envelope.error):
+        if self._failed:
+            return out[-1:]
+        # `success` is the verdict on a call; errors are where it is missing, and where nothing came.
+        if (envelope.errors or envelope.error) and not (out and envelope.success is True):
             return self._fail(self._error(502, body))
-        if self._answer.broke:
-            return self._fail(bad_answer("Workers AI says that it failed. Ask again."))
         if not self._answer.spoke:
             return self._fail(self._shapeless(body))
-        return [*out, *self._answer.end()]
+        return [*out, *self._end()]
+
+    def _readable(self, data: bytes) -> bytes:
+        """JSON that can be decoded; a broken character is no reason to lose an answer."""
+        if b"\\u" in data:
+            self._halves = self._halves or Halves()
+            data = self._halves.read(data)
+        return data if data.isascii() else data.decode(errors="replace").encode()
+
+    def _deltas(self, data: bytes) -> list[Delta]:
+        """What one event or a whole result says; it may end with its failure."""
+        payload = _payload.decode(data)
+        if payload.errors or payload.error:
+            return self._fail(self._error(502, data))
+        out = self._answer.take(payload)
+        if self._halves is not None:
+            out = self._halves.join(out)
+        if self._answer.broke:
+            out += self._fail(bad_answer("Workers AI says that it failed. Ask again."))
+        return out
+
+    def _end(self) -> list[Delta]:
+        end = self._answer.end()
+        return end if self._halves is None else [*self._halves.end(), *end]
 
     def _shapeless(self, body: bytes) -> ApiError:
         """The error of a body that is no answer; it may say so itself, though nothing else does."""
@@ -177,14 +191,11 @@ class Reader:
             if not event.data:
                 continue
             try:
-                payload = _payload.decode(_repaired(event.data))
-                if payload.errors or payload.error:
-                    return [*out, *self._fail(self._error(502, event.data))]
-                out += self._answer.take(payload)
-                if self._answer.broke:
-                    return [*out, *self._fail(bad_answer("Workers AI says that it failed. Ask again."))]
+                out += self._deltas(self._readable(event.data))
             except _UNREADABLE:
-                return [*out, *self._fail(bad_answer("Workers AI sent an event that is no JSON object."))]
+                out += self._fail(bad_answer("Workers AI sent an event that is no JSON object."))
+            if self._failed:
+                return out
         if too_long:
             out += self._fail(bad_answer("Workers AI sent an event that is too long to be read."))
         return out
@@ -200,13 +211,6 @@ def _is_empty(body: bytes) -> bool:
         return b"".join(bytes(_envelope.decode(body).result or b"").split()) == b"{}"
     except _UNREADABLE:
         return False
-
-
-def _repaired(data: bytes) -> bytes:
-    """Text with what is no Unicode replaced: a broken character is no reason to lose an answer."""
-    if b"\\ud" in data or b"\\uD" in data:
-        data = _ESCAPE.sub(lambda found: b"\\ufffd" if found["half"] else found[0], data)
-    return data if data.isascii() else data.decode(errors="replace").encode()
 
 
 def _succeeded(status: int) -> bool:

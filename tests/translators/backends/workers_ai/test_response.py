@@ -7,7 +7,7 @@ from translators.backends.workers_ai.places import Sent
 from translators.backends.workers_ai.response import Reader
 from translators.call import Stamp
 from translators.clients import OPENAI_CHAT
-from translators.deltas import Arguments, Call, Delta, Failed, Finish, Text, Usage
+from translators.deltas import Arguments, Call, Delta, Failed, Finish, Reasoning, Text, Usage
 from translators.errors import ApiError
 from translators.sse import EVENT_LIMIT
 
@@ -116,9 +116,12 @@ def test_an_error_counts_although_neither_status_nor_success_tell_of_it(body: by
     assert _failure(_whole(body)).code == "overloaded"
 
 
-def test_an_answer_counts_although_an_error_stands_beside_it() -> None:
-    deltas = _whole(b'{"result":{"response":"Hi"},"errors":[{"code":3050}]}')
-    assert Text(0, "Hi") in deltas
+@pytest.mark.parametrize("key", ["errors", "error"])
+def test_where_success_is_said_an_answer_counts_although_an_error_stands_beside_it(key: str) -> None:
+    beside = b'"%s":[{"code":3050}]}' % key.encode()
+    assert Text(0, "Hi") in _whole(b'{"result":{"response":"Hi"},"success":true,' + beside)
+    for said in (b"", b'"success":null,', b'"success":"true",'):
+        assert _failure(_whole(b'{"result":{"response":"Hi"},' + said + beside)).code == "overloaded"
 
 
 def test_a_refusal_names_what_was_asked() -> None:
@@ -174,6 +177,43 @@ def test_an_error_inside_a_stream_ends_it() -> None:
     assert deltas[0] == Text(0, "a")
     assert (_failure(deltas).status, _failure(deltas).code) == (429, "rate_limit_exceeded")
     assert _failure(_stream(b'data: {"error":"overloaded"}\n\n')).status == 502
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"streamed_data":[{"response":"a"}]}',
+        b'{"streamed_data":[{"response":""},{"response":"a"}],"p":"abd"}',
+        b'{"streamed_data":[{"choices":[{"index":0,"delta":{"content":"a"}}]}]}',
+        b'{"streamed_data":null,"response":"a"}',
+        b'{"streamed_data":[],"response":"a"}',
+    ],
+)
+def test_an_event_may_be_a_list_of_events(data: bytes) -> None:
+    assert _stream(b"data: " + data + b"\n\ndata: [DONE]\n\n") == [Text(0, "a"), *ENDING]
+    assert _whole(b'{"result":' + data + b',"success":true}') == [Text(0, "a"), *ENDING]
+
+
+def test_events_in_a_list_keep_their_order_their_usage_and_their_ending() -> None:
+    listed = (
+        b'[{"response":1.50},{"response":"b"},{"finish_reason":"length"},'
+        b'{"response":"","usage":{"prompt_tokens":3,"completion_tokens":4}}]'
+    )
+    expected = [Text(0, "1.50"), Text(0, "b"), Finish(0, "length"), Usage(3, 4)]
+    assert _stream(b'data: {"streamed_data":' + listed + b"}") == expected
+
+
+def test_an_error_in_a_list_of_events_ends_the_stream_behind_what_came() -> None:
+    deltas = _stream(
+        b'data: {"streamed_data":[{"response":"a"},{"errors":[{"code":1}]},{"response":"b"}]}\n\n'
+    )
+    assert deltas[:-1] == [Text(0, "a")]
+    assert _failure(deltas).status == 502
+
+
+@pytest.mark.parametrize("listed", [b"5", b"{}", b'["a"]', b"[null]"])
+def test_a_list_of_events_that_is_none_breaks_the_stream(listed: bytes) -> None:
+    assert _failure(_stream(b'data: {"streamed_data":' + listed + b"}\n\n")).code == "bad_backend_answer"
 
 
 def test_an_event_that_is_too_long_ends_the_stream_behind_what_came() -> None:
@@ -239,6 +279,63 @@ def test_a_whole_answer_may_come_without_the_envelope(body: bytes) -> None:
 def test_a_half_of_a_surrogate_pair_is_replaced_and_a_pair_is_not(spelt: bytes, text: str) -> None:
     assert _whole(b'{"result":{"response":"%s"}}' % spelt)[0] == Text(0, text)
     assert _stream(b'data: {"response":"%s"}\n\ndata: [DONE]\n\n' % spelt)[0] == Text(0, text)
+
+
+def _events(*events: bytes) -> bytes:
+    return b"".join(b"data: %s\n\n" % event for event in (*events, b"[DONE]"))
+
+
+def _fragment(arguments: bytes, index: int = 0) -> bytes:
+    call = b'{"index":%d,"function":{"name":"f%d","arguments":"%s"}}' % (index, index, arguments)
+    return b'{"tool_calls":[' + call + b"]}"
+
+
+def test_the_halves_of_a_character_in_two_events_are_one_character() -> None:
+    texts = (rb"a\ud83d", rb"\ude00b\uD83D", rb"", rb"\uDE00")
+    assert _stream(_events(*(b'{"response":"%s"}' % each for each in texts))) == [
+        Text(0, "a"), Text(0, "\U0001f600b"), Text(0, "\U0001f600"), Finish(0, "stop"),
+        Usage(7, 2, estimated=True),
+    ]  # fmt: skip
+
+
+def test_text_and_thinking_and_arguments_each_have_halves_of_their_own() -> None:
+    first, second = rb"x\ud83d", rb"\ude00y"
+    both = b'{"choices":[{"delta":{"content":"%s","reasoning_content":"%s"}}]}'
+    thought, text, thought_on, text_on, *_ = _stream(_events(both % (first, first), both % (second, second)))
+    assert [thought, thought_on] == [Reasoning(0, "x"), Reasoning(0, "\U0001f600y")]
+    assert [text, text_on] == [Text(0, "x"), Text(0, "\U0001f600y")]
+    deltas = _stream(_events(*(_fragment(half, index) for half in (first, second) for index in (0, 1))))
+    assert [each for each in deltas if isinstance(each, Arguments)] == [
+        Arguments(0, 0, "x"),
+        Arguments(0, 1, "x"),
+        Arguments(0, 0, "\U0001f600y"),
+        Arguments(0, 1, "\U0001f600y"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("halves", "text"),
+    [
+        ((rb"a\ud83d",), "a\ufffd"),
+        ((rb"a\ud83d", b"b"), "a\ufffdb"),
+        ((rb"a\ud83d", rb"\ud83d", rb"\ude00"), "a\ufffd\U0001f600"),
+        ((b"a", rb"\ude00b"), "a\ufffdb"),
+        ((rb"\ud83d\\", rb"\ude00"), "\ufffd\\\ufffd"),
+        ((rb"\\ud83d", rb"\ude00"), "\\ud83d\ufffd"),
+        ((rb"\"\ude00", rb"\ud83d\""), '"\ufffd\ufffd"'),
+    ],
+)
+def test_a_half_that_stays_alone_becomes_one_replacement_character(
+    halves: tuple[bytes, ...], text: str
+) -> None:
+    deltas = _stream(_events(*(b'{"response":"%s"}' % each for each in halves)))
+    assert "".join(each.text for each in deltas if isinstance(each, Text)) == text
+    assert isinstance(deltas[-2], Finish)
+
+
+def test_a_failure_does_not_let_a_half_through() -> None:
+    event = rb'{"streamed_data":[{"response":"a\ud83d"},{"errors":[{"code":1}]}]}'
+    assert _stream(_events(event))[:-1] == [Text(0, "a")]
 
 
 def test_a_finish_with_calls_that_have_not_come_is_a_plain_one() -> None:
