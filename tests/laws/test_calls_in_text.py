@@ -41,6 +41,13 @@ OBJECT: Final = '{"name": "weather", "arguments": {"city": "Paris"}}'
 DEFINITION: Final = json.dumps({"name": "weather", "description": "The weather", "parameters": WEATHER})
 XML: Final = "<function=weather>\n<parameter=city>\nParis\n</parameter>\n</function>"
 
+_DEEPSEEK_ONE: Final = (
+    '<\uff5ctool\u2581call\u2581begin\uff5c>weather<\uff5ctool\u2581sep\uff5c>{"city": "Paris"}'
+)
+_KIMI_ONE: Final = (
+    '<|tool_call_begin|>weather:0<|tool_call_argument_begin|>{"city": "Paris"}<|tool_call_end|>'
+)
+
 Said = tuple[str, list[tuple[str, Any]], str]
 
 
@@ -146,6 +153,8 @@ def test_a_definition_is_no_call_in_any_spelling(text: str, choice: str, facts: 
         f"```\n{CALL}",
         f"```python\n{OBJECT}\n```",
         f"Use {OBJECT}",
+        f"> {CALL}",
+        "commentary to=functions.weather in the air",
     ],
 )
 @BOTH
@@ -262,6 +271,20 @@ def test_a_result_without_a_call_before_it_is_text_and_so_is_its_mention() -> No
             ),
             ONE,
         ),
+        (f"{_DEEPSEEK_ONE}<\uff5ctool\u2581call\u2581end\uff5c>", ONE),
+        (f"<|tool_calls_section_begin|>{_KIMI_ONE}", ONE),
+        (f"{_KIMI_ONE}\n{_KIMI_ONE}<|tool_calls_section_end|>", [*ONE, *ONE]),
+        ('commentary to=functions.weather json{"city": "Paris"}', ONE),
+        ('assistantcommentary to=functions.weather json {"city": "Paris"}', ONE),
+        (
+            (
+                "<|start|>assistant to=functions.weather<|channel|>commentary <|constrain|>json"
+                '<|message|>{"city": "Paris"}<|call|>'
+            ),
+            ONE,
+        ),
+        (f"<tool_call>\n```json\n{OBJECT}\n```\n</tool_call>", ONE),
+        ("<tool_call><function=weather><parameter=city>Paris</parameter>\n</tool_call>", ONE),
         ('[TOOL_CALLS]weather[CALL_ID]abc12[ARGS]{"city": "Paris"}', ONE),
         ('<|python_tag|>weather.call(city="Paris")', ONE),
         (f"<|python_tag|>{OBJECT}<|eom_id|>", ONE),

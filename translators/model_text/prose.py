@@ -1,13 +1,14 @@
 """What stands before a place in a text: whether a call may begin there, or would only be shown.
 
 A model that calls begins a line with the call, or at least a sentence. One that explains how to call puts it
-into a code fence, into inline code, or into the middle of a sentence.
+into a code fence, into inline code, into a quotation, or into the middle of a sentence.
 """
 
 from typing import Final
 
 _FENCE: Final = "```"
-_RUNNING: Final = "`'\",;:-(=/&\u201c\u2018\u00ab\u2013\u2014"  # behind these a sentence goes on
+_QUOTE: Final = ">"
+_RUNNING: Final = "`'\",;:-(=/&|\u201c\u2018\u00ab\u2013\u2014"  # behind these a sentence goes on
 
 
 class Prose:
@@ -21,7 +22,8 @@ class Prose:
     @property
     def has_room(self) -> bool:
         """Whether a call may begin here."""
-        return not (self._in_fence or self._last.isalnum() or (self._last and self._last in _RUNNING))
+        is_running = self._last.isalnum() or (self._last != "" and self._last in _RUNNING)
+        return not (self._in_fence or is_running or self._head.startswith(_QUOTE))
 
     def take(self, text: str) -> None:
         """Follow the next piece."""

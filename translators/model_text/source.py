@@ -100,14 +100,14 @@ def json_text(source: Source, look: Look | None = None) -> Reading[str]:
         taken = scanner.position - begin
         pieces.append(source.rest[:taken])
         source.rest = source.rest[taken:]
+        if scanner.broken:
+            raise NoCallError
         if look is not None and begin < _LONGEST_LOOK:
             text = "".join(pieces)
             for event in events:
                 look.at(event, text)
         if scanner.closed:
             return "".join(pieces)
-        if scanner.broken:
-            raise NoCallError
         if source.ended:
             text = mend("".join(pieces)) or ""
             if source.cut or not text:

@@ -17,6 +17,7 @@ Behind a call some models play the tool as well: `<tool_response` and all that f
 out.
 """
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -44,16 +45,27 @@ _DEEPSEEK_END: Final = "<\uff5ctool\u2581calls\u2581end\uff5c>"
 _DEEPSEEK_CALL: Final = "<\uff5ctool\u2581call\u2581begin\uff5c>"
 _DEEPSEEK_CALL_END: Final = "<\uff5ctool\u2581call\u2581end\uff5c>"
 _DEEPSEEK_NAMED: Final = "<\uff5ctool\u2581sep\uff5c>"
-_HARMONY: Final = "<|channel|>commentary to=functions."
+# gpt-oss names whom it speaks to behind its channel or before it; servers may strip the marks from that.
+_HARMONY: Final = tuple(
+    f"{before}to=functions."
+    for before in (
+        "<|channel|>commentary ", "<|start|>assistant<|channel|>commentary ", "<|start|>assistant ",
+        "commentary ", "assistantcommentary ",
+    )
+)  # fmt: skip
+_HEADER: Final = re.compile(r"(?:\s|json|code|commentary|<\|(?:channel|constrain|message)\|>)*")
+_LONGEST_HEADER: Final = 64
 _FENCE: Final = "```"
 _FENCED: Final = ("", "json", "xml", "tool_call", "tool_code")  # what a fence around a call says of itself
 _ENDS: Final = ("<|eom_id|>", "<|eot_id|>", "<|im_end|>")  # of a turn; they belong to no text
 
 # How a call may begin: in spellings that are nothing else, and in those that may be an answer as well.
 TEMPLATES: Final = (
-    OPEN, _PYTHON_TAG, _FUNCTION, _MISTRAL, _KIMI, _DEEPSEEK, _HARMONY, f"<|start|>assistant{_HARMONY}",
+    OPEN, _PYTHON_TAG, _FUNCTION, _MISTRAL, _KIMI, _KIMI_CALL, _DEEPSEEK, _DEEPSEEK_CALL, *_HARMONY,
 )  # fmt: skip
 ALL: Final = (*TEMPLATES, "{", "[", _FENCE)
+
+_AGAIN: Final = (_KIMI_CALL, _DEEPSEEK_CALL)  # begin each call, with or without a mark before all of them
 
 Calls = Reading[list[SpelledCall]]
 
@@ -72,6 +84,8 @@ def read_calls(source: Source, offered: Offered, marks: tuple[str, ...], *, forc
     """
     yield from space(source)
     mark = yield from expect(source, *marks)
+    if mark in _AGAIN:
+        source.rest = mark + source.rest
     calls = yield from _SPELLINGS[mark](source, offered)
     yield from _end(source)
     if not (forced or mark in TEMPLATES or all(offered.fit(each.name, each.arguments) for each in calls)):
@@ -80,10 +94,13 @@ def read_calls(source: Source, offered: Offered, marks: tuple[str, ...], *, forc
 
 
 def read_marked(source: Source, offered: Offered) -> Calls:
-    """What stands behind `<tool_call>`: JSON, Qwen's elements, or GLM's."""
+    """What stands behind `<tool_call>`: JSON, in a fence or not, Qwen's elements, or GLM's."""
     yield from space(source)
     if source.rest[:1] in ("{", "["):
         return (yield from _stated(source, offered, marked=True))
+    if source.rest[:1] == "`":
+        yield from expect(source, _FENCE)
+        return (yield from _read_fenced(source, offered))
     if source.rest[:1] == "<":
         yield from expect(source, _FUNCTION)
         return [(yield from _function(source, offered))]
@@ -123,9 +140,9 @@ def _function(source: Source, offered: Offered) -> Reading[SpelledCall]:
 
 
 def _elements(source: Source, offered: Offered, name: str) -> Reading[str]:
-    """Qwen's parameters, each an element, up to the end of the function."""
+    """The parameters as Qwen writes them, up to the end of the function; where that is missing, of the call."""
     members: dict[str, str] = {}
-    while (yield from expect(source, _PARAMETER, "</function>")) == _PARAMETER:
+    while (yield from expect(source, _PARAMETER, "</function>", CLOSE)) == _PARAMETER:
         key = yield from until(source, ">", _LONGEST_NAME)
         text = yield from up_to(source, "</parameter>")
         # The template sets a value between two line ends.
@@ -201,19 +218,17 @@ def _read_kimi(source: Source, offered: Offered) -> Calls:
     calls: list[SpelledCall] = []
     while True:
         yield from space(source)
-        mark = yield from expect(source, _KIMI_CALL, "<|tool_calls_section_end|>")
-        if mark != _KIMI_CALL:
+        if (yield from one_of(source, (_KIMI_CALL,))) is None:
             break
-        yield from expect(source, "functions.")
+        prefix = yield from one_of(source, ("functions.",))
         name = yield from _name(source, offered, (":",))
         number = yield from until(source, "<|tool_call_argument_begin|>", 4)
         arguments = yield from _arguments(source)
-        calls.append(_made(offered, name, arguments, f"functions.{name}:{number.strip()}"))
+        calls.append(_made(offered, name, arguments, f"{prefix or ''}{name}:{number.strip()}"))
         yield from space(source)
         yield from expect(source, "<|tool_call_end|>")
-    if not calls:
-        raise NoCallError
-    return calls
+    yield from one_of(source, ("<|tool_calls_section_end|>",))
+    return _any_of(calls)
 
 
 def _read_deepseek(source: Source, offered: Offered) -> Calls:
@@ -233,16 +248,15 @@ def _read_deepseek(source: Source, offered: Offered) -> Calls:
             yield from expect(source, _FENCE)
         yield from one_of(source, (_DEEPSEEK_CALL_END,))
     yield from one_of(source, (_DEEPSEEK_END,))
-    if not calls:
-        raise NoCallError
-    return calls
+    return _any_of(calls)
 
 
 def _read_harmony(source: Source, offered: Offered) -> Calls:
-    name = yield from _name(source, offered, (" ", "<"))
-    kind = yield from until(source, "<|message|>", len("<|constrain|>json "))
-    if kind.strip() not in ("", "json", "<|constrain|>json"):
+    name = yield from _name(source, offered, (" ", "<", "{"))
+    kind = yield from until(source, "{", _LONGEST_HEADER)
+    if not _HEADER.fullmatch(kind):
         raise NoCallError
+    source.rest = "{" + source.rest
     arguments = yield from _arguments(source)
     yield from space(source)
     yield from one_of(source, ("<|call|>",))
@@ -297,9 +311,10 @@ _SPELLINGS: Final[dict[str, Callable[[Source, Offered], Calls]]] = {
     _PYTHON_TAG: _read_python_tag,
     _MISTRAL: _read_mistral,
     _KIMI: _read_kimi,
+    _KIMI_CALL: _read_kimi,
     _DEEPSEEK: _read_deepseek,
-    _HARMONY: _read_harmony,
-    f"<|start|>assistant{_HARMONY}": _read_harmony,
+    _DEEPSEEK_CALL: _read_deepseek,
+    **dict.fromkeys(_HARMONY, _read_harmony),
 }
 
 
@@ -333,6 +348,12 @@ def _python(source: Source, openings: list[str], end: str) -> Reading[str]:
     return text
 
 
+def _any_of(calls: list[SpelledCall]) -> list[SpelledCall]:
+    if not calls:
+        raise NoCallError
+    return calls
+
+
 def _called_in_lines(text: str, offered: Offered) -> list[SpelledCall]:
     """Python's calls one below the other; each may be printed, which means the same."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -346,9 +367,7 @@ def _called_in_lines(text: str, offered: Offered) -> list[SpelledCall]:
 def _called(text: str, offered: Offered) -> list[SpelledCall]:
     """The calls of a Python list."""
     calls = [(offered.called(name.removesuffix(".call")), given) for name, given in read_python(text) or ()]
-    if not calls:
-        raise NoCallError
-    return [_made(offered, name, given) for name, given in calls]
+    return _any_of([_made(offered, name, given) for name, given in calls])
 
 
 def _made(offered: Offered, name: str | None, arguments: str, call_id: str | None = None) -> SpelledCall:

@@ -72,6 +72,8 @@ def _call(raw: bytes, offered: Offered, *, marked: bool) -> SpelledCall:
         if not members.keys() <= _AROUND:
             raise NoCallError
         members = {key: bytes(value).decode() for key, value in _members.decode(members[FUNCTION]).items()}
+    elif marked and FUNCTION in members and "name" not in members:
+        members["name"] = members.pop(FUNCTION)  # small models mix the two up
     name = offered.called(decoded(members.get("name", "")))
     is_plain = members.keys() <= _KEYS and decoded(members.get("type", '"function"')) == FUNCTION
     if name is None or not (marked or is_plain):

@@ -107,6 +107,7 @@ NEVER = [
     '{"name": {"a": 1}, "arguments": {}}',
     '{"name": "get_weather", "arguments": {}, "note": 1}',
     '{"city": "Paris"}',
+    '{"name": x}',
     f'{{"name": "get_weather", "arguments": {PARIS}}} is the call',
     f'Now: {{"name": "get_weather", "arguments": {PARIS}}}',
     '{"name": "get_weather", "arguments": {"city": "Par',

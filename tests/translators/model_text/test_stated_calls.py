@@ -41,6 +41,7 @@ def test_a_call_is_read_in_the_forms_of_apis(text: str, call: SpelledCall, *, ma
         ('{"name": "f", "arguments": null}', SpelledCall("f", "{}")),
         ('{"name": "f", "arguments": 5}', SpelledCall("f", '{"a": 5}')),
         ('{"name": "f", "a": 5, "type": "function"}', SpelledCall("f", '{"a": 5}')),
+        ('{"function": "f", "arguments": {"a": 5}}', SpelledCall("f", '{"a": 5}')),
         ('{"name": "type", "type": "x"}', SpelledCall("type", '{"type": "x"}')),
         ('{"name": "f", "arguments": {}, "why": "so"}', SpelledCall("f", "{}")),
         ('{"name": "f", "description": "I call", "arguments": {}}', SpelledCall("f", "{}")),
