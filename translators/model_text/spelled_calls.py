@@ -140,7 +140,7 @@ def _function(source: Source, offered: Offered) -> Reading[SpelledCall]:
 
 
 def _elements(source: Source, offered: Offered, name: str) -> Reading[str]:
-    """The parameters as Qwen writes them, up to the end of the function, or of the call where it is missing."""
+    """The parameters as Qwen writes them, up to the end of the function, or of the call where that misses."""
     members: dict[str, str] = {}
     while (yield from expect(source, _PARAMETER, "</function>", CLOSE)) == _PARAMETER:
         key = yield from until(source, ">", _LONGEST_NAME)
