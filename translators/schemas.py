@@ -10,12 +10,17 @@ The one home of jsonschema_rs. Left alone it fetches what a `$ref` names, backtr
 errors in a time that grows exponentially with recursion: hence offline, with the engine that matches in
 linear time, and errors only of the schema without references. Whether a value fits is asked of the schema
 itself; that question is memoized there and stays cheap.
+
+Patterns with lookaround or backreferences that engine does not have. The one that has them takes a limit of
+backtracks, which is none of time: `^(?:(?=(x+))x)*y$` and 100,000 characters kept it busy for 26 seconds
+with a limit of 100. So a pattern that cannot be run is not judged: a value fits if it does whether or not
+such patterns match.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import jsonschema_rs
 
@@ -31,7 +36,15 @@ _ALL_CHARACTERS: Final = 4_000_000  # the longest context windows have room for 
 # Bytes that all patterns of a schema may take together once they are compiled: at that size the engine needs
 # less than a second for 100,000 characters of the worst text, and far less for any other.
 _PATTERN_BYTES: Final = 1 << 18
-_NO_SCHEMAS: Final = frozenset({"const", "default", "enum", "example", "examples"})  # what holds plain values
+_ANY: Final = ""  # the pattern that every text matches
+_NEVER: Final = r"[^\s\S]"  # the pattern that none does
+
+# Keywords by what they hold, where that is no schema: plain values, or schemas by names of the client's choice.
+_OF_VALUES: Final = frozenset({"const", "default", "enum", "example", "examples"})
+_OF_NAMES: Final = frozenset(
+    {"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"}
+)
+_Holds = Literal["schemas", "names", "values"]
 
 _MOST_PROBLEMS: Final = 3
 _LONGEST_PROBLEM: Final = 200  # characters
@@ -78,7 +91,7 @@ class _Inliner:
         self._budget = budget or Budget()
         self.is_cut = False  # whether the schema contains itself
 
-    def walk(self, node: Any, depth: int, open_refs: tuple[str, ...]) -> Any:
+    def walk(self, node: Any, depth: int, open_refs: tuple[str, ...], holds: _Holds = "schemas") -> Any:
         self._nodes += 1
         if depth > MAX_DEPTH or self._nodes > MAX_NODES:
             raise invalid(
@@ -89,14 +102,14 @@ class _Inliner:
             )
         self._budget.spend(self._place, 1, _characters(node))
         if isinstance(node, list):
-            return [self.walk(each, depth + 1, open_refs) for each in node]
+            return [self.walk(each, depth + 1, open_refs, holds) for each in node]
         if not isinstance(node, dict):
             return node
         reference = node.get("$ref")
-        if isinstance(reference, str):
+        if holds == "schemas" and isinstance(reference, str):
             return self._follow(node, reference, depth, open_refs)
         return {
-            key: self.walk(value, depth + 1, open_refs)
+            key: self.walk(value, depth + 1, open_refs, _held_by(key, holds))
             for key, value in node.items()
             if not (depth == 0 and key in _DEFINITIONS)
         }
@@ -135,6 +148,13 @@ class _Inliner:
                     "invalid_schema",
                 )
         return node
+
+
+def _held_by(key: str, holds: _Holds) -> _Holds:
+    """What stands under a key of an object that is a schema, holds schemas by their names, or is a value."""
+    if holds != "schemas":
+        return "schemas" if holds == "names" else "values"
+    return "values" if key in _OF_VALUES else "names" if key in _OF_NAMES else "schemas"
 
 
 def _characters(node: Any) -> int:
@@ -178,6 +198,7 @@ class JsonSchema:
         source: The schema as it came.
         inlined: The same without references.
         is_recursive: Whether it contains itself, of which the inlined one knows the first turn alone.
+        unjudged: The patterns of it that cannot be run here.
 
     Raises:
         ApiError: 400 where it is out of bounds, or wrong in itself.
@@ -188,14 +209,15 @@ class JsonSchema:
         inliner = _Inliner(schema, place, budget)
         self.inlined = _inlined(inliner)
         self.is_recursive = inliner.is_cut
-        patterns = set(_patterns(self.inlined))
-        if len(patterns) > 1:
-            _compile({"pattern": "|".join(f"(?:{each})" for each in sorted(patterns))}, place)
-        self._validator = _compile(schema, place)
+        try:
+            self.unjudged = _unjudged(schema)
+            self._validators = [_validator(each) for each in _readings(schema, self.unjudged)]
+        except (jsonschema_rs.ValidationError, ValueError, RecursionError) as error:
+            raise _unusable(place, error) from None
 
     def fits(self, value: Any) -> bool:
         """Whether a decoded JSON value satisfies the schema."""
-        return self._validator.is_valid(value)
+        return any(each.is_valid(value) for each in self._validators)
 
     def problems(self, value: Any, size: int) -> list[str]:
         """The first few reasons why a value does not fit, each with its JSON pointer; none if too costly.
@@ -208,7 +230,7 @@ class JsonSchema:
         if cost > _ONE_PROBLEM:
             return []
         # Errors are listed all at once, each with a copy of what it is about.
-        validator = _validator(self.inlined)
+        validator = _validator(next(_readings(self.inlined, self.unjudged)))
         if cost <= _ALL_PROBLEMS:
             return [_in_words(each) for each in islice(validator.iter_errors(value), _MOST_PROBLEMS)]
         try:
@@ -218,29 +240,20 @@ class JsonSchema:
         return []
 
 
-def _validator(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
+def _validator(schema: Mapping[str, Any], pattern_bytes: int = _PATTERN_BYTES) -> jsonschema_rs.Validator:
     return jsonschema_rs.validator_for(
         dict(schema),
         offline=True,
-        pattern_options=jsonschema_rs.RegexOptions(size_limit=_PATTERN_BYTES, dfa_size_limit=_PATTERN_BYTES),
+        pattern_options=jsonschema_rs.RegexOptions(size_limit=pattern_bytes, dfa_size_limit=_PATTERN_BYTES),
         validate_formats=False,
         mask="it",
     )
 
 
-def _compile(schema: Mapping[str, Any], place: str) -> jsonschema_rs.Validator:
-    try:
-        return _validator(schema)
-    except jsonschema_rs.ValidationError as error:
-        raise _unusable(place, _in_words(error)) from None
-
-
-def _unusable(place: str, reason: str) -> ApiError:
-    if reason.endswith('is not a "regex"'):
-        reason = (
-            "a pattern is not a regular expression that can be used here: without lookaround and "
-            "backreferences, and not too large together with the others"
-        )
+def _unusable(place: str, error: Exception) -> ApiError:
+    reason = "it is nested too deeply"  # of which the engine and Python have each their own words
+    if isinstance(error, jsonschema_rs.ValidationError):
+        reason = _in_words(error)
     return invalid(
         f"'{place}' is no JSON Schema that an answer can be held against: {reason}.", place, "invalid_schema"
     )
@@ -252,20 +265,63 @@ def _in_words(error: jsonschema_rs.ValidationError) -> str:
     return f"{where}{error.message[:_LONGEST_PROBLEM].rstrip('.')}"
 
 
-def _patterns(node: Any) -> Iterator[str]:
+def _unjudged(schema: Mapping[str, Any]) -> frozenset[str]:
+    """The patterns that cannot be run, or take more than their share of what all may take together."""
+    patterns = set(_patterns(schema, "schemas"))
+    return frozenset(each for each in patterns if not _runs(each, _PATTERN_BYTES // len(patterns)))
+
+
+def _runs(pattern: str, share: int) -> bool:
+    try:
+        _validator({"pattern": pattern}, share)
+    except jsonschema_rs.ValidationError:
+        return False
+    return True
+
+
+def _patterns(node: Any, holds: _Holds) -> Iterator[str]:
     """Every pattern that values are held against, wherever it stands."""
     if isinstance(node, list):
         for each in node:
-            yield from _patterns(each)
-    if not isinstance(node, dict):
+            yield from _patterns(each, holds)
+    if not isinstance(node, dict) or holds == "values":
         return
     for key, value in node.items():
-        if key == "pattern" and isinstance(value, str):
+        if holds == "schemas" and key == "pattern" and isinstance(value, str):
             yield value
-        elif key not in _NO_SCHEMAS:
-            if key == "patternProperties" and isinstance(value, dict):
-                yield from value
-            yield from _patterns(value)
+        if holds == "schemas" and key == "patternProperties" and isinstance(value, dict):
+            yield from value
+        yield from _patterns(value, _held_by(key, holds))
+
+
+def _readings(schema: Mapping[str, Any], unjudged: frozenset[str]) -> Iterator[Mapping[str, Any]]:
+    """The schema as if the patterns that are not judged matched, and as if they did not.
+
+    Both are needed, for under `not`, `if` or `oneOf` what matches may be what does not fit.
+    """
+    if not unjudged:
+        yield schema
+        return
+    for match in (_ANY, _NEVER):
+        yield _reading(schema, unjudged, match, "schemas")
+
+
+def _reading(node: Any, unjudged: frozenset[str], match: str, holds: _Holds) -> Any:
+    if isinstance(node, list):
+        return [_reading(each, unjudged, match, holds) for each in node]
+    if not isinstance(node, dict) or holds == "values":
+        return node
+    read = {key: _reading(value, unjudged, match, _held_by(key, holds)) for key, value in node.items()}
+    if holds == "names":
+        return read
+    if isinstance(read.get("pattern"), str) and read["pattern"] in unjudged:
+        read["pattern"] = match
+    named = read.get("patternProperties")
+    if isinstance(named, dict) and not unjudged.isdisjoint(named):
+        judged = {key: value for key, value in named.items() if key not in unjudged}
+        # Where the names match, what is said of them is not known to hold for any one property.
+        read["patternProperties"] = judged | ({_ANY: True} if match == _ANY else {})
+    return read
 
 
 def _count(node: Any) -> int:

@@ -49,6 +49,21 @@ def test_a_property_may_be_called_like_a_keyword() -> None:
     assert inline(schema, "x") == schema
 
 
+@pytest.mark.parametrize("keyword", ["const", "default", "enum", "example", "examples"])
+@pytest.mark.parametrize("reference", ["#/$defs/A", "#", "#/none", "https://example.com/s.json"])
+def test_what_looks_like_a_reference_in_a_plain_value_is_none(keyword: str, reference: str) -> None:
+    schema = {"properties": {"a": {keyword: [{"$ref": reference}]}}, "$defs": {"A": {"type": "string"}}}
+    assert inline(schema, "x") == {"properties": schema["properties"]}
+    assert JsonSchema(schema, "x").fits({"a": [{"$ref": reference}]}) is (keyword != "enum")
+
+
+@pytest.mark.parametrize("keyword", ["properties", "patternProperties", "dependentSchemas", "dependencies"])
+@pytest.mark.parametrize("name", ["const", "default", "enum", "example", "examples", "properties"])
+def test_a_property_called_like_a_keyword_for_values_is_a_schema(keyword: str, name: str) -> None:
+    schema = {keyword: {name: {"$ref": "#/$defs/A"}}, "$defs": {"A": {"type": "string"}}}
+    assert inline(schema, "x") == {keyword: {name: {"type": "string"}}}
+
+
 @pytest.mark.parametrize(
     ("reference", "target"),
     [("#/a~1b", {"type": "string"}), ("#/m~0n", {"type": "number"}), ("#/list/1", {"type": "boolean"})],
@@ -208,21 +223,63 @@ def test_a_schema_that_is_wrong_in_itself_is_refused_and_nothing_is_fetched(
     assert words in _unusable(schema).message
 
 
-@pytest.mark.parametrize(
-    "pattern", ["(", "(?=a)b", r"(a)\1", "[ab]*a[ab]{9000}", "(a{1,1000}){1,1000}", r"\p{L}{1,5000}"]
-)
-def test_a_pattern_that_cannot_be_matched_in_linear_time_is_refused(pattern: str) -> None:
-    assert "regular expression" in _unusable({"properties": {"a": {"pattern": pattern}}}).message
-    assert "regular expression" in _unusable({"patternProperties": {pattern: {}}}).message
+BEYOND = ["(", "(?=a)b", r"(a)\1", "[ab]*a[ab]{9000}", "(a{1,1000}){1,1000}", r"\p{L}{1,5000}"]
 
 
-def test_patterns_are_bounded_together() -> None:
-    heavy = [{"pattern": f"[ab]*a[ab]{{{count}}}"} for count in range(1000, 1040)]
-    JsonSchema({"anyOf": heavy[:1]}, PLACE)
-    assert "large together" in _unusable({"anyOf": heavy}).message
-    assert (
-        "large together" in _unusable({"patternProperties": {each["pattern"]: {} for each in heavy}}).message
+@pytest.mark.parametrize("pattern", BEYOND)
+def test_a_pattern_that_cannot_be_run_in_linear_time_is_not_judged_but_all_else_is(pattern: str) -> None:
+    text = {"pattern": pattern, "maxLength": 3}
+    schema = JsonSchema({"properties": {"a": text, "b": {"pattern": "^b$"}}}, PLACE)
+    assert schema.unjudged == {pattern}
+    assert schema.fits({"a": "zzz", "b": "b"})
+    assert schema.problems({"a": "zzz", "b": "b"}, 20) == []
+    assert not schema.fits({"a": "zzzz"})
+    assert not schema.fits({"a": "zzz", "b": "c"})
+    assert "longer than 3" in schema.problems({"a": "zzzz"}, 20)[0]
+
+
+@pytest.mark.parametrize("pattern", BEYOND)
+def test_names_that_such_a_pattern_may_match_are_not_judged(pattern: str) -> None:
+    named = {pattern: {"type": "string"}, "^b": {"type": "integer"}}
+    schema = JsonSchema({"patternProperties": named, "additionalProperties": False}, PLACE)
+    assert schema.unjudged == {pattern}
+    assert schema.fits({"a": "zzz", "b": 1})
+    assert schema.fits({"a": 7, "b": 1})
+    assert not schema.fits({"b": "1"})
+    assert JsonSchema({"patternProperties": named, "additionalProperties": {"type": "null"}}, PLACE).fits(
+        {"a": None}
     )
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"not": {"pattern": "(?=a)b"}},
+        {"oneOf": [{"pattern": "(?=a)b"}, {"type": "string"}]},
+        {"if": {"pattern": "(?=a)b"}, "then": False},
+        {"if": {"pattern": "(?=a)b"}, "else": False},
+        {"not": {"$ref": "#/$defs/A"}, "$defs": {"A": {"pattern": "(?=a)b"}}},
+    ],
+)
+def test_what_is_not_judged_does_not_turn_into_its_contrary(schema: dict[str, Any]) -> None:
+    assert JsonSchema(schema, PLACE).fits("zzz")
+
+
+def test_patterns_share_what_they_may_take() -> None:
+    heavy = [f"[ab]*a[ab]{{{count}}}" for count in range(1000, 1040)]
+    assert not JsonSchema({"pattern": heavy[0]}, PLACE).unjudged
+    assert JsonSchema({"anyOf": [{"pattern": each} for each in heavy]}, PLACE).unjudged == set(heavy)
+    assert JsonSchema({"patternProperties": dict.fromkeys(heavy, True)}, PLACE).unjudged == set(heavy)
+    light = [{"pattern": rf"^(?<year>\d{{4}})-{count}$"} for count in range(100)]
+    assert not JsonSchema({"anyOf": light}, PLACE).unjudged
+
+
+def test_definitions_that_nothing_names_may_not_be_nested_without_bound() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(400):
+        deep = {"not": deep}
+    assert "nested" in _unusable({"$defs": {"unused": deep}}).message
+    assert "nested" in _unusable({"default": deep}).message
 
 
 def test_a_pattern_that_would_backtrack_for_ever_is_answered_at_once() -> None:
@@ -231,4 +288,12 @@ def test_a_pattern_that_would_backtrack_for_ever_is_answered_at_once() -> None:
 
 def test_what_is_called_pattern_but_is_a_value_is_no_pattern() -> None:
     schema = {"properties": {"pattern": {"enum": [{"pattern": "("}]}}, "default": {"pattern": "("}}
+    assert not JsonSchema(schema, PLACE).unjudged
     assert JsonSchema(schema, PLACE).fits({"pattern": {"pattern": "("}})
+
+
+@pytest.mark.parametrize("name", ["const", "default", "enum", "example", "examples", "pattern"])
+def test_the_pattern_of_a_property_called_like_a_keyword_is_one(name: str) -> None:
+    schema = JsonSchema({"properties": {name: {"pattern": "(?=a)b"}}}, PLACE)
+    assert schema.unjudged == {"(?=a)b"}
+    assert schema.fits({name: "zzz"})

@@ -26,7 +26,10 @@ _NAME: Final = "response_format"
 _SCHEMA: Final = "response_format.json_schema.schema"
 
 _ALONE: Final = "no other words, no code fence."
-_CHECKED: Final = "the answer is checked, and asked for once more where it is wrong"
+_CHECKED: Final = (
+    "the answer is checked: its JSON alone is given out, or asked for once more where it is wrong"
+)
+_MOST_QUOTED: Final = 60  # characters of a pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,31 +81,42 @@ def translate_format(
     wanted = wanted_json(form, _SCHEMA, budget)
     answer = "Unless you call a tool, answer" if with_tools else "Answer"
     words = f"{answer} with nothing but {_what(wanted)}"
-    return StructuredOutput(_fields(form, wanted, facts, report), words, wanted)
+    fields = _fields(form, wanted, facts, report)
+    _note_judging(wanted, report)
+    return StructuredOutput(fields, words, wanted)
 
 
 def _fields(form: ResponseFormat, wanted: Wanted, facts: Facts, report: Report) -> dict[str, Any]:
     schema = wanted.schema.inlined if wanted.schema is not None else None
     if facts.json == "prompt":
-        report.note(_NAME, Fate.EMULATED, f"the model has no JSON mode and is asked in words; {_CHECKED}")
+        report.note(_NAME, Fate.EMULATED, "the model has no JSON mode and is asked in words")
         return {}
     if wanted.schema is not None and wanted.schema.is_recursive:
-        note = f"the schema contains itself, which JSON mode may not follow: it is sent in words; {_CHECKED}"
+        note = "the schema contains itself, which JSON mode may not follow: it is sent in words"
         report.note(_NAME, Fate.EMULATED, note)
         return {}
     if facts.json == "guided_json":
-        report.note(_NAME, Fate.TRANSFORMED, f"the schema is sent as 'guided_json'; {_CHECKED}")
+        report.note(_NAME, Fate.TRANSFORMED, "the schema is sent as 'guided_json'")
         return {"guided_json": schema if schema is not None else {"type": "object"}}
     if schema is None:
-        report.note(_NAME, Fate.KEPT)
         return {_NAME: {"type": "json_object"}}
     if facts.speaks_openai:
-        report.note(_NAME, Fate.TRANSFORMED, f"the schema is sent with its references resolved; {_CHECKED}")
+        report.note(_NAME, Fate.TRANSFORMED, "the schema is sent with its references resolved")
         schema = {**schema, "name": form.name, "schema": schema, "strict": form.strict}
     else:
-        note = f"the schema is sent bare, its references resolved; {_CHECKED}"
-        report.note(_NAME, Fate.TRANSFORMED, note)
+        report.note(_NAME, Fate.TRANSFORMED, "the schema is sent bare, its references resolved")
     return {_NAME: {"type": "json_schema", "json_schema": schema}}
+
+
+def _note_judging(wanted: Wanted, report: Report) -> None:
+    """Say what the answer is held against, and what of the schema it is not."""
+    report.note(_NAME, Fate.TRANSFORMED, _CHECKED)
+    unjudged = sorted(wanted.schema.unjudged) if wanted.schema is not None else []
+    if unjudged:
+        more = f" and {len(unjudged) - 1} more" if len(unjudged) > 1 else ""
+        quoted = unjudged[0][:_MOST_QUOTED]
+        note = f"patterns that cannot be matched in linear time are not checked: '{quoted}'{more}"
+        report.note(_NAME, Fate.TRANSFORMED, note)
 
 
 def _what(wanted: Wanted) -> str:

@@ -44,6 +44,11 @@ def _said(text: str) -> list[Delta]:
     return [Text(0, text), Finish(0, "stop"), USAGE]
 
 
+def _why(exchange: Translated) -> str:
+    """What the report says of the format."""
+    return next(entry.detail for entry in exchange.entries if entry.parameter == "response_format")
+
+
 def _second(exchange: Translated) -> dict[str, Any]:
     (call,) = exchange.dialogue.next()
     body: dict[str, Any] = msgspec.json.decode(call.body)
@@ -62,7 +67,7 @@ def test_json_is_asked_for_whole_and_the_stream_is_ours() -> None:
     exchange = _asked(form=OBJECT, stream=True)
     assert exchange.bodies[0]["response_format"] == {"type": "json_object"}
     assert "stream" not in exchange.bodies[0]
-    assert (exchange.fates()["response_format"], exchange.fates()["stream"]) == ("kept", "emulated")
+    assert (exchange.fates()["response_format"], exchange.fates()["stream"]) == ("transformed", "emulated")
 
 
 def test_a_schema_is_sent_bare_with_its_references_resolved() -> None:
@@ -158,11 +163,34 @@ def test_thinking_leaves_the_json_its_room(model: str) -> None:
     assert body.get("max_tokens", body.get("max_completion_tokens")) >= 4096
 
 
-@pytest.mark.parametrize("schema", [{"a": {"$ref": "http://x"}}, {"type": "strin"}, {"pattern": "(?=a)"}])
+@pytest.mark.parametrize("schema", [{"a": {"$ref": "http://x"}}, {"type": "strin"}])
 def test_a_schema_that_cannot_be_used_is_refused_at_its_place(schema: Any) -> None:
     with pytest.raises(ApiError) as caught:
         _asked(VISION, _schema(schema))
     assert (caught.value.status, caught.value.param) == (400, "response_format.json_schema.schema")
+
+
+@pytest.mark.parametrize("model", [SEED, VISION])
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_pattern_that_cannot_be_run_is_sent_and_reported_and_not_judged(
+    model: str, *, strict: bool
+) -> None:
+    schema = {"properties": {"a": {"pattern": "^(?=b)", "maxLength": 1}, "b": {"pattern": "x{9999}y{9999}"}}}
+    exchange = _asked(model, _schema(schema, strict=strict))
+    assert b"^(?=b)" in exchange.dialogue.first()[0].body
+    assert "not checked: '^(?=b)' and 1 more" in _why(exchange)
+    assert exchange.dialogue.take(0, _said('{"a":"c"}'))[:1] == [Text(0, '{"a":"c"}')]
+    judged = _asked(model, _schema(schema, strict=strict))
+    assert judged.dialogue.take(0, _said('{"a":"bb"}')) == []
+
+
+@pytest.mark.parametrize("model", [SEED, GLM, MISTRAL, VISION])
+@pytest.mark.parametrize("form", [OBJECT, _schema()])
+def test_it_is_reported_that_the_json_of_an_answer_alone_is_given_out(model: str, form: Any) -> None:
+    exchange = _asked(model, form)
+    assert "its JSON alone is given out" in _why(exchange)
+    out = exchange.dialogue.take(0, _said('Here you are: {"a": "b"} Hope it helps'))
+    assert out == [Text(0, '{"a": "b"}'), Finish(0, "stop"), USAGE]
 
 
 @pytest.mark.parametrize("model", [SEED, GLM, MISTRAL, VISION])
