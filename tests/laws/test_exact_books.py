@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import logs
+from gateway.exchange import Exchange
 from tests.gateway.scripted import Backend, Call, serving_backend, usage
 from tests.gateway.served import Served, asks, backend_settings, events, route, serving_gateway
 
@@ -149,7 +150,14 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
     with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as monkeypatch:
         stack = AsyncExitStack()
         made = runner.run(_open(stack, runner, tmp_path_factory.mktemp("data")))
-        monkeypatch.setattr(logs, "write", lambda line: made.lines.append(json.loads(line)))
+        access_line = logs.access_line
+
+        def noted(exchange: Exchange) -> bytes:
+            line = access_line(exchange)
+            made.lines.append(json.loads(line))
+            return line
+
+        monkeypatch.setattr(logs, "access_line", noted)
         yield made
         runner.run(stack.aclose())
 
