@@ -58,13 +58,16 @@ class Account:
 
 FAULTS: Final = (
     "none",
-    *(f"code:{code}" for code in (3021, 3036, 3040, 4006, 5007, 8001, 10000)),
+    *(f"code:{code}" for code in (2003, 3021, 3036, 3040, 4006, 5007, 5012, 8001, 10000)),
     "string-arguments",
     "duplicate-ids",
     "leaked-call",
     "json-for-stream",
     "object-response",
     "numeric-response",
+    "ignored-force",
+    "unmet-json",
+    "wrong-json",
     "null-content",
     "no-final-newline",
 )

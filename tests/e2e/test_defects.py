@@ -28,6 +28,7 @@ from tests.gateway.served import MODEL
 LLAMA: Final = MODEL
 QWEN3: Final = "@cf/qwen/qwen3-30b-a3b-fp8"
 GLM: Final = "@cf/zai-org/glm-4.7-flash"
+GLM_2: Final = "@cf/zai-org/glm-5.2"
 KIMI: Final = "@cf/moonshotai/kimi-k2.6"
 GPT_OSS: Final = "@cf/openai/gpt-oss-20b"
 NEMOTRON: Final = "@cf/nvidia/nemotron-3-120b-a12b"
@@ -73,16 +74,28 @@ def client(served: tuple[Account, openai.OpenAI], account: Account) -> openai.Op
     return served[1]
 
 
-@pytest.mark.parametrize("code", ["8001", "5007", "10000", "3040"])
-def test_1_an_error_is_openais_object_with_a_request_id(client: openai.OpenAI, code: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "status", "code"),
+    [
+        (8001, 400, None),
+        (5012, 400, None),
+        (5007, 404, "model_not_found"),
+        (10000, 502, "upstream_auth"),
+        (3040, 503, "overloaded"),
+    ],
+)
+def test_1_an_error_is_openais_object_with_a_request_id(
+    client: openai.OpenAI, number: int, status: int, code: str | None
+) -> None:
     """There errors are Cloudflare's envelopes, some with an engine's JSON inside, and SDKs show nothing."""
     with pytest.raises(openai.APIStatusError) as raised:
-        ask(client, f"code-{code}/{LLAMA}")
+        ask(client, f"code-{number}/{LLAMA}")
     error = raised.value
     assert isinstance(error.body, dict)
     assert set(error.body) == {"message", "type", "param", "code"}
+    assert (error.status_code, error.code) == (status, code)
     assert error.request_id
-    assert "AiError" not in error.message
+    assert not [mark for mark in ("AiError", "{", f"{number}") if mark in error.body["message"]]
 
 
 @pytest.mark.parametrize("model", [LLAMA, QWEN3, GLM])
@@ -158,10 +171,30 @@ def test_6_an_answer_has_room_and_says_when_it_was_cut(client: openai.OpenAI, ac
 
 
 @pytest.mark.parametrize("model", [LLAMA, QWQ, QWEN3, GPT_OSS, GLM])
-def test_7_a_required_call_is_made(client: openai.OpenAI, model: str) -> None:
-    """There `required` is but advice to some models and `any` is refused."""
+def test_7_a_required_call_is_made(client: openai.OpenAI, account: Account, model: str) -> None:
+    """There `required` is but advice to some models and `any` is refused; the named form is obeyed."""
     [call] = calls(ask(client, model, HELLO, tools=[TOOL], tool_choice="required"))
     assert call.function.name == "get_weather"
+    [body] = account.bodies
+    named = {"type": "function", "function": {"name": "get_weather"}}
+    assert body.get("tool_choice") == (named if model != QWQ else None)  # QwQ is told of tools in words
+
+
+def test_7_one_of_several_tools_is_required_in_openais_word(client: openai.OpenAI, account: Account) -> None:
+    """There `any`, which other services say, is refused."""
+    other = {"type": "function", "function": {"name": "clock", "description": "Tells the time"}}
+    assert calls(ask(client, GLM, PARIS, tools=[other, TOOL], tool_choice="required"))
+    assert account.bodies[0]["tool_choice"] == "required"
+
+
+@pytest.mark.parametrize("ask_for", [ask, stream])
+def test_7_a_call_that_was_not_made_is_asked_for_once_more(
+    client: openai.OpenAI, account: Account, ask_for: Callable[..., Any]
+) -> None:
+    """There a model that does not call although it has to is taken at its word."""
+    answer = ask_for(client, f"ignored-force/{LLAMA}", PARIS, tools=[TOOL], tool_choice="required")
+    assert [call.function.name for call in calls(answer)] == ["get_weather"]
+    assert len(account.bodies) == 2
 
 
 @pytest.mark.parametrize("ask_for", [ask, stream])
@@ -252,6 +285,24 @@ def test_13_structured_output_comes_whole_and_streamed(
     assert json.loads(answer.choices[0].message.content).keys() == {"a"}
 
 
+@pytest.mark.parametrize("model", [LLAMA, GLM])
+def test_13_the_schema_is_sent_bare(client: openai.OpenAI, account: Account, model: str) -> None:
+    """There the native endpoint reads the schema itself where OpenAI has an envelope around it."""
+    ask(client, model, response_format=FORMAT)
+    assert SCHEMA.items() <= account.bodies[0]["response_format"]["json_schema"].items()
+
+
+@pytest.mark.parametrize("fault", ["unmet-json", "wrong-json"])
+@pytest.mark.parametrize("ask_for", [ask, stream])
+def test_13_json_that_was_not_met_is_asked_for_once_more(
+    client: openai.OpenAI, account: Account, fault: str, ask_for: Callable[..., Any]
+) -> None:
+    """There JSON mode may give up, or give what the schema does not allow."""
+    answer = ask_for(client, f"{fault}/{LLAMA}", response_format=FORMAT)
+    assert isinstance(json.loads(answer.choices[0].message.content)["a"], str)
+    assert len(account.bodies) == 2
+
+
 def test_15_models_are_listed(client: openai.OpenAI) -> None:
     """There is no list of models."""
     listed = {model.id for model in client.models.list()}
@@ -292,6 +343,32 @@ def test_19_thinking_is_in_one_field_and_leaves_room_for_the_answer(
         assert not hasattr(message, "reasoning")
 
 
+def test_19_what_the_answer_may_cost_is_for_the_answer(client: openai.OpenAI, account: Account) -> None:
+    """There thoughts and answer share a budget that clients set for the answer, if they set any."""
+    for fields in ({}, {"max_tokens": 9}, {"max_tokens": 9, "reasoning_effort": "none"}):
+        ask(client, GLM, **fields)
+    assert [body["max_completion_tokens"] for body in account.bodies] == [16_384, 4096 + 9, 9]
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "sent"),
+    [
+        (KIMI, "low", {"reasoning_effort": "high"}),
+        (GLM_2, "minimal", {"reasoning_effort": "none"}),
+        ("@cf/zai-org/glm-5.3", "medium", {"reasoning_effort": "max"}),
+        ("@cf/deepseek-ai/deepseek-v4-pro-0813", "xhigh", {"reasoning_effort": "high"}),
+        (GLM, "none", {"chat_template_kwargs": {"enable_thinking": False}}),
+    ],
+)
+def test_19_an_effort_is_one_that_the_model_knows(
+    client: openai.OpenAI, account: Account, model: str, effort: Any, sent: Json
+) -> None:
+    """There each model has efforts of its own, and some have but a switch."""
+    ask(client, model, reasoning_effort=effort)
+    names = {"reasoning_effort", "chat_template_kwargs"} & account.bodies[0].keys()
+    assert {name: account.bodies[0][name] for name in names} == sent
+
+
 @pytest.mark.parametrize("ask_for", [ask, stream])
 def test_19_an_answer_that_thinking_has_used_up_says_so(
     client: openai.OpenAI, ask_for: Callable[..., Any]
@@ -306,6 +383,7 @@ def test_19_an_answer_that_thinking_has_used_up_says_so(
 @pytest.mark.parametrize(
     ("number", "code", "longest"),
     [
+        (2003, "rate_limit_exceeded", 60),
         (3021, "rate_limit_exceeded", 60),
         (3036, "insufficient_quota", 86_400),
         (4006, "insufficient_quota", 86_400),
@@ -319,6 +397,7 @@ def test_20_limits_are_told_apart_and_say_how_long_to_wait(
     with pytest.raises(openai.RateLimitError) as raised:
         ask(client, f"code-{number}/{LLAMA}")
     assert raised.value.code == code
+    assert ("AI Gateway" in raised.value.message) is (number == 2003)
     wait = int(raised.value.response.headers["retry-after"])
     assert 0 < wait <= longest
     until = before.timestamp() + wait
@@ -344,7 +423,26 @@ def test_21_an_answer_too_long_for_the_window_is_made_shorter(
     answer = ask(client, "@cf/google/gemma-2b-it-lora", long, max_tokens=6000)
     assert answer.choices[0].message.content
     first, second = (body["max_tokens"] for body in account.bodies)
-    assert second < first <= 6000
+    assert second < first < 6000
+    assert (
+        "max_tokens=clamped"
+        in client.chat.completions.with_raw_response.create(
+            model="@cf/google/gemma-2b-it-lora", messages=HELLO, max_tokens=9000
+        ).headers["x-penstock-translation"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "window"),
+    [(GLM_2, 256_000), ("@cf/zai-org/glm-5.3-flash", 1_048_576), ("@cf/google/gemma-4-26b-a4b-it", 131_072)],
+)
+def test_21_a_window_is_the_one_that_the_service_keeps_to(
+    client: openai.OpenAI, account: Account, model: str, window: int
+) -> None:
+    """There the list states more than is taken."""
+    assert client.models.retrieve(model).model_dump()["context_length"] == window
+    ask(client, model, max_completion_tokens=2_000_000)
+    assert window - 100 < account.bodies[0]["max_completion_tokens"] < window
 
 
 def test_21_a_prompt_that_is_too_long_is_told_in_words_that_agents_know(client: openai.OpenAI) -> None:
@@ -384,7 +482,9 @@ def test_23_a_picture_that_cannot_be_sent_is_refused_by_name(client: openai.Open
 
 
 @pytest.mark.parametrize("model", [VISION, KIMI])
-def test_25_tools_and_pictures_work_beside_each_other(client: openai.OpenAI, model: str) -> None:
+def test_25_tools_and_pictures_work_beside_each_other(
+    client: openai.OpenAI, account: Account, model: str
+) -> None:
     """There a client of another language found that neither did."""
     picture = {"type": "image_url", "image_url": {"url": PIXEL}}
     question = {"type": "text", "text": "What is the weather in Paris?"}
@@ -393,6 +493,7 @@ def test_25_tools_and_pictures_work_beside_each_other(client: openai.OpenAI, mod
         {"role": "user", "content": [question, picture]},
     ]
     [call] = calls(stream(client, model, turns, tools=[TOOL]))
+    assert account.bodies[0]["messages"][1]["content"] == [question, picture]
     turns += [
         {"role": "assistant", "content": None, "tool_calls": [sent_back(call)]},
         {"role": "tool", "tool_call_id": call.id, "content": [{"type": "text", "text": "sunny"}]},
