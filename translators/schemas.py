@@ -39,7 +39,7 @@ _PATTERN_BYTES: Final = 1 << 18
 _ANY: Final = ""  # the pattern that every text matches
 _NEVER: Final = r"[^\s\S]"  # the pattern that none does
 
-# Keywords by what they hold, where that is no schema: plain values, or schemas by names of the client's choice.
+# Keywords by what they hold, where that is no schema: plain values, or schemas by names of the client's own.
 _OF_VALUES: Final = frozenset({"const", "default", "enum", "example", "examples"})
 _OF_NAMES: Final = frozenset(
     {"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"}

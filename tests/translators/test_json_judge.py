@@ -1,5 +1,6 @@
 """Answers that have to be JSON: what is passed, put right, asked for again, and refused."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -61,6 +62,30 @@ def test_what_stands_around_the_json_is_left_out_and_the_probabilities_of_that_t
     _feed(judge, [Text(0, "So:\n```json\n", msgspec.Raw(b"{}")), Text(0, '{"a":1}\n```'), STOP])
     assert judge.again() is None
     assert list(judge.rest()) == [Text(0, '{"a":1}'), STOP]
+
+
+@pytest.mark.parametrize("form", [STRICT, LOOSE, OBJECT])
+@pytest.mark.parametrize(
+    "said",
+    [
+        'Here you are: {"a": 1} Hope it helps',
+        'see [1 here: {"a": 1}',
+        "{'a': 1}",
+        "So: {'a': 1,} # done",
+        '{"a": 1, // one\n}',
+        '"{\\"a\\": 1}"',
+        '\ufeff{"a": 1}\n',
+    ],
+)
+def test_content_is_json_that_any_client_can_parse_and_costs_no_further_call(
+    form: ResponseFormat, said: str
+) -> None:
+    judge = _judge(form)
+    _feed(judge, [Text(0, said), STOP])
+    assert judge.again() is None
+    text, stop = judge.rest()
+    assert isinstance(text, Text)
+    assert (json.loads(text.text), stop) == ({"a": 1}, STOP)
 
 
 @pytest.mark.parametrize(

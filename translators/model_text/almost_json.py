@@ -1,22 +1,23 @@
 """Makes JSON of what a model wrote almost as JSON.
 
-Mended are: single quotes, keys without quotes, a comma too many, Python's True, False and None, line ends
-inside strings, a code fence around it, JSON that was encoded twice, the same object said again, and closing
-brackets that are missing at the very end. What is valid comes through as it stands, so the mended text
-begins with whatever of it was valid before the first slip. Nothing else is guessed: no value that is missing
-or cut is made up.
+Mended are: single quotes, keys without quotes, a comma too many, comments, Python's True, False and None,
+line ends inside strings, a code fence around it, JSON that was encoded twice, the same object said again,
+and closing brackets that are missing at the very end. What is valid comes through as it stands, so the
+mended text begins with whatever of it was valid before the first slip. Nothing else is guessed: no value
+that is missing or cut is made up.
 
 Each character is looked at a bounded number of times.
 """
 
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from translators.model_text.json_scan import MAX_DEPTH
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
+_COMMENT: Final = re.compile(r"(?://|#)[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _FENCE: Final = "```"
 _PLAIN: Final = re.compile(r"""[^"'\\\x00-\x1f]*""")
 _ESCAPE: Final = re.compile(r'\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})')
@@ -58,6 +59,27 @@ def mend_value(text: str, at: int) -> tuple[str, int]:
     return mender.member(), mender.at
 
 
+class Attempt(NamedTuple):
+    """How far a text is almost an object or array."""
+
+    text: str | None  # its JSON; None where it is none, or has no end
+    end: int  # where it ends, or where it can no longer become one
+    is_cut: bool = False  # whether the text ended before it did
+    is_meant: bool = False  # whether what is broken was meant to be one, and not words in brackets
+
+
+def attempt(text: str) -> Attempt:
+    """Mend the object or array that a text begins with; here no closing bracket may be missing."""
+    mender = _Mender(text)
+    try:
+        mended = mender.value()
+    except HopelessError:
+        return Attempt(None, mender.at, is_cut=mender.at == len(text), is_meant=mender.is_meant)
+    if mender.at > len(text):  # where a bracket would have to stand
+        return Attempt(None, len(text), is_cut=True, is_meant=True)
+    return Attempt(mended, mender.at)
+
+
 def _unfenced(text: str) -> str:
     """What stands in the code fence that is all of a text."""
     stripped = text.strip()
@@ -82,6 +104,7 @@ class _Mender:
         self._text = text
         self.at = at
         self._out: list[str] = []
+        self.is_meant = False  # whether something was read that hardly stands in words
 
     def value(self) -> str:
         """The next object or array, with the white space before it."""
@@ -98,15 +121,23 @@ class _Mender:
         return "".join(self._out)
 
     def at_end(self) -> bool:
-        """Whether nothing but white space is left."""
-        found = _SPACE.match(self._text, self.at)
-        return found is not None and found.end() == len(self._text)
+        """Whether nothing but white space and comments is left."""
+        self._space()
+        return self.at >= len(self._text)
 
     def _character(self) -> str:
         """The character that is next; none at the end."""
         return self._text[self.at : self.at + 1]
 
     def _space(self) -> str:
+        """Take white space, as it stands, and comments, of which nothing stays."""
+        space = self._white()
+        while comment := _COMMENT.match(self._text, self.at):
+            self._take(comment)
+            space += self._white()
+        return space
+
+    def _white(self) -> str:
         found = _SPACE.match(self._text, self.at)
         return self._take(found) if found else ""
 
@@ -116,6 +147,7 @@ class _Mender:
 
     def _container(self, depth: int) -> None:
         if depth >= MAX_DEPTH:
+            self.is_meant = True
             raise HopelessError
         opening = self._character()
         self.at += 1
@@ -125,6 +157,7 @@ class _Mender:
             space = self._space()
             if self._character() in ("", _CLOSING[opening]):  # here a comma was one too many
                 self.at += 1
+                self.is_meant = True
                 self._out += [space, _CLOSING[opening]]
                 return
             self._out += [comma, space]
@@ -150,6 +183,7 @@ class _Mender:
         if self._character() != ":":
             raise HopelessError
         self.at += 1
+        self.is_meant = True
         self._out += [":", self._space()]
 
     def _member(self, depth: int) -> None:
@@ -176,6 +210,7 @@ class _Mender:
             character = self._character()
             if character == quote:
                 self.at += 1
+                self.is_meant = True
                 self._out.append('"')
                 return
             self._out.append(self._odd(character))

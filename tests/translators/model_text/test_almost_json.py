@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translators.model_text.almost_json import decoded, mend
+from translators.model_text.almost_json import Attempt, attempt, decoded, mend
 from translators.model_text.json_scan import MAX_DEPTH, Scanner
 
 
@@ -29,6 +29,10 @@ from translators.model_text.json_scan import MAX_DEPTH, Scanner
         ('{"a": 1}{"a":1} {"a": 1.0}', '{"a": 1}'),
         ('{"a": {"b": [1, {', '{"a": {"b": [1, {}]}}'),
         ('{"a": 1, ', '{"a": 1 }'),
+        ('{"a": 1, // one\n "b": 2 # two\n}', '{"a": 1, \n "b": 2 \n}'),
+        ("/* so */[1/* one */, /**/2] // no more", "[1, 2]"),
+        ('{/**/"a"/**/:/**/1/**/}', '{"a":1}'),
+        ('{"a": "//b", "c": "#", "d": "/*"}', '{"a": "//b", "c": "#", "d": "/*"}'),
         (" {}", " {}"),
         ("[]", "[]"),
     ],
@@ -61,12 +65,34 @@ def test_a_slip_is_mended(text: str, mended: str) -> None:
         '{"a": b}',
         '{"a": 1}{"a": 2}',
         '{"a": 1} and so on',
+        '{"a": 1 / 2}',
         "```json\n{}",
         "[" * (MAX_DEPTH + 1),
     ],
 )
 def test_nothing_is_guessed(text: str) -> None:
     assert mend(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{'a': 1} and so on", Attempt('{"a": 1}', 8)),
+        ('{"a": [1', Attempt(None, 8, is_cut=True, is_meant=True)),
+        ('{"a": tru', Attempt(None, 9, is_cut=True, is_meant=True)),
+        ("['a", Attempt(None, 3, is_cut=True)),
+        ("[1 /* one", Attempt(None, 9, is_cut=True, is_meant=True)),
+        ("[see]", Attempt(None, 4)),
+        ("[1 here]", Attempt(None, 3)),
+        ("{{}", Attempt(None, 1)),
+        ('{"a"}', Attempt(None, 4, is_meant=True)),
+        ("{a: b}", Attempt(None, 5, is_meant=True)),
+        ("[[] []]", Attempt(None, 4, is_meant=True)),
+        ("[" * (MAX_DEPTH + 9), Attempt(None, MAX_DEPTH, is_meant=True)),
+    ],
+)
+def test_an_attempt_says_how_far_it_came_and_what_it_found_there(text: str, found: Attempt) -> None:
+    assert attempt(text) == found
 
 
 _JSON = st.recursive(
@@ -92,7 +118,28 @@ def test_what_python_writes_is_read(value: object) -> None:
 
 _PIECES = st.lists(
     st.sampled_from(
-        ["{", "}", "[", "]", '"', "'", ":", ",", "a", "1", " ", "\\", "true", "None", "\n", "```"]
+        [
+            "{",
+            "}",
+            "[",
+            "]",
+            '"',
+            "'",
+            ":",
+            ",",
+            "a",
+            "1",
+            " ",
+            "\\",
+            "true",
+            "None",
+            "\n",
+            "```",
+            "//",
+            "/*",
+            "*/",
+            "#",
+        ]
     )
 )
 
@@ -117,6 +164,9 @@ def test_what_was_valid_before_the_first_slip_is_the_beginning_of_what_is_mended
         "{'a': '" + '"' * 1_000_000,
         '"' + '\\"' * 500_000,
         "[" + "'a', " * 200_000,
+        "[" + "/**/" * 250_000,
+        "[" + "#\n" * 500_000,
+        "[/*" * 300_000,
     ],
 )
 def test_a_megabyte_takes_time_in_proportion(text: str) -> None:

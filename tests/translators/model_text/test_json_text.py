@@ -1,6 +1,7 @@
 """Finding the JSON that a model's text holds, and never any that it does not."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -42,6 +43,21 @@ def _anything(_value: Any) -> bool:
         '{"a": 1}\n{"a":1}',
         '"{\\"a\\": 1}"',
         '"```json\\n{\\"a\\": 1}\\n```"',
+        'see [1 here: {"a": 1}',
+        'see [1, 2 here: {"a": 1}',
+        'as {so {"a": 1} said',
+        'the keys of {"a"} are: {"a": 1}',
+        '[[see] and {"a": 1}',
+        '{{"a": 1}}',
+        '{"a": 1}}',
+        '{"a": 1} (see [the docs',
+        "{'a': 1}",
+        "So: {'a': 1}, and no more",
+        "```python\n{'a': 1,}\n```",
+        '{"a": 1, // the first\n # and last\n}',
+        '/* so */ {"a": /* one */ 1}',
+        "{a: 1}",
+        '{"a": 2, "a": 1} {"a": 1}',
     ],
 )
 def test_an_object_is_found_in_whatever_it_stands(text: str) -> None:
@@ -58,8 +74,18 @@ def test_an_object_is_found_in_whatever_it_stands(text: str) -> None:
         (" \n", "it is empty"),
         ("I would rather not.", "it holds no whole JSON value"),
         ('{"a": {"b": 1}', "it holds no whole JSON value"),
-        ('{"a": {"b": 1},}', "it holds no whole JSON value"),
-        ("{'a': {\"b\": 1}}", "it holds no whole JSON value"),
+        ('{"a": {"b": 1}, , }', "it holds no whole JSON value"),
+        ("{'a': {\"b\": 1}", "it holds no whole JSON value"),
+        ('{"a": 1 "b": {"c": 1}}', "it holds no whole JSON value"),
+        ('{"a": oops {"b": 1}}', "it holds no whole JSON value"),
+        ('{"a": oops {"b": 1}', "it holds no whole JSON value"),
+        ('["a" "b", {"c": 1}]', "it holds no whole JSON value"),
+        ('[{"a": 1} {"c": 1}]', "it holds no whole JSON value"),
+        ('{"a": 1, /* {"b": 1}', "it holds no whole JSON value"),
+        ('{"a": NaN, "b": {"c": 1}}', "it holds no whole JSON value"),
+        ('{"a": 1e999}', "it holds no whole JSON value"),
+        ('{"a": "\\ud800"}', "it holds no whole JSON value"),
+        ("{'a': 1}, or else {'a': 2}", "it holds several JSON values"),
         ('{"a": [}', "it holds no whole JSON value"),
         ('{"a": "', "it holds no whole JSON value"),
         ('First {"a": 1}, or else {"a": 2}', "it holds several JSON values"),
@@ -77,6 +103,22 @@ def test_of_several_values_the_one_that_fits_is_meant() -> None:
     reading = read_json('See [1] for {"a": 1}', _is_object)
     assert reading.found is not None
     assert reading.found.text == '{"a": 1}'
+
+
+def test_json_outranks_what_is_almost_json() -> None:
+    reading = read_json("Not {'a': 2} but {\"a\": 1}", _is_object)
+    assert reading.found is not None
+    assert reading.found.text == '{"a": 1}'
+
+
+def test_what_is_almost_json_and_fits_outranks_json_that_does_not() -> None:
+    reading = read_json("See [1] for {'a': [None, True, 'b']}", _is_object)
+    assert reading.found is not None
+    assert reading.found.text == '{"a": [null, true, "b"]}'
+
+
+def test_an_object_is_the_same_in_whatever_order_it_is_said_again() -> None:
+    assert read_json('{"a": 1, "b": 2} {"b": 2, "a": 1}', _is_object).fits
 
 
 def test_the_only_value_is_given_though_it_does_not_fit() -> None:
@@ -122,3 +164,80 @@ def test_what_is_found_stands_in_the_text(text: str) -> None:
     if found is not None:
         assert json.loads(found.text) == found.value
         assert found.text in text or found.text in json.loads(text)
+
+
+@given(value=CONTAINERS, before=st.text(alphabet="[{ x1,\n", max_size=20), after=WORDS)
+def test_brackets_that_only_stand_in_words_hide_nothing(value: Any, before: str, after: str) -> None:
+    text = json.dumps(value)
+    reading = read_json(f"{before}x {text} {after}", lambda each: each == value)
+    assert reading.found is not None
+    assert json.loads(reading.found.text) == value
+
+
+@given(value=CONTAINERS, part=st.floats(0, 1, exclude_max=True))
+def test_what_python_writes_is_never_made_whole_either(value: Any, part: float) -> None:
+    text = str(value)
+    assert read_json(text[: int(part * len(text))], _anything).found is None
+
+
+@given(pieces=st.lists(st.sampled_from([*"{}[]:,'\"\\a1 \n", "None", "//", "/*", "*/", '{"a":1}'])))
+def test_what_is_found_is_json_to_everybody(pieces: list[str]) -> None:
+    found = read_json("".join(pieces), _anything).found
+    if found is not None:
+        assert json.loads(found.text) == found.value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{} " * 1_001, "[x " * 1_001, "[" + "0," * 40_000 + "oops]", "[x " + "['a'," * 20 + "'a'," * 20_000],
+)
+def test_what_no_answer_looks_like_holds_nothing(text: str) -> None:
+    reading = read_json(text, _anything)
+    assert (reading.found, reading.fits) == (None, False)
+    assert reading.problem == "it is too long for one JSON value to be found in it"
+
+
+def test_a_long_value_between_words_is_found() -> None:
+    text = json.dumps([{"a": "[" * 100}] * 5_000)
+    reading = read_json(f"So: {text} It is long.", _anything)
+    assert reading.found is not None
+    assert reading.found.text == text
+
+
+def _seconds(text: str) -> float:
+    """The least of some tries, for others may take the processor's caches."""
+    return min(_once(text) for _ in range(3))
+
+
+def _once(text: str) -> float:
+    begun = time.process_time()
+    read_json(text, _is_object)
+    return time.process_time() - begun
+
+
+@pytest.mark.parametrize(
+    ("before", "again"),
+    [
+        ("", "{}"),
+        ("", "["),
+        ("", "{"),
+        ("", '{"a":'),
+        ("", "[x"),
+        ("", "[1 "),
+        ("", "[1,"),
+        ("", "[/*"),
+        ("", "[NaN,"),
+        ("", '[""'),
+        ("", '{"a"}'),
+        ("", "{'}',"),
+        ("", '[x\\"'),
+        ("[", "{},"),
+        ("{", "'a':1,"),
+        ("[NaN," * 200, "1,"),
+        ("[1," * 126, "[],"),
+        ('"', "{}"),
+    ],
+)
+def test_time_grows_with_the_text_and_no_faster(before: str, again: str) -> None:
+    short, long = (before + again * (size // len(again)) for size in (100_000, 1_000_000))
+    assert _seconds(long) < 40 * _seconds(short) + 0.05
