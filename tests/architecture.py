@@ -17,7 +17,7 @@ PACKAGES: Final = ("translators", "gateway")
 # What of the standard library is pure: no clock, no randomness, no input or output.
 PURE: Final = frozenset({
     "base64", "binascii", "bisect", "collections", "contextlib", "dataclasses", "email", "enum", "functools",
-    "itertools", "math", "operator", "re", "string", "typing",
+    "hashlib", "itertools", "math", "operator", "re", "string", "typing",
 })  # fmt: skip
 
 # Library -> the rooms that may import it. A library that is not here has no home yet.

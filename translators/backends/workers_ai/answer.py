@@ -126,8 +126,8 @@ class Answer:
         return out
 
     def end(self) -> list[Delta]:
-        """What follows the last event: the finish and the usage."""
-        return [*self._calls.end(), Finish(0, self._finish()), self.usage()]
+        """What follows the last event, but for the usage."""
+        return [*self._calls.end(), Finish(0, self._finish())]
 
     def usage(self) -> Usage:
         """What the backend reported, or else what we counted so far."""

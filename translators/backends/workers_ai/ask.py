@@ -26,6 +26,7 @@ class Asker(msgspec.Struct, frozen=True):
         window: The model's context window in tokens, or None where nobody says.
         prompt_bytes: How long the prompt is.
         chat: The request that is asked; errors are about its fields.
+        headers: What is sent beside the body.
     """
 
     model: str
@@ -35,6 +36,7 @@ class Asker(msgspec.Struct, frozen=True):
     window: int | None
     prompt_bytes: int
     chat: ChatRequest
+    headers: Mapping[str, str] = {}
 
     def call(
         self, body: Mapping[str, Any], further_bytes: int = 0, encoded: bytes | None = None
@@ -49,6 +51,7 @@ class Asker(msgspec.Struct, frozen=True):
             segments=("ai", "run", *self.model.split("/")),
             body=sent.body,
             whole="stream" not in body,
+            headers=self.headers,
             reader=partial(Reader, self.stamp, self.choice, body[self.limit], tokens, sent),
         )
 

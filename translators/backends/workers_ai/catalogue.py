@@ -40,6 +40,7 @@ class Facts(msgspec.Struct, frozen=True):
             lack the field, and the documentation of JSON mode lists the model.
         can: Capabilities: tools, vision, reasoning, toggle (thinking can be switched off by the chat
             template), lora, beta, paid, batch.
+        fails_at: Parameters that the schema lets through and that the model does not answer.
         takes_tool_choice: Whether the model takes `tool_choice`; Mistral's do not (langchain-cloudflare).
         price: Dollars per million tokens by kind: input, output, cached_input.
         neurons: Neurons per million tokens by the same kinds.
@@ -56,6 +57,7 @@ class Facts(msgspec.Struct, frozen=True):
     bounds: Literal["seed", "newer"] = "newer"
     json: Literal["response_format", "guided_json", "prompt"] = "prompt"
     can: frozenset[str] = frozenset()
+    fails_at: frozenset[str] = frozenset()
     takes_tool_choice: bool = True
     price: Mapping[str, float] = {}
     neurons: Mapping[str, float] = {}

@@ -117,6 +117,10 @@ def _refuse_audio(value: Any, name: str, _facts: Facts) -> Outcome:
     )
 
 
+def _cache_key(_value: Any, _name: str, _facts: Facts) -> Outcome:
+    return Outcome(Fate.TRANSFORMED, detail="its hash becomes the header 'x-session-affinity'")
+
+
 def _keep(value: Any, _name: str, _facts: Facts) -> Outcome:
     return Outcome(Fate.KEPT, value)
 
@@ -142,7 +146,7 @@ def _template(value: Any, name: str, facts: Facts) -> Outcome:
 
 
 _NO_LOGPROBS: Final = "the model reports no log probabilities"
-_NO_CACHE: Final = "Workers AI has no prompt cache to steer"
+_NO_CACHE: Final = "Workers AI caches prompts as it sees fit"
 _NO_STORE: Final = "answers are not stored"
 
 LEGACY: Final[Mapping[str, Rule]] = {
@@ -167,7 +171,7 @@ LEGACY: Final[Mapping[str, Rule]] = {
     "metadata": _drop(_NO_STORE, {}),
     "moderation": _drop("the model moderates nothing"),
     "prediction": _drop("the model cannot use a predicted output; it would only be faster"),
-    "prompt_cache_key": _drop(_NO_CACHE),
+    "prompt_cache_key": _cache_key,
     "prompt_cache_options": _drop(_NO_CACHE),
     "prompt_cache_retention": _drop(_NO_CACHE),
     "safety_identifier": _drop("Workers AI takes no end-user id"),
@@ -235,6 +239,8 @@ def translate_parameters(
         rule = table.get(name)
         if rule is None:
             outcome = Outcome(Fate.DROPPED, detail="the model's schema does not know it")
+        elif name in facts.fails_at:
+            outcome = Outcome(Fate.DROPPED, detail="the model does not answer where it is sent")
         elif name in (_ONLY_WITH_MESSAGES if prompt else _ONLY_WITH_PROMPT):
             other = "messages" if prompt else "a prompt (/v1/completions)"
             outcome = Outcome(Fate.DROPPED, detail=f"it goes with {other} only")

@@ -6,6 +6,7 @@ This dialect speaks Workers AI's native endpoint, not Cloudflare's OpenAI-shaped
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -69,14 +70,27 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
     prompt_bytes = _largest_prompt(chat, fields) + (_bytes(output.instruction) if output else 0)
     thinks, limit = will_think(fields, facts), _limit_name(facts)
     fields[limit] = _max_tokens(chat, facts, prompt_bytes, report, thinks=thinks)
+    headers = _affinity(chat)
     questions = []
     for choice, (body, encoded) in enumerate(_encoded(chat, _bodies(chat, fields, facts, output, report))):
-        asker = Asker(model, stamp, choice, limit, facts.window, prompt_bytes, asked)
+        asker = Asker(model, stamp, choice, limit, facts.window, prompt_bytes, asked, headers)
         judge = judge_for(asked, facts, body, output, asker)
         questions.append((asker.call(body, encoded=encoded), judge))
     dialogue = _dialogue(asked, facts, stamp, questions)
     may_come_whole = facts.speaks_openai or facts.family == "unknown"
     return Unstreamed(dialogue) if chat.stream and may_come_whole else dialogue
+
+
+def _affinity(chat: ChatRequest) -> dict[str, str]:
+    """The header that pins questions with one `prompt_cache_key` to one instance, whose cache has the prompt.
+
+    The key itself is the client's: who shares an account need not know it.
+    """
+    if "prompt_cache_key" not in chat.parameters and "prompt_cache_key" not in chat.extra:
+        return {}
+    given = {**chat.parameters, **chat.extra}
+    who = msgspec.json.encode([given["prompt_cache_key"], given.get("user")])
+    return {"x-session-affinity": sha256(who).hexdigest()[:32]}
 
 
 def _with_calls(chat: ChatRequest, facts: Facts) -> Facts:

@@ -12,6 +12,7 @@ import msgspec
 from translators.backends.workers_ai.answer import Answer, Payload
 from translators.backends.workers_ai.errors import EmptyResultError, holds_error, read_error, shape_error
 from translators.backends.workers_ai.places import Sent
+from translators.backends.workers_ai.usage import read_neurons
 from translators.backends.workers_ai.waiting import told_to_wait
 from translators.call import Stamp
 from translators.deltas import Delta, Failed, Usage
@@ -106,8 +107,14 @@ class Reader:
         return [*out, *self._end()]
 
     def usage(self) -> Usage:
-        """What the backend reported, or else our own count of what came so far."""
-        return self._answer.usage()
+        """What the backend reported, or else our own count of what came so far.
+
+        What a whole answer cost also stands in a header; at the head of a stream nobody knows it.
+        """
+        usage = self._answer.usage()
+        if usage.neurons is None and self._events is None and "cf-ai-neurons" in self._headers:
+            return msgspec.structs.replace(usage, neurons=read_neurons(self._headers["cf-ai-neurons"]))
+        return usage
 
     def _learn_form(self, beginning: bytes) -> None:
         """Events or one body? The first byte tells, wherever the answer is cut."""
@@ -133,7 +140,7 @@ class Reader:
             if envelope.success is False:
                 return self._fail(self._error(self._status, body))
             # A proxy on the way may have taken the envelope off.
-            out = self._deltas(body if envelope.result is msgspec.UNSET else bytes(envelope.result))
+            out = self._deltas(body if envelope.result is msgspec.UNSET else envelope.result)
         except _UNREADABLE:
             return self._fail(self._shapeless(body))
         if self._failed:
@@ -152,11 +159,11 @@ class Reader:
             data = self._halves.read(data)
         return data if data.isascii() else data.decode(errors="replace").encode()
 
-    def _deltas(self, data: bytes) -> list[Delta]:
+    def _deltas(self, data: bytes | msgspec.Raw) -> list[Delta]:
         """What one event or a whole result says; it may end with its failure."""
         payload = _payload.decode(data)
         if payload.errors or payload.error:
-            return self._fail(self._error(502, data))
+            return self._fail(self._error(502, bytes(data)))
         out = self._answer.take(payload)
         if self._halves is not None:
             out = self._halves.join(out)
@@ -166,6 +173,7 @@ class Reader:
 
     def _end(self) -> list[Delta]:
         end = self._answer.end()
+        end.append(self.usage())
         return end if self._halves is None else [*self._halves.end(), *end]
 
     def _shapeless(self, body: bytes) -> ApiError:

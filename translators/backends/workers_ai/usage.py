@@ -29,6 +29,14 @@ def read_usage(value: Any) -> Usage | None:
     )
 
 
+def read_neurons(header: str) -> float | None:
+    """Neurons as the header `cf-ai-neurons` states them; None for what is no amount."""
+    try:
+        return _amount(float(header))
+    except ValueError:
+        return None
+
+
 def _detail(usage: dict[str, Any], groups: tuple[str, ...], name: str) -> int | None:
     for group in groups:
         details = usage.get(group)

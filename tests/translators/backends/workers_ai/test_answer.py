@@ -19,7 +19,8 @@ def _payload(**fields: Any) -> Payload:
 
 def _answer(*events: dict[str, Any], max_tokens: int = 100) -> list[Delta]:
     answer = Answer(STAMP, 0, max_tokens, 7)
-    return [delta for event in events for delta in answer.take(_payload(**event))] + answer.end()
+    deltas = [delta for event in events for delta in answer.take(_payload(**event))]
+    return [*deltas, *answer.end(), answer.usage()]
 
 
 def _usage(prompt: Any = 3, completion: Any = 4, **more: Any) -> dict[str, Any]:

@@ -94,6 +94,13 @@ def test_a_chat_parameter_beside_a_prompt_is_checked_as_well() -> None:
         translated({**asked, "top_logprobs": "many"}, GLM)
 
 
+def test_a_parameter_at_which_a_model_fails_is_not_sent() -> None:
+    body, fates = _sent(GLM, repetition_penalty=1.1)
+    assert "repetition_penalty" not in body
+    assert fates["repetition_penalty"] == "dropped"
+    assert _sent(GLM_2, repetition_penalty=1.1)[0]["repetition_penalty"] == 1.1
+
+
 @pytest.mark.parametrize("name", ["lora", "functions", "image"])
 def test_what_only_the_legacy_schema_has_is_dropped(name: str) -> None:
     value = [{"name": "f", "code": "c"}] if name == "functions" else "mine"

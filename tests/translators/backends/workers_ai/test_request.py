@@ -20,6 +20,23 @@ def _detail(exchange: Any, name: str) -> str:
     return next(str(entry.detail) for entry in exchange.entries if entry.parameter == name)
 
 
+@pytest.mark.parametrize("asked", [{"messages": [{"role": "user", "content": "hi"}]}, {"prompt": "hi"}])
+def test_questions_with_one_cache_key_meet_one_cache(asked: dict[str, Any]) -> None:
+    def sent(**more: Any) -> dict[str, str]:
+        exchange = translated({"model": "m", **asked, **more})
+        assert exchange.fates().get("prompt_cache_key") == ("transformed" if more else None)
+        return dict(exchange.dialogue.first()[0].headers)
+
+    assert sent() == {}
+    first = sent(prompt_cache_key="a")
+    assert first.keys() == {"x-session-affinity"}
+    assert first == sent(prompt_cache_key="a", temperature=1)
+    assert len({each["x-session-affinity"] for each in (
+        first, sent(prompt_cache_key="b"), sent(prompt_cache_key="a", user="u")
+    )}) == 3  # fmt: skip
+    assert first["x-session-affinity"].isalnum()
+
+
 @pytest.mark.parametrize(
     "name", ["@cf/meta/llama-3.1-8b-instruct-fast", "@hf/thebloke/x.y_z", "@cf/a/..b", "@cf/.a/b"]
 )

@@ -234,6 +234,21 @@ def test_a_whole_answer_that_is_too_long_is_not_kept(monkeypatch: pytest.MonkeyP
     assert reader.close() == []
 
 
+@pytest.mark.parametrize(("header", "neurons"), [("1.98", 1.98), ("0", 0), ("-1", None), ("much", None)])
+def test_what_a_whole_answer_cost_may_stand_in_a_header(header: str, neurons: float | None) -> None:
+    def read(body: bytes) -> Usage:
+        reader = Reader(STAMP, 0, 100, 7)
+        reader.start(200, {"cf-ai-neurons": header})
+        *_, usage = [*reader.feed(body), *reader.close()]
+        assert usage == reader.usage()
+        return reader.usage()
+
+    counts = b'"usage":{"prompt_tokens":3,"completion_tokens":4'
+    assert read(b'{"result":{"response":"a",' + counts + b"}}}") == Usage(3, 4, neurons=neurons)
+    assert read(b'{"result":{"response":"a",' + counts + b',"neurons":5}}}') == Usage(3, 4, neurons=5)
+    assert read(b'data: {"response":"a"}\n\ndata: [DONE]\n\n').neurons is None
+
+
 def test_a_reader_knows_the_usage_at_any_time() -> None:
     reader = Reader(STAMP, 0, 100, 7)
     reader.start(200, {"content-type": "text/event-stream"})
