@@ -328,3 +328,9 @@ def test_an_answer_without_a_shape_says_what_it_was() -> None:
 )
 def test_a_body_says_itself_whether_it_is_an_error(body: bytes, holds: bool) -> None:  # noqa: FBT001 - a row
     assert holds_error(body) == holds
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_json_mode_that_gave_up_is_told_by_its_sentence(status: int) -> None:
+    error = read_error(status, b'{"errors":[{"message":"AiError: JSON Mode couldn\'t be met"}]}', 0)
+    assert (error.status, error.code) == (502, "invalid_structured_output")

@@ -106,6 +106,12 @@ def test_text_that_json_must_escape_survives_the_prebuilt_frame() -> None:
     assert chunk["choices"][0]["delta"]["content"] == text
 
 
+def test_a_stream_is_the_same_in_however_many_pieces_it_is_written() -> None:
+    deltas: list[Delta] = [Text(0, "a"), Text(0, "b"), Finish(0, "stop")]
+    in_pieces, at_once = _writer(stream=True), _writer(stream=True)
+    assert b"".join(in_pieces.stream([each]) for each in deltas) == at_once.stream(deltas)
+
+
 def test_a_broken_stream_ends_with_its_error_and_nothing_behind() -> None:
     writer = _writer(stream=True)
     raw = writer.stream([Text(0, "a"), Failed(bad_answer("broken"))])
