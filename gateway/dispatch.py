@@ -18,7 +18,7 @@ from typing import Final, Protocol
 import msgspec
 
 from gateway.deadlines import Phase, Watch
-from gateway.errors import broken_off, too_late, unreachable
+from gateway.errors import too_late
 from gateway.exchange import Batch, Exchange
 from gateway.metrics import Metrics
 from gateway.routing import Plan, Routes, Target
@@ -273,10 +273,10 @@ class _Round:
         try:
             await self._ask(call, attempt, hear)
         except UpstreamError as error:
-            attempt.outcome = _transport_outcome(error)
-            if error.timed_out:
+            attempt.outcome = error.reason
+            if error.reason == "timeout":
                 self.dispatch.metrics.deadline("connect")
-            await hear((number, [Failed(_transport_error(error))]))
+            await hear((number, [Failed(error.told())]))
         except asyncio.CancelledError:
             phase = watch.take_expired() if watch and not self.delivering else None
             if phase is None:
@@ -371,18 +371,6 @@ class _Attempt:
 
 def _is_broken(batch: Batch) -> bool:
     return bool(batch) and isinstance(batch[-1], Failed)
-
-
-def _transport_error(error: UpstreamError) -> ApiError:
-    if error.timed_out:
-        return too_late("connect")
-    return broken_off() if error.connected else unreachable()
-
-
-def _transport_outcome(error: UpstreamError) -> str:
-    if error.timed_out:
-        return "timeout"
-    return "reset" if error.connected else "connect"
 
 
 def _outcome(error: ApiError) -> str:

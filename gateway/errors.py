@@ -134,7 +134,41 @@ def is_deadline(error: ApiError) -> bool:
 def unreachable() -> ApiError:
     """502: no connection to the backend."""
     return ApiError(
-        502, "The backend cannot be reached. Ask again.", type=SERVER_ERROR, code="backend_unreachable"
+        502,
+        "The backend accepts no connection. Ask again; if it stays so, the gateway's operator should see "
+        "whether it runs, and at the port of its base_url.",
+        type=SERVER_ERROR,
+        code="backend_unreachable",
+    )
+
+
+def unknown_host() -> ApiError:
+    """502: the name of the backend's host has no address."""
+    return ApiError(
+        502,
+        "The name of the backend's host has no address. Ask again; if it stays so, the gateway's operator "
+        "should check the host in its base_url, and the name servers of the gateway's machine.",
+        type=SERVER_ERROR,
+        code="upstream_dns",
+    )
+
+
+def no_tls(flaw: str) -> ApiError:
+    """502: the backend was reached, and cannot be trusted or does not speak TLS."""
+    words = {
+        "handshake": "the handshake failed. The gateway's operator should see whether the backend speaks "
+        "https at the port of its base_url",
+        "certificate": "its certificate cannot be verified. The gateway's operator should have it made anew",
+        "not_yet_valid": "its certificate is not valid yet. The gateway's operator should compare the clocks "
+        "of both machines",
+        "expired": "its certificate has expired. The gateway's operator should have it renewed",
+        "untrusted": "its certificate is signed by nobody whom the gateway trusts. The gateway's operator "
+        "should name a file with the signing authority in SSL_CERT_FILE",
+        "other_host": "its certificate is for another host. The gateway's operator should check the host in "
+        "its base_url",
+    }
+    return ApiError(
+        502, f"No secure connection to the backend: {words[flaw]}.", type=SERVER_ERROR, code="upstream_tls"
     )
 
 

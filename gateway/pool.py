@@ -8,8 +8,9 @@ import asyncio
 import socket
 import ssl
 from collections import deque
+from collections.abc import Mapping
 from time import monotonic
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 from aiohappyeyeballs import start_connection
 
@@ -24,6 +25,36 @@ _NEXT_ADDRESS: Final = 0.25  # seconds until the next address is tried as well (
 
 # What getaddrinfo gives: family, kind, protocol, canonical name, socket address.
 _Address = tuple[int, int, int, str, tuple[Any, ...]]
+
+
+# What may be wrong with a backend's TLS, by OpenSSL's number (X509_V_ERR_..., openssl/x509_vfy.h).
+TlsFlaw = Literal["handshake", "certificate", "not_yet_valid", "expired", "untrusted", "other_host"]
+_FLAWS: Final[Mapping[int, TlsFlaw]] = {
+    9: "not_yet_valid",
+    10: "expired",
+    18: "untrusted",  # signed by itself
+    19: "untrusted",  # signed by one that signed itself
+    20: "untrusted",  # signed by one that is not known here
+    21: "untrusted",
+    62: "other_host",
+    64: "other_host",  # by its address
+}
+
+
+class UnknownHostError(OSError):
+    """The host's name has no address, or is no name."""
+
+
+class TlsError(OSError):
+    """The host was reached, and no TLS came about with it."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__("no TLS connection")
+        self.flaw: Final[TlsFlaw] = (
+            _FLAWS.get(cause.verify_code, "certificate")
+            if isinstance(cause, ssl.SSLCertVerificationError)
+            else "handshake"
+        )
 
 
 class Pool:
@@ -53,7 +84,9 @@ class Pool:
 
         Raises:
             TimeoutError: None could be made in time.
-            OSError: None could be made; TLS errors are of this kind as well.
+            UnknownHostError: The host has no address.
+            TlsError: The host speaks no TLS that can be trusted.
+            OSError: None could be made.
         """
         while self._idle and not fresh:
             connection = self._idle.pop()
@@ -82,9 +115,12 @@ class Pool:
         await asyncio.sleep(0)  # the transports close in the loop's next turn
 
     async def _connect(self) -> Connection:
-        stream = await start_connection(
-            cast(list[Any], await self._resolve()), happy_eyeballs_delay=_NEXT_ADDRESS
-        )
+        addresses = await self._resolve()
+        try:
+            stream = await start_connection(cast(list[Any], addresses), happy_eyeballs_delay=_NEXT_ADDRESS)
+        except OSError:
+            self._addresses_until = 0.0  # the host may have moved
+            raise
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: Connection(self._forget, self._outbox),
@@ -92,8 +128,10 @@ class Pool:
                 ssl=self._tls,
                 server_hostname=self._host if self._tls else None,
             )
-        except BaseException:
+        except BaseException as error:
             stream.close()
+            if isinstance(error, OSError) and self._tls is not None and not isinstance(error, TimeoutError):
+                raise TlsError(error) from error
             raise
         self._open.add(connection)
         return connection
@@ -107,9 +145,9 @@ class Pool:
             self._addresses_until = now + _ADDRESSES_LAST
         try:
             return await asyncio.shield(self._addresses)
-        except OSError:
+        except (OSError, UnicodeError) as error:  # the latter for what can be no name
             self._addresses = None
-            raise
+            raise UnknownHostError("no address") from error
 
     async def _look_up(self, loop: asyncio.AbstractEventLoop) -> list[_Address]:
         return list(await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM))

@@ -7,24 +7,45 @@ of the settings. Proxy variables, cookies, redirects and compression do not exis
 import ssl
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import quote, urlsplit
 
+from gateway import errors
 from gateway.connection import BrokenError, Connection, Sink
-from gateway.pool import Pool
+from gateway.pool import Pool, TlsError, TlsFlaw, UnknownHostError
 from gateway.settings import Deadlines
 from translators.call import BackendCall
+from translators.errors import ApiError
 
 _PATHS: Final = 1024  # heads held ready; clients may ask for any model of an open catalogue
 
 
-class UpstreamError(Exception):
-    """The transport failed. `connected` says whether the backend had been reached."""
+# Why there is no answer: the name means nothing, no connection, no trust, not in time, or a connection that
+# broke.
+Reason = Literal["dns", "connect", "tls", "timeout", "reset"]
 
-    def __init__(self, *, connected: bool, timed_out: bool = False) -> None:
-        super().__init__("connected" if connected else "not connected")
-        self.connected = connected
-        self.timed_out = timed_out
+
+class UpstreamError(Exception):
+    """The transport failed; `flaw` is what is wrong with a backend's TLS."""
+
+    def __init__(self, reason: Reason, flaw: TlsFlaw = "handshake") -> None:
+        super().__init__(reason)
+        self.reason: Final = reason
+        self.flaw: Final = flaw
+
+    def told(self) -> ApiError:
+        """What a client is told of it, which names neither host nor address."""
+        match self.reason:
+            case "dns":
+                return errors.unknown_host()
+            case "connect":
+                return errors.unreachable()
+            case "tls":
+                return errors.no_tls(self.flaw)
+            case "timeout":
+                return errors.too_late("connect")
+            case "reset":
+                return errors.broken_off()
 
 
 class UpstreamAnswer:
@@ -47,7 +68,7 @@ class UpstreamAnswer:
         try:
             return await self._connection.read(sink)
         except BrokenError as error:
-            raise UpstreamError(connected=True) from error
+            raise UpstreamError("reset") from error
 
 
 class Upstream:
@@ -118,9 +139,13 @@ class Sending:
         try:
             return await self._pool.take(fresh=fresh)
         except TimeoutError as error:
-            raise UpstreamError(connected=False, timed_out=True) from error
-        except (OSError, UnicodeError) as error:  # the latter for a host that is no name
-            raise UpstreamError(connected=False) from error
+            raise UpstreamError("timeout") from error
+        except UnknownHostError as error:
+            raise UpstreamError("dns") from error
+        except TlsError as error:
+            raise UpstreamError("tls", error.flaw) from error
+        except OSError as error:
+            raise UpstreamError("connect") from error
 
     async def _ask(self, connection: Connection) -> None:
         try:
@@ -128,7 +153,7 @@ class Sending:
         except BaseException as error:
             connection.abort()
             if isinstance(error, BrokenError):
-                raise UpstreamError(connected=True) from error
+                raise UpstreamError("reset") from error
             raise
 
     async def __aexit__(self, *_error: object) -> None:
