@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, Final, Literal
+from urllib.parse import unquote
 
 import jsonschema_rs
 
@@ -138,8 +139,9 @@ class _Inliner:
                 "invalid_schema",
             )
         node: Any = self.root
+        # A reference is a URI's fragment: a name with spaces or brackets is in it percent-encoded (RFC 6901).
         for token in reference[2:].split("/") if reference != "#" else ():
-            key = token.replace("~1", "/").replace("~0", "~")
+            key = unquote(token).replace("~1", "/").replace("~0", "~")
             node = _step(node, key)
             if node is _MISSING:
                 raise invalid(

@@ -66,13 +66,22 @@ def test_a_property_called_like_a_keyword_for_values_is_a_schema(keyword: str, n
 
 @pytest.mark.parametrize(
     ("reference", "target"),
-    [("#/a~1b", {"type": "string"}), ("#/m~0n", {"type": "number"}), ("#/list/1", {"type": "boolean"})],
+    [
+        ("#/a~1b", {"type": "string"}),
+        ("#/m~0n", {"type": "number"}),
+        ("#/list/1", {"type": "boolean"}),
+        ("#/Page%5Ba%2Fb%5D", {"type": "null"}),
+        ("#/50%25", {"type": "array"}),
+        ("#/50%", {"type": "array"}),
+    ],
 )
 def test_a_pointer_is_followed_through_escapes_and_arrays(reference: str, target: dict[str, Any]) -> None:
     schema = {
         "a/b": {"type": "string"},
         "m~n": {"type": "number"},
         "list": [{}, {"type": "boolean"}],
+        "Page[a/b]": {"type": "null"},
+        "50%": {"type": "array"},
         "properties": {"x": {"$ref": reference}},
     }
     assert inline(schema, "x")["properties"]["x"] == target

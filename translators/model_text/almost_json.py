@@ -179,6 +179,8 @@ class _Mender:
             if found is None:
                 raise HopelessError
             self._out.append(f'"{self._take(found)}"')
+            if self._character() in ('"', "'"):  # of a key whose other quote is missing
+                self.is_meant = True
         self._out.append(self._space())
         if self._character() != ":":
             raise HopelessError

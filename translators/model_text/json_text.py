@@ -177,6 +177,8 @@ def _problem(text: str, values: int) -> str:
         return "it holds several JSON values"
     try:
         msgspec.json.decode(text.strip())
-    except _UNREADABLE as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         return f"it holds no whole JSON value ({error})" if text.strip() else "it is empty"
+    except RecursionError:
+        pass
     return "it is nested too deeply"

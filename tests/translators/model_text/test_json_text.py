@@ -79,6 +79,9 @@ def test_an_object_is_found_in_whatever_it_stands(text: str) -> None:
         ('{"a": 1 "b": {"c": 1}}', "it holds no whole JSON value"),
         ('{"a": oops {"b": 1}}', "it holds no whole JSON value"),
         ('{"a": oops {"b": 1}', "it holds no whole JSON value"),
+        ('{a": {"b": 1}, "c": {}', "it holds no whole JSON value"),
+        ("{a': {'b': 1}, 'c': ''}", "it holds no whole JSON value"),
+        ('{"a": 1, b {"c": 1}}', "it holds no whole JSON value"),
         ('["a" "b", {"c": 1}]', "it holds no whole JSON value"),
         ('[{"a": 1} {"c": 1}]', "it holds no whole JSON value"),
         ('{"a": 1, /* {"b": 1}', "it holds no whole JSON value"),
@@ -90,7 +93,7 @@ def test_an_object_is_found_in_whatever_it_stands(text: str) -> None:
         ('{"a": "', "it holds no whole JSON value"),
         ('First {"a": 1}, or else {"a": 2}', "it holds several JSON values"),
         ("[" * 129 + "]" * 129, "it is nested too deeply"),
-        ("[" * 9000 + "]" * 9000, "it holds no whole JSON value"),
+        ("[" * 9000 + "]" * 9000, "it is nested too deeply"),
     ],
 )
 def test_what_is_broken_or_undecided_holds_nothing(text: str, problem: str) -> None:
