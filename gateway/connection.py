@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
     def _begin(self) -> None:
         """Make ready for the next answer."""
         self.status = 0
-        self.heard = False  # whether a byte of the answer is here
+        self._framing = 0  # bytes that have come since the last one of the body
         self.headers: dict[str, str] = {}
         self._header_bytes = 0
         self._arrived = False  # whether the headers are here
@@ -72,6 +72,11 @@ class Connection(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._size = 0
         self._error: str | None = None
+
+    @property
+    def heard(self) -> bool:
+        """Whether a byte of the answer is here."""
+        return self._framing > 0 or self._arrived
 
     @property
     def reusable(self) -> bool:
@@ -170,11 +175,13 @@ class Connection(asyncio.Protocol):
         if not self._asked:
             self._break("The backend speaks unasked.")
             return
-        self.heard = True
+        self._framing += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._break("The backend's answer is no HTTP.")
+        if self._framing > HEADER_BYTES and not self.ended:  # which the parser would keep
+            self._break("The backend's answer has more headers, or trailers, than may be.")
         if self._size > READ_BUFFER and not self._paused and self._transport is not None and not self.ended:
             self._paused = True
             self._transport.pause_reading()
@@ -237,6 +244,7 @@ class Connection(asyncio.Protocol):
         """Hold bytes of the body."""
         self._chunks.append(body)
         self._size += len(body)
+        self._framing = 0
 
     def on_message_complete(self) -> None:
         """The answer is whole."""

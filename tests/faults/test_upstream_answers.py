@@ -29,6 +29,7 @@ from tests.faults.chaos_server import (
 from tests.faults.conftest import Between
 from tests.faults.outcomes import Breaks, Fails, Outcome, Says, check, check_books, check_nothing_left
 
+FLOOD = 64 * 2**20
 IN_2100 = 4_102_444_800
 SHORT = {"first_byte": 0.05, "gap": 0.05, "total": 1.0}
 HTML = b"<html><body>canary 10.0.0.7 /srv/app.py</body></html>"
@@ -357,7 +358,44 @@ HEADERS = (
     ),
 )
 
-FAULTS = (*HANGS, *BREAKS, *LENGTHS, *STATUSES, *RETRIES, *BODIES, *ENCODINGS, *HEADERS)
+ENDLESS = (
+    Fault("a reason that never ends", (b"HTTP/1.1 200 ", Flood(b"y" * 65536, FLOOD), Act.HANG), BROKEN),
+    Fault(
+        "a header that never ends", (b"HTTP/1.1 200 OK\r\nx: ", Flood(b"y" * 65536, FLOOD), Act.HANG), BROKEN
+    ),
+    Fault(
+        "interim responses without end",
+        (Flood(b"HTTP/1.1 102 Wait\r\n\r\n" * 1000, FLOOD), Act.HANG),
+        BROKEN,
+    ),
+    Fault(
+        "a chunk extension that never ends",
+        (CHUNKED, b"5;", Flood(b"y" * 65536, FLOOD), Act.HANG),
+        BROKEN,
+    ),
+    Fault(
+        "a trailer that never ends",
+        (CHUNKED, chunk(said("Hello")), b"0\r\nx: ", Flood(b"y" * 65536, FLOOD), Act.HANG),
+        BROKEN,
+    ),
+    Fault(
+        "trailers without end",
+        (CHUNKED, chunk(said("Hello")), b"0\r\n", Flood(b"x: y\r\n" * 10_000, FLOOD), Act.HANG),
+        BROKEN,
+    ),
+    Fault(
+        "another protocol nobody asked for",
+        (head(101, "", "connection: upgrade", "upgrade: canary"), b"canary", Act.HANG),
+        BROKEN,
+    ),
+    Fault(
+        "trailers that end",
+        (CHUNKED, chunk(said("Hello")), b"0\r\ncontent-length: 9\r\nset-cookie: canary\r\n\r\n"),
+        HELLO,
+    ),
+)
+
+FAULTS = (*HANGS, *BREAKS, *LENGTHS, *STATUSES, *RETRIES, *BODIES, *ENCODINGS, *HEADERS, *ENDLESS)
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
