@@ -242,6 +242,8 @@ def _first_error(body: bytes) -> dict[str, Any]:
         return {}
     if not isinstance(envelope, dict):
         return {}
+    if envelope.get("object") == "error":  # SGLang, LMDeploy and TensorRT-LLM say it all on one level
+        return envelope
     errors = envelope.get("errors") or envelope.get("error")
     first = errors[0] if isinstance(errors, list) and errors else errors
     if isinstance(first, str):

@@ -169,6 +169,8 @@ class Reader:
             out = self._halves.join(out)
         if self._answer.broke:
             out += self._fail(bad_answer("Workers AI says that it failed. Ask again."))
+        elif not out and not payload.is_answer and payload.usage is None and holds_error(bytes(data)):
+            return self._fail(self._error(502, bytes(data)))
         return out
 
     def _end(self) -> list[Delta]:
@@ -198,6 +200,8 @@ class Reader:
                 return out
             if not event.data:
                 continue
+            if event.name == b"error":  # whatever the form of what it says
+                return [*out, *self._fail(self._error(502, event.data))]
             try:
                 out += self._deltas(self._readable(event.data))
             except _UNREADABLE:

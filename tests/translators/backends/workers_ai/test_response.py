@@ -180,6 +180,29 @@ def test_an_error_inside_a_stream_ends_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("event", "status"),
+    [
+        (b'data: {"object":"error","message":"x","type":"InternalServerError","code":500}', 502),
+        (b'data: {"object":"error","message":"x","code":503}', 503),
+        (b'event: error\ndata: {"message":"x"}', 502),
+        (b'event: error\ndata: {"code":3021,"message":"x"}', 502),
+        (b'event: error\ndata: {"error":{"code":3021}}', 429),
+        (b"event: error\ndata: x", 502),
+    ],
+)
+def test_an_error_inside_a_stream_is_one_in_any_form(event: bytes, status: int) -> None:
+    deltas = _stream(b'data: {"response":"a"}\n\n' + event + b"\n\ndata: [DONE]\n\n")
+    assert deltas[0] == Text(0, "a")
+    assert (_failure(deltas).status, len(deltas)) == (status, 2)
+    assert _failure(_stream(event + b"\n\ndata: [DONE]\n\n")).status == status
+
+
+def test_what_is_neither_an_answer_nor_an_error_is_passed_over() -> None:
+    body = b'data: {"response":"a"}\n\ndata: {"type":"ping"}\n\ndata: [DONE]\n\n'
+    assert _stream(body) == [Text(0, "a"), *ENDING]
+
+
+@pytest.mark.parametrize(
     "data",
     [
         b'{"streamed_data":[{"response":"a"}]}',
