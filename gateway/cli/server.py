@@ -1,7 +1,7 @@
 """Serving ASGI apps with uvicorn: sockets first, so that a busy port is known before anything starts.
 
-Several apps can share one process and one event loop, as the demo's gateway and simulator do. SIGINT and
-SIGTERM drain and end; a second one ends at once.
+Several apps can share one process and one event loop, as the demo's gateway and simulator do. SIGINT,
+SIGTERM and a terminal that closes drain and end; a second signal ends at once.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ DRAIN_SECONDS = 30.0
 # How long answers that the drain has cut off may take to say so.
 LAST_WORDS_SECONDS = 1.5
 POLL_SECONDS = 0.05
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *({signal.SIGHUP} if hasattr(signal, "SIGHUP") else ()))
 # What a person can do about an address that cannot be listened on.
 ADVICE = {
     errno.EADDRINUSE: "the port is taken: end what listens there, or choose another with --port",
@@ -161,12 +161,13 @@ def _signals(stop: asyncio.Event, servers: "list[_Server]") -> Iterator[None]:
                 server.force_exit = True
         stop.set()
 
-    for number in SIGNALS:
+    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
+    for number in heard:
         loop.add_signal_handler(number, on_signal)
     try:
         yield
     finally:
-        for number in SIGNALS:
+        for number in heard:
             loop.remove_signal_handler(number)
 
 

@@ -156,14 +156,17 @@ async def test_sigterm_lets_the_streams_in_flight_end_and_takes_no_new_ones(tmp_
     assert [(line["status"], line["ended_by"]) for line in lines] == [(200, "backend")] * AT_ONCE
 
 
-async def test_streams_that_the_drain_cuts_off_end_with_an_error_event(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda each: each.name)
+async def test_streams_that_the_drain_cuts_off_end_with_an_error_event(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     async with (
         chaos_server(begun(Act.HANG)) as chaos,
         serving(tmp_path, chaos, server={"drain": 0.1}) as process,
         AsyncExitStack() as stack,
     ):
         clients = await in_flight(stack, process.port)
-        process.signal(signal.SIGTERM)
+        process.signal(number)
         bodies = [(await client.rest()).decode() for client in clients]
         code, said = await process.ended()
         await chaos.left()
@@ -204,6 +207,19 @@ async def test_sigterm_does_not_wait_for_connections_that_ask_nothing(tmp_path: 
         assert (await client.answer()).status == 200
         process.signal(signal.SIGTERM)
         assert (await process.ended())[0] == 0
+
+
+async def test_a_terminal_that_closes_ends_nothing_under_nohup(tmp_path: Path) -> None:
+    ignored = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+    async with (
+        chaos_server(GOOD_WHOLE) as chaos,
+        serving(tmp_path, chaos, limits=ignored) as process,
+        chaos_client(process.port) as client,
+    ):
+        process.signal(signal.SIGHUP)
+        await client.send(request())
+        assert (await client.answer()).status == 200
+        assert process.process.returncode is None
 
 
 async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
