@@ -390,7 +390,7 @@ ENDLESS = (
     ),
     Fault(
         "trailers that end",
-        (CHUNKED, chunk(said("Hello")), b"0\r\ncontent-length: 9\r\nset-cookie: canary\r\n\r\n"),
+        (CHUNKED, chunk(said("Hello")), b"0\r\nserver-timing: total;dur=9\r\nset-cookie: canary\r\n\r\n"),
         HELLO,
     ),
 )
