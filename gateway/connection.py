@@ -22,6 +22,7 @@ READ_PIECE: Final = 2**16
 MOST_HEADERS: Final = 100
 HEADER_BYTES: Final = 2**16
 
+_LEAST: Final = 100
 _FINAL: Final = 200  # statuses below announce another one (RFC 9110, section 15.2)
 
 
@@ -234,6 +235,8 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """The headers are here."""
         status = self._parser.get_status_code()
+        if status < _LEAST:
+            raise ValueError("no status")
         if status < _FINAL:
             self.headers.clear()
             return

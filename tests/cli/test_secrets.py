@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -34,13 +35,17 @@ keys: {{master: "{master}"}}
 backends:
   cloudflare: {{kind: workers_ai, account_id: "{account}", api_token: "{token}", base_url: "{url}"}}
   gone: {{kind: workers_ai, account_id: "{account}", api_token: "{token}", base_url: "http://127.0.0.1:1"}}
+  nameless: {{kind: workers_ai, account_id: "{account}", api_token: "{token}", base_url: "http://x.invalid"}}
+  plain: {{kind: workers_ai, account_id: "{account}", api_token: "{token}", base_url: "{tls_url}"}}
 models:
   small: {{targets: [{{backend: cloudflare, model: "@cf/meta/llama-3.1-8b-instruct-fast"}}]}}
   strict:
     translation: strict
     targets: [{{backend: cloudflare, model: "@cf/meta/llama-3.1-8b-instruct-fast"}}]
   gone: {{targets: [{{backend: gone, model: "@cf/meta/llama-3.1-8b-instruct-fast"}}]}}
-deadlines: {{first_byte: 1, gap: 0.5, total: 5}}
+  nameless: {{targets: [{{backend: nameless, model: "@cf/meta/llama-3.1-8b-instruct-fast"}}]}}
+  plain: {{targets: [{{backend: plain, model: "@cf/meta/llama-3.1-8b-instruct-fast"}}]}}
+deadlines: {{first_byte: 1, gap: 0.5, total: 5, body_idle: 0.5}}
 """
 # All that any library logs goes to standard error.
 LOUD = """\
@@ -64,6 +69,31 @@ FAULTS = [
     *(f"@cf/simulator/code.{code}" for code in sorted(codes.KNOWN)),
 ]
 
+ROUTES = ("small", "strict", "gone", "nameless", "plain")
+# What is no HTTP, is refused before it is read, or never ends; each with all that a client may say.
+_LINES = (
+    f"authorization: Bearer {MASTER}\r\nx-api-key: {SAID['key']}\r\nx-{SAID['header']}: {SAID['header']}\r\n"
+    f"cookie: a={SAID['header']}\r\ncontent-type: application/json\r\nconnection: close\r\n"
+)
+_POST = f"POST /v1/chat/completions?api_key={SAID['query']} HTTP/1.1\r\nhost: x\r\n{_LINES}"
+_ASKED = json.dumps({"model": SEED, "user": SAID["user"], "messages": SAID["prompt"]})
+RAW = {
+    "two lengths": f"{_POST}content-length: 5\r\ncontent-length: 6\r\n\r\n{_ASKED}",
+    "a length that is the prompt": f"{_POST}content-length: {SAID['prompt']}\r\n\r\n{_ASKED}",
+    "a header without a colon": f"{_POST}{MASTER}\r\n\r\n{_ASKED}",
+    "a folded header": f"{_POST}authorization: Bearer\r\n {MASTER}\r\n\r\n{_ASKED}",
+    "a host with a password": f"GET / HTTP/1.1\r\nhost: {MASTER}@x\r\n{_LINES}\r\n",
+    "a target with a password": f"GET http://{MASTER}:{SAID['key']}@x/ HTTP/1.1\r\nhost: x\r\n{_LINES}\r\n",
+    "no host": f"GET /v1/models?api_key={SAID['query']} HTTP/1.1\r\n{_LINES}\r\n",
+    "a bad chunk": f"{_POST}transfer-encoding: chunked\r\n\r\nZ{SAID['prompt']}\r\n{_ASKED}",
+    "a bad trailer": f"{_POST}transfer-encoding: chunked\r\n\r\n0\r\n{MASTER}\r\n\r\n",
+    "an expectation": f"{_POST}expect: {SAID['header']}\r\ncontent-length: 2\r\n\r\n{{}}",
+    "an encoding": f"{_POST}content-encoding: gzip\r\ncontent-length: 2\r\n\r\n{{}}",
+    "too many headers": f"{_POST}{_LINES * 40}\r\n",
+    "noise": f"{MASTER} {SAID['prompt']}\r\n\r\n",
+    "a body that stops": f"{_POST}content-length: 9999\r\n\r\n{_ASKED}",
+}
+
 ServeApp = Callable[..., str]
 
 
@@ -80,7 +110,8 @@ def environment(tmp_path: Path) -> Mapping[str, str]:
 
 def _config(folder: Path, url: str) -> str:
     file = folder / "penstock.yaml"
-    file.write_text(CONFIG.format(master=MASTER, token=TOKEN, account=ACCOUNT, url=url))
+    tls_url = url.replace("http:", "https:")
+    file.write_text(CONFIG.format(master=MASTER, token=TOKEN, account=ACCOUNT, url=url, tls_url=tls_url))
     return str(file)
 
 
@@ -95,7 +126,7 @@ def _check_silent(places: Mapping[str, str], words: tuple[str, ...]) -> None:
 
 
 def _bodies() -> Iterator[dict[str, Any]]:
-    for model in (*FAULTS, "small", "strict", "gone", "@cf/canary-nobody/x", "canary-nothing"):
+    for model in (*FAULTS, *ROUTES, "@cf/canary-nobody/x", "canary-nothing"):
         for stream in (False, True):
             yield {
                 "model": model,
@@ -124,6 +155,18 @@ def _talk(client: httpx.Client) -> Iterator[str]:
         yield f"{answer.headers} {answer.text}"
 
 
+def _talk_badly(port: int) -> Iterator[str]:
+    """All that clients are told who speak no HTTP, or not to its end."""
+    for data in RAW.values():
+        with socket.create_connection(("127.0.0.1", port), LIMIT_SECONDS) as raw:
+            raw.sendall(data.encode())
+            said = b"".join(iter(lambda: raw.recv(65536), b""))
+        assert said.startswith(b"HTTP/1.1 4"), data
+        yield said.decode()
+    with socket.create_connection(("127.0.0.1", port), LIMIT_SECONDS) as raw:  # leaves in the middle
+        raw.sendall(f"{_POST}content-length: 9999\r\n\r\n{_ASKED}".encode())
+
+
 def test_a_process_that_tells_all_it_can_tells_no_secret(
     environment: Mapping[str, str], tmp_path: Path, serve_app: ServeApp
 ) -> None:
@@ -144,7 +187,7 @@ def test_a_process_that_tells_all_it_can_tells_no_secret(
         try:
             url = _url(tmp_path / "err", process)
             with httpx.Client(base_url=url, trust_env=False, timeout=LIMIT_SECONDS) as client:
-                told = list(_talk(client))
+                told = [*_talk(client), *_talk_badly(client.base_url.port or 0)]
                 metrics = client.get("/metrics").text
             process.send_signal(signal.SIGTERM)
             assert process.wait(LIMIT_SECONDS) == 0

@@ -95,6 +95,7 @@ LINES = (
 
 TARGETS = (
     Fault("a target that is a whole URL", head("GET", "http://canary.example/v1/models")),
+    Fault("a target with a password", head("GET", f"http://{MASTER}:{MASTER}@canary.example/v1/models")),
     Fault("a target without a slash", head("GET", "v1/models")),
     Fault("a target with a space", head("GET", "/v1/mod els")),
     Fault("a target with NUL", head("GET", "/v1/models\x00")),

@@ -343,6 +343,7 @@ HEADERS = (
         BROKEN,
     ),
     Fault("a header line that is none", over(200, said("Hello"), "application/json", "canary"), BROKEN),
+    Fault("a status that is none", (b"HTTP/1.1 000 Said\r\ncontent-length: 0\r\n\r\n", Act.HANG), BROKEN),
     Fault("no HTTP at all", (b"SSH-2.0-canary\r\n", Act.CLOSE), BROKEN),
     Fault(
         "cookies and hop-by-hop headers",

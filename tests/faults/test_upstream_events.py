@@ -130,6 +130,7 @@ ILLEGAL = (
     Fault("two [DONE]", then(HEL, LO, LAST, DONE, DONE)),
     Fault("events after [DONE]", then(HEL, LO, LAST, DONE, event(response="canary"))),
     Fault("nonsense after [DONE]", then(HEL, LO, LAST, DONE, b"\xff\x00canary")),
+    Fault("spaces around [DONE]", then(HEL, LO, LAST, b"data:   [DONE] \n\n", event(response="canary"))),
     Fault("[DONE] alone", stream(DONE), broken(INVALID, text="")),
     Fault("comments alone", stream(b": a\n\n", b": b\n\n"), broken(INVALID, text="")),
     Fault(

@@ -302,6 +302,8 @@ class Protocol(HttpToolsProtocol):
 
     def _take_target(self) -> None:
         path, _, query = self.url.partition(b"?")
+        if not path.startswith(b"/"):  # refused, but logged: a URL may hold a password
+            path = path.rpartition(b"@")[2]
         self.scope["method"] = self.parser.get_method().decode("ascii") if path else ""
         self.scope["path"] = unquote(path.decode("latin-1"))
         self.scope["raw_path"] = path

@@ -205,6 +205,9 @@ class Reader:
             try:
                 out += self._deltas(self._readable(event.data))
             except _UNREADABLE:
+                if event.data.strip() == b"[DONE]":
+                    self._done = True
+                    return out
                 out += self._fail(bad_answer("Workers AI sent an event that is no JSON object."))
             if self._failed:
                 return out

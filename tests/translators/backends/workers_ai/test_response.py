@@ -140,6 +140,11 @@ def test_an_error_is_read_by_its_status_also_where_it_comes_as_a_stream() -> Non
     assert _failure(_read(b"data: x", "text/event-stream", 503)).status == 503
 
 
+def test_a_stream_ends_at_its_own_end_with_spaces_around_it() -> None:
+    body = b'data: {"response":"a"}\n\ndata:   [DONE] \n\ndata: {"response":"b"}\n\n'
+    assert _stream(body) == [Text(0, "a"), *ENDING]
+
+
 def test_a_stream_ends_at_its_own_end() -> None:
     assert _stream(b'data: {"response":"a"}\n\ndata: [DONE]\n\ndata: {"response":"b"}\n\n') == [
         Text(0, "a"),
