@@ -1,5 +1,6 @@
 """Requests that are no HTTP, or could be read in two ways: refused in OpenAI's words, and never passed on."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -7,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.faults.chaos_client import chaos_client, head, request
-from tests.faults.chaos_server import GOOD, GOOD_WHOLE
+from tests.faults.chaos_server import END, GOOD, GOOD_WHOLE, chunk
 from tests.faults.conftest import Between
 from tests.faults.outcomes import is_error
-from tests.gateway.served import MASTER
+from tests.gateway.served import MASTER, asks
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -34,6 +35,7 @@ def chunked(body: bytes, *headers: str) -> bytes:
 
 
 GOOD_REQUEST = request()
+UPGRADE = ("connection: upgrade", "upgrade: h2c")
 
 FRAMING = (
     Fault("a length and chunks", post("content-length: 5", "transfer-encoding: chunked", body=b"0\r\n\r\n")),
@@ -200,6 +202,28 @@ async def test_what_is_odd_but_allowed_is_answered(between: Between, data: bytes
     empty = b"2;a=b" in data
     assert answer.status == (400 if empty else 200), "an empty object is no chat, but it has been read"
     assert len(chaos.requests) == (not empty)
+
+
+CHAT = json.dumps(asks()).encode()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [post(f"content-length: {len(CHAT)}", *UPGRADE, body=CHAT), chunked(chunk(CHAT) + END, *UPGRADE)],
+    ids=["by length", "in chunks"],
+)
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "later"])
+async def test_what_follows_a_request_for_another_protocol_is_not_of_its_body(
+    between: Between, data: bytes, *, at_once: bool
+) -> None:
+    """It is either the other protocol's or a request on a connection that is about to end."""
+    served, chaos = await between(GOOD_WHOLE)
+    async with chaos_client(served.port) as client:
+        await client.send(*([data + GOOD_REQUEST] if at_once else [data, GOOD_REQUEST]))
+        answer = await client.answer()
+        assert await client.rest() == b""
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+    assert len(chaos.requests) == 1
 
 
 async def test_a_stream_to_http_1_0_ends_with_the_connection_and_has_no_chunks(between: Between) -> None:

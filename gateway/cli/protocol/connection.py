@@ -399,5 +399,16 @@ class _BodyAlone:
     """What a parser tells of one request's body, the last one of its connection."""
 
     def __init__(self, protocol: Protocol) -> None:
-        self.on_body = protocol.on_body
-        self.on_message_complete = protocol.end_body
+        self._protocol = protocol
+        self._ended = False
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece; what comes behind the end is of another request."""
+        if not self._ended:
+            self._protocol.on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The body is here in full."""
+        if not self._ended:
+            self._ended = True
+            self._protocol.end_body()
