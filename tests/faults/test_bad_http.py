@@ -35,6 +35,7 @@ def chunked(body: bytes, *headers: str) -> bytes:
 
 
 GOOD_REQUEST = request()
+ENDLESS = b"x" * 2**20
 UPGRADE = ("connection: upgrade", "upgrade: h2c")
 
 FRAMING = (
@@ -77,6 +78,9 @@ CHUNKS = (
     Fault("a chunk longer than its size", chunked(b"5\r\nhelloXX0\r\n\r\n")),
     Fault("a line feed in a chunk extension", chunked(b'5;a="b\n"\r\nhello\r\n0\r\n\r\n')),
     Fault("a bad chunk after good ones", chunked(b"1\r\n{\r\n1\r\n}\r\nZ\r\n")),
+    Fault("a trailer that never ends", chunked(b"2\r\n{}\r\n0\r\nx: " + ENDLESS), 431, "headers_too_large"),
+    Fault("a chunk extension that never ends", chunked(b"2;" + ENDLESS), 431, "headers_too_large"),
+    Fault("a chunk size that never ends", chunked(ENDLESS.replace(b"x", b"0")), 431, "headers_too_large"),
     Fault("endless trailers", chunked(b"2\r\n{}\r\n0\r\n" + b"x: y\r\n" * 10_000), 431, "headers_too_large"),
 )
 

@@ -80,7 +80,7 @@ class Protocol(HttpToolsProtocol):
         self._head = False  # whether a request's head has begun and not ended
         self._body = False  # whether a request's body has begun and not ended
         self._size = 0  # of the headers, as they would be written
-        self._read = 0  # bytes read of the head, but for its first piece
+        self._read = 0  # bytes read since the head began or the body went on, but for the first piece
         self._shed_before = False  # whether a request was refused because there were too many
         self._let_in = False  # whether the next request was let in before it is parsed
         self._familiar: FamiliarHead | None = None  # that of a request which was shed
@@ -156,7 +156,7 @@ class Protocol(HttpToolsProtocol):
         """Start to answer, or wait in line."""
         version = self.parser.get_http_version()
         self.expect_100_continue = check_head(version, self.url, self.headers)
-        self._head, self._body = False, True
+        self._head, self._body, self._read = False, True, 0
         self._due = inf  # from here on the exchange has its own deadlines
         self.scope["http_version"] = version
         self._take_target()
@@ -178,6 +178,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Hand on a piece of the body."""
+        self._read = 0
         if not self.cycle.response_complete:
             super().on_body(body)
 
@@ -229,7 +230,7 @@ class Protocol(HttpToolsProtocol):
     def _parse(self, piece: bytes) -> None:
         if self._deaf:
             return
-        was_in_head = self._head
+        was_in_head, was_in_body = self._head, self._body
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade as upgrade:
@@ -237,11 +238,11 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._refuse(reason_of(error))
         else:
-            if was_in_head and self._head:
+            if (was_in_head and self._head) or (was_in_body and self._body):
                 self._count(len(piece))
 
     def _count(self, read: int) -> None:
-        """A header that never ends is not told by the parser."""
+        """A header, trailer or chunk extension that never ends is not told by the parser."""
         self._read += read
         limits = self._bounds.server
         if self._read > limits.header_limit + limits.url_limit:
