@@ -198,6 +198,42 @@ async def mixed(process: Process, choice: random.Random, count: int) -> None:
                 assert (await client.answer()).status == 200
 
 
+FLOODS: dict[str, Script] = {
+    "an event that never ends": (EVENTS, chunk(b'data: {"response":"'), Flood(chunk(b"x" * 65536), 64 * MIB)),
+    "a line that never ends": (EVENTS, chunk(event(response="x")), Flood(chunk(b":" * 65536), 64 * MIB)),
+    "a header that never ends": (b"HTTP/1.1 200 OK\r\nx: ", Flood(b"x" * 65536, 64 * MIB)),
+    "a trailer that never ends": (
+        EVENTS,
+        chunk(event(response="x")),
+        b"0\r\nx: ",
+        Flood(b"x" * 65536, 64 * MIB),
+    ),
+    "events that say nothing": (EVENTS, Flood(chunk(b'data: {"response":""}\n\n' * 1000), 64 * MIB)),
+    "a large event": (EVENTS, chunk(event(response="x" * 4 * MIB)), chunk(LAST + DONE), END),
+}
+
+
+def most_resident(process: Process) -> int:
+    """Bytes, the most that there were."""
+    text = Path(f"/proc/{process.process.pid}/status").read_text()
+    return int(text.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+@linux
+@pytest.mark.parametrize("script", FLOODS.values(), ids=FLOODS)
+async def test_a_backend_that_floods_costs_no_more_than_32_megabytes(tmp_path: Path, script: Script) -> None:
+    async with (
+        chaos_server(GOOD, (*script, Act.HANG)) as chaos,
+        serving(tmp_path, chaos, deadlines={"gap": 1.0}) as process,
+    ):
+        for _ in range(2):
+            before = most_resident(process)
+            async with chaos_client(process.port) as client:
+                await client.send(request(stream=True))
+                await client.answer()
+        assert most_resident(process) - before <= 32 * MIB
+
+
 @linux
 @pytest.mark.soak
 async def test_a_hundred_thousand_requests_grow_less_than_a_megabyte(tmp_path: Path) -> None:

@@ -308,6 +308,48 @@ async def test_two_calls_that_both_have_the_first_index(between: Between) -> Non
     ]
 
 
+USAGES: Final[dict[str, Any]] = {
+    "none": None,
+    "empty": {},
+    "of zeros": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+    "negative": {"prompt_tokens": -7, "completion_tokens": -3, "total_tokens": -10},
+    "of half tokens": {"prompt_tokens": 7.5, "completion_tokens": 3.5, "total_tokens": 11},
+    "endless": {"prompt_tokens": 10**400, "completion_tokens": 10**400},
+    "beyond 64 bits": {"prompt_tokens": 2**64, "completion_tokens": 2**64},
+    "as text": {"prompt_tokens": "7", "completion_tokens": "3"},
+    "as a list": [7, 3],
+    "with a wrong sum": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 99},
+    "half there": {"completion_tokens": 3},
+}
+MOST_TOKENS: Final = 2**53  # what a number of JavaScript's holds exactly
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("usage", USAGES.values(), ids=USAGES)
+async def test_usage_that_is_odd(
+    between: Between, access_lines: Callable[[], list[Json]], usage: Any, *, streamed: bool
+) -> None:
+    last = {**BASE, "choices": [], "usage": usage}
+    script = (
+        stream(*wire([*text_chunks()[:4], last]), DONE)
+        if streamed
+        else (whole(json.dumps(completion(message(), usage=usage)).encode()),)
+    )
+    served, _chaos = await between(script)
+    if streamed:
+        raw = raw_of(await served.chat(stream=True, stream_options={"include_usage": True}))
+        told = check_chat(raw, choices=1, include_usage=True)[-1]["usage"]
+    else:
+        told = json.loads(raw_of(await served.chat()))["usage"]
+    await served.settled()
+    [line] = access_lines()
+    for name in ("prompt", "completion"):
+        assert isinstance(told[f"{name}_tokens"], int)
+        assert 0 <= told[f"{name}_tokens"] <= MOST_TOKENS
+        assert line[f"{name}_tokens"] == told[f"{name}_tokens"], "what is booked is what was told"
+    assert told["total_tokens"] == told["prompt_tokens"] + told["completion_tokens"]
+
+
 # What is broken must be broken for every client
 
 ERROR = {"error": {"message": "canary", "type": "server_error", "code": 500}}
