@@ -282,6 +282,23 @@ async def test_a_full_disk_under_the_log(tmp_path: Path) -> None:
             assert await process.metric("penstock_lost_access_lines_total") >= 5
 
 
+async def test_a_full_disk_under_the_key_that_is_made_at_the_first_start(tmp_path: Path) -> None:
+    limits = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); "
+    config, data = tmp_path / "penstock.yaml", tmp_path / "data"
+    backends = {"chaos": backend_settings("http://127.0.0.1:1")}
+    config.write_text(json.dumps({"server": {"port": 0}, "backends": backends, "data_dir": str(data)}))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", limits + MAIN, "serve", "--config", str(config),
+        cwd=ROOT, env={"PATH": os.environ["PATH"]}, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(SLOW):
+        _, said = await process.communicate()
+    assert process.returncode == 1
+    assert said.decode().startswith(f"cannot keep a key in {data}")
+    assert "set keys.master or data_dir" in said.decode()
+    assert not list(data.iterdir()), "no half of a key is left, which the next start would take"
+
+
 async def test_a_log_file_that_may_not_grow(tmp_path: Path) -> None:
     limits = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); "
     with (tmp_path / "log").open("wb") as log:

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.app import build, routes_of
 from gateway.settings import Settings
-from tests.faults import test_upstream_answers, test_upstream_events
+from tests.faults import test_upstream_answers, test_upstream_events, test_upstream_quirks
 from tests.faults.chaos_server import Act, chaos_server
 from tests.gateway.scripted import Backend, Call
 from tests.gateway.served import ACCOUNT, MASTER, TOKEN, Served, asks, backend_settings, serving_gateway
@@ -16,7 +16,11 @@ from tests.gateway.served import ACCOUNT, MASTER, TOKEN, Served, asks, backend_s
 # Every fault that tests/faults injects, but floods of many megabytes, which take long and say nothing new.
 FAULTS = [
     fault
-    for fault in (*test_upstream_answers.FAULTS, *test_upstream_events.FAULTS)
+    for fault in (
+        *test_upstream_answers.FAULTS,
+        *test_upstream_events.FAULTS,
+        *(test_upstream_events.Fault(*each) for each in test_upstream_quirks.BROKEN.items()),
+    )
     if all(isinstance(step, Act) or (isinstance(step, bytes) and len(step) < 2**16) for step in fault.script)
 ]
 
