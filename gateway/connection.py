@@ -119,15 +119,17 @@ class Connection(asyncio.Protocol):
                 return b""
             self._sink = sink
             await self._wait()
-        if self._size <= READ_PIECE:
-            data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-            self._chunks.clear()
-        else:
-            data = self._piece()
-        self._size -= len(data)
+        data = self._all() if self._size <= READ_PIECE else self._piece()
         if self._paused and self._size <= READ_BUFFER and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
+        return data
+
+    def _all(self) -> bytes:
+        """What is here."""
+        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks.clear()
+        self._size = 0
         return data
 
     def _piece(self) -> bytes:
@@ -138,6 +140,7 @@ class Connection(asyncio.Protocol):
             count += 1
         data = b"".join(self._chunks[:count])
         del self._chunks[:count]
+        self._size -= len(data)
         return data
 
     def abort(self) -> None:
@@ -194,10 +197,7 @@ class Connection(asyncio.Protocol):
         sink = self._sink
         if sink is None or not self._chunks or self._size > READ_PIECE or not sink.is_ready():
             return False
-        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks.clear()
-        self._size = 0
-        self._cut = not sink.take(data)
+        self._cut = not sink.take(self._all())
         return not (self._cut or self.ended or self._error)
 
     def connection_lost(self, error: Exception | None) -> None:

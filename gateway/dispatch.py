@@ -13,13 +13,13 @@ of what had come when the answer was cut off or the client left.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from gateway.deadlines import Phase, Watch
 from gateway.errors import too_late
-from gateway.exchange import Batch, Exchange
+from gateway.exchange import Batch, Exchange, Recipient
 from gateway.metrics import Metrics
 from gateway.routing import Plan, Routes, Target
 from gateway.translation import translate_for
@@ -43,19 +43,6 @@ _OF_THE_ACCOUNT: Final = frozenset({"model_not_available", "model_not_found"})
 _OF_THE_EXCHANGE: Final = frozenset({"deadline_total", INVALID_OUTPUT})
 
 _AHEAD: Final = 16  # batches of a fan-out that may wait for a slow client
-
-
-class Recipient(Protocol):
-    """Who takes an answer."""
-
-    async def take(self, batch: Batch) -> None:
-        """Take the next deltas."""
-
-    def takes_at_once(self) -> bool:
-        """Whether deltas can be taken without waiting."""
-
-    def take_at_once(self, batch: Batch) -> None:
-        """Take the next deltas; only where that needs no waiting."""
 
 
 @dataclass(frozen=True, slots=True)

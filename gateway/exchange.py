@@ -7,7 +7,7 @@ written from here.
 import os
 from dataclasses import dataclass, field
 from time import monotonic, time
-from typing import Literal
+from typing import Literal, Protocol
 
 from translators.call import Stamp
 from translators.deltas import Delta, Usage
@@ -16,6 +16,23 @@ EndedBy = Literal["backend", "client", "gateway"]
 
 # The part of an answer that one read of a backend gave: from there to the client it stays together.
 Batch = list[Delta]
+
+
+class Recipient(Protocol):
+    """Who takes an answer as it comes."""
+
+    async def take(self, batch: Batch) -> None:
+        """Take the next deltas.
+
+        Raises:
+            ApiError: They are a failure, and nothing has been sent.
+        """
+
+    def takes_at_once(self) -> bool:
+        """Whether deltas can be taken without waiting."""
+
+    def take_at_once(self, batch: Batch) -> None:
+        """Take the next deltas; only where that needs no waiting."""
 
 
 @dataclass(slots=True)

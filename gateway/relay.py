@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gateway.deadlines import Watch
 from gateway.errors import is_deadline
-from gateway.exchange import Batch, Exchange
+from gateway.exchange import Batch, Exchange, Recipient
 from translators.clients import Writer
 from translators.deltas import Delta, Failed, fold
 from translators.errors import ApiError
@@ -44,21 +44,8 @@ class Client(Protocol):
         """End the stream's body."""
 
 
-class Relay(Protocol):
-    """Takes an answer as it comes."""
-
-    async def take(self, batch: Batch) -> None:
-        """Take the next deltas.
-
-        Raises:
-            ApiError: They are a failure, and nothing has been sent.
-        """
-
-    def takes_at_once(self) -> bool:
-        """Whether deltas can be taken without waiting."""
-
-    def take_at_once(self, batch: Batch) -> None:
-        """Take the next deltas; only where that needs no waiting."""
+class Relay(Recipient, Protocol):
+    """Takes an answer to the client."""
 
     async def end(self) -> None:
         """Nothing more comes.

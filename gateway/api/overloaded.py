@@ -28,9 +28,8 @@ _ANSWER: Final = (
     b"x-content-type-options: nosniff\r\nretry-after: 2\r\ncontent-length: %d\r\n"
     b"x-request-id: %%b\r\nretry-after-ms: %%d\r\n\r\n" % len(_BODY) + _BODY.replace(b"%", b"%%")
 )
-_STRIDE: Final = (
-    381  # milliseconds; by the golden section of a second, those that follow each other lie far apart
-)
+# Milliseconds; by the golden section of a second, those that follow each other lie far apart.
+_STRIDE: Final = 381
 
 Alike = tuple[str, bytes, Reason]  # the method, the path and why: what refusals that are noted together share
 Headers = list[tuple[bytes, bytes]]
@@ -64,10 +63,8 @@ class Refuser:
         number = next(self._number)
         request_id = self._id % number
         if defaults is not self._defaults:
-            self._defaults, self._default_lines = (
-                defaults,
-                b"".join(b"%b: %b\r\n" % each for each in defaults),
-            )
+            self._defaults = defaults
+            self._default_lines = b"".join(b"%b: %b\r\n" % each for each in defaults)
         if not self._unnoted:
             asyncio.get_running_loop().call_soon(self._note)
         alike = (method, path, reason)

@@ -1,9 +1,10 @@
 """The server's side of HTTP: uvicorn's httptools protocol, with the bounds that it lacks.
 
-`connection` waits, reads and refuses; `head` says what is no unambiguous request; `cycle` is one request with
-its answer.
+`connection` waits, reads and refuses, within its `bounds`; `head` says what is no unambiguous request, and
+`familiar` knows one again that was refused; `cycle` is one request with its answer.
 """
 
-from gateway.cli.protocol.connection import SWEEP, Bounds, Protocol, sweep
+from gateway.cli.protocol.bounds import Bounds
+from gateway.cli.protocol.connection import SWEEP, Protocol, sweep
 
 __all__ = ["SWEEP", "Bounds", "Protocol", "sweep"]

@@ -9,9 +9,7 @@ it sends meanwhile waits unparsed, up to a bound.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from math import inf
-from time import monotonic
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
@@ -21,12 +19,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from gateway import errors
 from gateway.api.overloaded import Refuser
 from gateway.api.wire import DEPARTURE, OUTLET
+from gateway.cli.protocol.bounds import Bounds
 from gateway.cli.protocol.cycle import Cycle, LastAnswer, UnchunkedCycle
 from gateway.cli.protocol.familiar import FamiliarHead, familiar
 from gateway.cli.protocol.head import RefusedError, check_head, reason_of
-from gateway.outbox import Deferred, Outbox
+from gateway.outbox import Deferred
 from gateway.overload import Reason
-from gateway.settings import Deadlines, Server
 from translators.errors import ApiError
 
 SWEEP: Final = 0.25  # seconds
@@ -37,25 +35,6 @@ _AHEAD: Final = 1024 * 1024  # bytes of pipelined requests that wait unparsed
 # connection and destroy the answer on its way (RFC 9112 section 9.6).
 _LINGER: Final = 1.0
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What a client may do to a connection.
-
-    Attributes:
-        refusal: Gives the ASGI application that answers a request with an error, and settles it.
-        clock: In seconds; tests move it.
-        refuser: Asked about each request whether there are too many already.
-        outbox: Sends the answers.
-    """
-
-    server: Server
-    deadlines: Deadlines
-    refusal: Callable[[ApiError], Any]
-    clock: Callable[[], float] = monotonic
-    refuser: Refuser | None = None
-    outbox: Outbox = field(default_factory=Outbox)
 
 
 def sweep(connections: Iterable[object]) -> None:
@@ -278,6 +257,8 @@ class Protocol(HttpToolsProtocol):
         framing = [b"%s: %s" % each for each in self.headers if each[0] in _FRAMING]
         self.parser = httptools.HttpRequestParser(_BodyAlone(self))
         self.cycle.keep_alive = False
+        # What the client still sends must not reset the connection under the answer.
+        self.cycle.transport = cast(asyncio.Transport, LastAnswer(self.transport))
         self._parse(b"\r\n".join((b"POST / HTTP/1.1", *framing, b"", b"")))
         self._parse(rest)
 

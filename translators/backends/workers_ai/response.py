@@ -154,7 +154,7 @@ class Reader:
 
     def _readable(self, data: bytes) -> bytes:
         """JSON that can be decoded; a broken character is no reason to lose an answer."""
-        if b"\\u" in data:
+        if b"\\u" in data and (b"\\ud" in data or b"\\uD" in data):  # half of a character, or both
             self._halves = self._halves or Halves()
             data = self._halves.read(data)
         return data if data.isascii() else data.decode(errors="replace").encode()
