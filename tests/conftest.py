@@ -1,6 +1,7 @@
 """What all tests share: property-test profiles, the soak mark, loopback ports and served apps."""
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -23,6 +24,8 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "small"))
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "soak: runs for minutes; only with ./tests/run --all")
+    # A shell's background jobs ignore it, and the processes that tests start and interrupt would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
