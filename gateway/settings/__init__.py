@@ -1,9 +1,10 @@
 """Settings: what people write in penstock.yaml and the environment, checked as a whole before anything runs.
 
-`load` tells the story; `shape` holds the models, `document` reads YAML with the place of every value, and
-`mistakes` shows all mistakes at once without ever showing a secret.
+`load` tells the story; `shape` holds the models (with `section` and `limits`), `document` reads YAML with the
+place of every value, and `mistakes` shows all mistakes at once without ever showing a secret.
 """
 
+from gateway.settings.limits import Burst, Limits
 from gateway.settings.load import load, load_environment, locate
 from gateway.settings.mistakes import Mistake, SettingsError
 from gateway.settings.schema import json_schema
@@ -18,6 +19,7 @@ from gateway.settings.shape import (
     Sampling,
     Server,
     Settings,
+    Store,
     Target,
     WorkersAIBackend,
 )
@@ -26,15 +28,18 @@ __all__ = [
     "MASTER_KEY_LENGTH",
     "VISIBLE_ASCII",
     "Backend",
+    "Burst",
     "Deadlines",
     "Errors",
     "Keys",
+    "Limits",
     "Mistake",
     "ModelRoute",
     "Sampling",
     "Server",
     "Settings",
     "SettingsError",
+    "Store",
     "Target",
     "WorkersAIBackend",
     "json_schema",

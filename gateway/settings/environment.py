@@ -22,6 +22,7 @@ def add_environment(values: Values, environ: Mapping[str, str]) -> Origins:
     if not values.get("backends"):
         _add_credentials(values, environ, origins)
     _add(values, ("keys", "master"), "PENSTOCK_MASTER_KEY", environ, origins)
+    _add(values, ("keys", "pepper"), "PENSTOCK_PEPPER", environ, origins)
     if values.get("data_dir") is None:
         values["data_dir"] = str(default_data_dir(environ))
         origins["data_dir",] = "PENSTOCK_DATA_DIR"

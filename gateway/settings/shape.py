@@ -7,11 +7,14 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
+
+from gateway.settings.limits import Limits
+from gateway.settings.section import Seconds, Section
 
 MASTER_KEY_LENGTH = 16
 MIB = 1024 * 1024
@@ -50,6 +53,22 @@ def _is_http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+_REDIS_SCHEMES = frozenset({
+    "redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster",
+})  # fmt: skip
+
+
+def _is_redis_url(secret: SecretStr) -> SecretStr:
+    scheme, mark, rest = secret.get_secret_value().partition("://")
+    if not mark or scheme not in _REDIS_SCHEMES or not rest.strip("/"):
+        raise PydanticCustomError(
+            "redis_url",
+            "should be like 'redis://host:6379/0', 'rediss://...', 'unix:///path/to/socket', "
+            "'redis+sentinel://host:26379,host:26379/name' or 'redis+cluster://host:6379'",
+        )
+    return secret
+
+
 def default_data_dir(environ: Mapping[str, str]) -> Path:
     """Where state is kept: `$PENSTOCK_DATA_DIR`, else the XDG data folder of the user."""
     if chosen := environ.get("PENSTOCK_DATA_DIR"):
@@ -61,23 +80,10 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
 
 
 Name = Annotated[str, Field(min_length=1)]
-Seconds = Annotated[float, Field(gt=0)]
 Credential = Annotated[SecretStr, AfterValidator(_is_credential)]
 MasterKey = Annotated[Credential, AfterValidator(_is_long_enough)]
 HttpUrl = Annotated[str, AfterValidator(_is_http_url)]
-
-
-class Section(BaseModel):
-    """A mapping of the configuration: unknown keys are mistakes, and a key without a value is not set."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_is_unset(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
+RedisUrl = Annotated[SecretStr, AfterValidator(_is_redis_url)]
 
 
 class Server(Section):
@@ -101,6 +107,7 @@ class Server(Section):
     drain: Annotated[float, Field(ge=0)] = Field(
         default=30.0, description="Seconds that running answers may go on after the signal to end."
     )
+    workers: int = Field(default=1, ge=1, le=256, description="Processes that answer, on one port.")
 
 
 class Keys(Section):
@@ -110,6 +117,31 @@ class Keys(Section):
         default=None,
         description="The operator's key, for administration and inference, at least 16 characters. "
         "Without one, `penstock serve` makes one and keeps it in data_dir.",
+    )
+    pepper: MasterKey | None = Field(
+        default=None,
+        description="Secret that issued keys are stored under, the same on all replicas, at least 16 "
+        "characters. Required with redis_url; else one is made and kept in data_dir.",
+    )
+    stale: Annotated[float, Field(ge=0)] = Field(
+        default=600.0,
+        description="Seconds that a key seen before keeps working while the store is away; 0 refuses it.",
+    )
+
+
+class Store(Section):
+    """How the store is used."""
+
+    timeout: Seconds = Field(default=0.1, description="Most seconds that a request waits for the store.")
+    lease: Annotated[float, Field(ge=1)] = Field(
+        default=45.0,
+        description="Seconds after which what a dead worker held, requests in flight and reserved tokens, is "
+        "free again. Living workers renew theirs.",
+    )
+    appendfsync: Literal["everysec", "always"] = Field(
+        default="everysec",
+        description="How often the server that the gateway starts itself writes to disk: 'everysec' may lose "
+        "two seconds in a crash of the machine, 'always' nothing, at the price of a disk write per change.",
     )
 
 
@@ -172,6 +204,7 @@ class ModelRoute(Section):
         description="What happens to a parameter that the target cannot take: "
         "'lenient' drops and reports it, 'strict' refuses the request.",
     )
+    limits: Limits = Field(default=Limits(), description="Limits of all requests for this model together.")
 
 
 _MADE = 300.0  # seconds; 16,384 tokens at 60 a second take nearly as long
@@ -226,6 +259,14 @@ class Settings(Section):
 
     server: Server = Field(default=Server(), description="Where and how the gateway listens.")
     keys: Keys = Field(default=Keys(), description="Who may call the gateway.")
+    redis_url: RedisUrl | None = Field(
+        default=None,
+        description="Redis or Valkey, 7.0 or newer: redis://, rediss:// or unix://, "
+        "redis+sentinel://host:port,host:port/name, or redis+cluster://host:port. "
+        "Without one, `penstock serve` starts a server of its own and keeps its data in data_dir.",
+    )
+    store: Store = Field(default=Store(), description="How the store is used.")
+    limits: Limits = Field(default=Limits(), description="Limits of all requests together.")
     data_dir: Path = Field(
         default_factory=lambda: default_data_dir(os.environ),
         description="Folder for what the gateway keeps; default $PENSTOCK_DATA_DIR or the XDG data folder.",
