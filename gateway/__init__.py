@@ -18,7 +18,7 @@ Rooms from the top down; each imports only from lines below its own:
     upstream metrics logs catalogue memory
     pool tallies    the connections to one backend; counts of what was done
     connection exchange settings
-    errors outbox
+    errors outbox quota
 
     simulator/      a Workers AI account on this machine; knows nothing of the rest
 """

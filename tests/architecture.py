@@ -53,7 +53,7 @@ LINES: Final = (
     ("upstream", "images", "store", "metrics", "logs", "catalogue", "memory"),
     ("pool", "tallies"),
     ("connection", "exchange", "settings"),
-    ("errors", "outbox"),
+    ("errors", "outbox", "quota"),
 )
 _LINE_OF: Final = {room: number for number, line in enumerate(LINES) for room in line}
 
