@@ -11,7 +11,7 @@ Away = Literal["share", "open", "closed"]
 
 
 class Burst(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A second, shorter window: its length in seconds, and the most requests and tokens in any such window."""
+    """A second, shorter window: its length in seconds, the most requests and tokens in any such window."""
 
     seconds: float = 1.0
     requests: int | None = None
