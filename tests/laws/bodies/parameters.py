@@ -93,6 +93,7 @@ EXTRAS: Mapping[str, Strategy] = {
     "prompt": TEXTS,
     "guided_json": st.just({"type": "object"}),
     "chat_template_kwargs": _TEMPLATE,
+    "options": fields({}, {"rejectIfBusy": st.booleans(), "num_ctx": st.just(1)}),
     "reasoning": st.just({"effort": "low"}),
     "input": TEXTS,
     "requests": st.just([]),

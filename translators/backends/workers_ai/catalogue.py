@@ -39,7 +39,8 @@ class Facts(msgspec.Struct, frozen=True):
         json: How the model is asked for JSON: by one of two fields, or in words. Generated types; the seed's
             lack the field, and the documentation of JSON mode lists the model.
         can: Capabilities: tools, vision, reasoning, toggle (thinking can be switched off by the chat
-            template), lora, beta, paid, batch.
+            template), low_effort (and made short by it), no_think (it can be switched off in words alone),
+            lora, beta, paid, batch.
         fails_at: Parameters that the schema lets through and that the model does not answer.
         takes_tool_choice: Whether the model takes `tool_choice`; Mistral's do not (langchain-cloudflare).
         price: Dollars per million tokens by kind: input, output, cached_input.
@@ -86,7 +87,13 @@ class Facts(msgspec.Struct, frozen=True):
     @property
     def thinks_always(self) -> bool:
         """Whether the model reasons and cannot be told not to."""
-        return "reasoning" in self.can and "toggle" not in self.can and "none" not in self.efforts
+        has_switch = not self.can.isdisjoint(("toggle", "no_think")) or "none" in self.efforts
+        return "reasoning" in self.can and not has_switch
+
+    @property
+    def takes_thoughts(self) -> bool:
+        """Whether messages have a place for the thinking of earlier turns: where answers have one for new."""
+        return "reasoning" in self.can and (self.speaks_openai or self.family == "openai_legacy_input")
 
     @property
     def thinks_in_text(self) -> bool:

@@ -128,7 +128,7 @@ _CODES: Final = {
     **dict.fromkeys((5007, 3042, 7001), _NO_MODEL),
     8007: _LENGTH,
     3006: _TOO_LARGE,
-    **dict.fromkeys((5006, 5004, 5012, 5023, 8001, 8006, 3003, 2019), _INPUT),
+    **dict.fromkeys((5006, 5004, 5012, 5023, 8001, 8002, 8006, 3003, 2019), _INPUT),
     5005: _Meaning(400, None, "This model takes no LoRA adapter. Leave out 'lora'.", param="lora"),
     3039: _Meaning(
         400, None, "Files of the adapter that 'lora' names are missing on Workers AI.", param="lora"
@@ -137,7 +137,9 @@ _CODES: Final = {
     3030: _Meaning(
         400, "content_policy_violation", "Workers AI's safety check refused the prompt or what came of it."
     ),
-    8005: _BROKEN,
+    # Failures inside, whatever the status says. 3043 is "Internal server error" in public logs; of 8008 only
+    # that a request failed at once with it.
+    **dict.fromkeys((3043, 8005, 8008), _BROKEN),
 }
 
 # OpenAI's codes and error types, and those of the engines that speak like it.

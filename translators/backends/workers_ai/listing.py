@@ -30,6 +30,7 @@ _KINDS: Final = {
     "per M output tokens": "output",
     "per M cached input tokens": "cached_input",
 }
+_SWITCHES: Final = frozenset({"toggle", "low_effort", "no_think"})
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
 Json = Mapping[str, Any]
@@ -157,8 +158,8 @@ def _refreshed(facts: Facts, listed: Listed) -> Facts:
     changes: dict[str, Any] = {
         "window": listed.window if is_new_window else facts.window,
         "advertised": None if is_new_window else facts.advertised,
-        # The switch of a chat template is no property of the list.
-        "can": listed.can | (facts.can & {"toggle"}),
+        # The switches of a chat template are no properties of the list.
+        "can": listed.can | (facts.can & _SWITCHES),
         "efforts": listed.efforts or facts.efforts,
         "effort": listed.effort or facts.effort,
         # They are about these levels, and go with them.

@@ -66,7 +66,7 @@ class Messages:
                 self._check_length(text, turn)
                 return {"role": role, "content": text}
         message: Message = {"role": role, "content": self._content(turn)}
-        if self._facts.speaks_openai and "reasoning" in self._facts.can:
+        if self._facts.takes_thoughts:
             message |= self._thinking(turn)
         calls = [self._call(part) for part in turn.parts if isinstance(part, chat.Call)]
         if calls:
@@ -84,7 +84,7 @@ class Messages:
                     parts.append({"type": "text", "text": text})
                 case chat.Image():
                     parts += self._image(part, f"{turn.place}.content[{k}]")
-                case chat.Reasoning() if not self._facts.speaks_openai:
+                case chat.Reasoning() if not self._facts.takes_thoughts:
                     note = "the thinking of earlier turns is not sent again"
                     self._report.note("messages", Fate.TRANSFORMED, note)
                 case chat.Audio() | chat.File():
@@ -109,9 +109,13 @@ class Messages:
         return text.replace(_DATA_URL, _BROKEN_DATA_URL)
 
     def _thinking(self, turn: Turn) -> dict[str, str]:
-        """Replayed thinking, under the name that vLLM expects; never inside the content, which garbles it."""
+        """Replayed thinking, never inside the content, which garbles it.
+
+        It has two names: vLLM reads the one (release notes of Cloudflare's provider), SGLang the other, and
+        answers of Workers AI bear the marks of both.
+        """
         texts = [part.text for part in turn.parts if isinstance(part, chat.Reasoning)]
-        return {"reasoning": "".join(texts)} if texts else {}
+        return dict.fromkeys(("reasoning", "reasoning_content"), "".join(texts)) if texts else {}
 
     def _image(self, image: chat.Image, where: str) -> list[dict[str, Any]]:
         """An image as a part; or none, where it went into the field `image`."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from translators.backends.workers_ai.catalogue import Facts
-from translators.backends.workers_ai.reasoning import translate_effort
+from translators.backends.workers_ai.reasoning import NO_THINK, TEMPLATE, translate_effort
 from translators.errors import invalid, wrong_type
 from translators.report import Fate, Report
 
@@ -20,6 +20,8 @@ _SHOWN_DIGITS: Final = 24
 
 # Of the chat templates (Cloudflare's generated types).
 _SWITCHES: Final = frozenset({"clear_thinking", "enable_thinking", "force_nonempty_content", "low_effort"})
+
+_BUSY: Final = "rejectIfBusy"
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -131,6 +133,34 @@ def _logprobs(value: Any, _name: str, _facts: Facts) -> Outcome:
     return Outcome(Fate.DROPPED, detail="the completions endpoint's form of them is not written")
 
 
+def _options(value: Any, name: str, _facts: Facts) -> Outcome:
+    """Cloudflare's own option, by which a request fails where it would have to wait (code 3040)."""
+    if not isinstance(value, dict):
+        raise wrong_type(name, "an object", value)
+    said = {key: each for key, each in value.items() if each is not None}
+    if not isinstance(said.get(_BUSY, False), bool):
+        raise wrong_type(f"{name}.{_BUSY}", "a boolean", said[_BUSY])
+    if not said.keys() - {_BUSY}:
+        return Outcome(Fate.KEPT, said or None)
+    note = f"Workers AI knows no option but '{_BUSY}'"
+    if _BUSY not in said:
+        return Outcome(Fate.DROPPED, detail=note)
+    return Outcome(Fate.TRANSFORMED, {_BUSY: said[_BUSY]}, note)
+
+
+def _template_in_words(value: Any, name: str, facts: Facts) -> Outcome:
+    """What the client says to the template of a model that can only be told in words not to think."""
+    said = _template(value, name, facts).value
+    switch = said.get("enable_thinking")
+    if switch is None:
+        return Outcome(Fate.DROPPED, detail=_NO_PLACE) if said else Outcome(Fate.KEPT)
+    told = {"enable_thinking": switch}
+    if not switch:
+        return Outcome(Fate.EMULATED, told, f"the model is told '{NO_THINK}'")
+    note = "" if said == told else "of its switches 'enable_thinking' alone has a meaning here"
+    return Outcome(Fate.TRANSFORMED if note else Fate.KEPT, told, note)
+
+
 def _template(value: Any, name: str, facts: Facts) -> Outcome:
     """What the client says to the chat template: its switches have a type, and thinking may have no 'off'."""
     if not isinstance(value, dict):
@@ -145,6 +175,7 @@ def _template(value: Any, name: str, facts: Facts) -> Outcome:
     return Outcome(Fate.KEPT, said)
 
 
+_NO_PLACE: Final = "the model's schema has no place for it"
 _NO_LOGPROBS: Final = "the model reports no log probabilities"
 _NO_CACHE: Final = "Workers AI caches prompts as it sees fit"
 _NO_STORE: Final = "answers are not stored"
@@ -180,12 +211,11 @@ LEGACY: Final[Mapping[str, Rule]] = {
     "user": _drop("Workers AI takes no end-user id"),
     "verbosity": _drop("the model has no such setting", "medium"),
     "web_search_options": _drop("the model cannot search the web"),
+    "options": _options,
     "prompt": _drop("messages are sent beside it; a prompt goes to /v1/completions"),
     # The completions endpoint's
     "best_of": _drop("the model cannot rank its answers", 1),
 }
-
-_NO_PLACE: Final = "the model's schema has no place for it"
 
 # The legacy schema's own parameters.
 _SCHEMA: Final = frozenset({
@@ -212,6 +242,9 @@ OPENAI: Final[Mapping[str, Rule]] = {
     "functions": _drop(_NO_PLACE),
 }
 
+# Qwen3 has the legacy schema, and a template that reads the words of its turns.
+IN_WORDS: Final[Mapping[str, Rule]] = {**LEGACY, "chat_template_kwargs": _template_in_words}
+
 # Llama Guard judges a dialogue and takes nothing that steers an answer.
 GUARD: Final[Mapping[str, Rule]] = {
     **{name: _drop(_NO_PLACE) for name in LEGACY},
@@ -220,7 +253,7 @@ GUARD: Final[Mapping[str, Rule]] = {
 }
 
 _ONLY_WITH_PROMPT: Final = frozenset({"raw"})
-_ONLY_WITH_MESSAGES: Final = frozenset({"functions"})
+_ONLY_WITH_MESSAGES: Final = frozenset({"functions", "chat_template_kwargs"})
 
 
 def translate_parameters(
@@ -232,7 +265,7 @@ def translate_parameters(
         ApiError: 400 naming a parameter that the model cannot meet or that has the wrong type.
     """
     fields: dict[str, Any] = {}
-    table = OPENAI if facts.speaks_openai else GUARD if facts.guards else LEGACY
+    table = _table(facts)
     for name, value in given.items():
         if name == "reasoning_effort":
             continue
@@ -250,11 +283,17 @@ def translate_parameters(
         if outcome.value is not None:
             fields[name] = outcome.value
     if "reasoning_effort" in given:
-        effort = translate_effort(given["reasoning_effort"], facts, report)
-        # What the client says to the template itself counts.
-        for name, value in effort.items():
-            fields[name] = {**value, **fields.get(name, {})} if isinstance(value, dict) else value
+        effort, said = given["reasoning_effort"], fields.get(TEMPLATE, {})
+        fields |= translate_effort(effort, facts, report, said, can_be_told=not prompt)
     return fields
+
+
+def _table(facts: Facts) -> Mapping[str, Rule]:
+    if facts.speaks_openai:
+        return OPENAI
+    if facts.guards:
+        return GUARD
+    return IN_WORDS if "no_think" in facts.can else LEGACY
 
 
 def _clamp(value: float, low: float, high: float) -> Outcome:

@@ -18,8 +18,8 @@ from translators.backends.workers_ai.judges import judge_for
 from translators.backends.workers_ai.messages import Messages, utf16_length
 from translators.backends.workers_ai.parameters import translate_parameters
 from translators.backends.workers_ai.prompted_tools import knows_no_tools, told_of_tools
-from translators.backends.workers_ai.reasoning import will_think
-from translators.backends.workers_ai.structured import StructuredOutput, in_words, translate_format
+from translators.backends.workers_ai.reasoning import taken_as_words, will_think
+from translators.backends.workers_ai.structured import StructuredOutput, in_words, told, translate_format
 from translators.backends.workers_ai.tools import (
     offered_tools,
     translate_tools,
@@ -132,6 +132,8 @@ def _fields(
         report.note("stream", Fate.EMULATED, "a structured answer is sent on once it is whole")
     if chat.stream and not (output and output.fields):
         fields["stream"] = True
+        if facts.speaks_openai:  # whoever asked: the books need it
+            fields["stream_options"] = {"include_usage": True}
     # JSON that was cut at a stop string cannot be checked; then the gateway alone watches over these.
     if facts.speaks_openai and chat.stop and output is None:
         fields["stop"] = list(chat.stop)
@@ -226,6 +228,7 @@ def _bodies(
         report.note("n", fate, "each choice is a call of its own" if chat.choices > 1 else "")
     if "seed" in fields and chat.choices * max(1, len(chat.prompts)) > 1:
         report.note("seed", Fate.TRANSFORMED, "each choice has a seed of its own, or all would be the same")
+    words = taken_as_words(fields, facts)
     for number, question in enumerate(_questions(chat, facts, report)):
         if "image" in question and "image" in fields:
             raise invalid(
@@ -236,6 +239,8 @@ def _bodies(
         body = {**question, **fields}
         if output is not None and output.instruction:
             body = in_words(body, output)
+        if words:
+            body["messages"] = told(body["messages"], words)
         for choice in range(chat.choices):
             yield _seeded(body, number * chat.choices + choice)
 

@@ -59,6 +59,9 @@ def _envelope(code: Any, message: Any = "AiError: x") -> bytes:
         (2003, 429, "rate_limit_exceeded"),
         (7009, 503, "overloaded"),
         (8005, 502, "upstream_error"),
+        (8008, 502, "upstream_error"),
+        (3043, 502, "upstream_error"),
+        (8002, 400, None),
     ],
 )
 def test_a_code_decides_whatever_the_status_is(code: int, status: int, ours: str | None) -> None:

@@ -15,6 +15,8 @@ DEEPSEEK = "@cf/deepseek-ai/deepseek-v4-flash-0731"
 GLM_2 = "@cf/zai-org/glm-5.2"
 GLM_3 = "@cf/zai-org/glm-5.3-flash"
 QWEN = "@cf/qwen/qwen3.8-27b"
+QWEN3 = "@cf/qwen/qwen3-30b-a3b-fp8"
+NEMOTRON = "@cf/nvidia/nemotron-3-120b-a12b"
 SEED = "@cf/meta/llama-3.1-8b-instruct-fast"
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -155,6 +157,18 @@ def test_a_model_that_always_thinks_is_not_told_otherwise(template: Any, sent: A
         (GLM, "low", {"chat_template_kwargs": {"enable_thinking": True}}, "transformed"),
         (QWEN, "none", {"chat_template_kwargs": {"enable_thinking": False}}, "transformed"),
         (QWEN, "max", {"reasoning_effort": "xhigh"}, "transformed"),
+        (NEMOTRON, "none", {"chat_template_kwargs": {"enable_thinking": False}}, "transformed"),
+        *(
+            (
+                NEMOTRON,
+                each,
+                {"chat_template_kwargs": {"enable_thinking": True, "low_effort": True}},
+                "transformed",
+            )
+            for each in ("minimal", "low")
+        ),
+        (NEMOTRON, "medium", {"chat_template_kwargs": {"enable_thinking": True}}, "transformed"),
+        (QWEN3, "low", {}, "dropped"),
         (KIMI_CODE, "low", {}, "dropped"),
         (SEED, "none", {}, "kept"),
         (SEED, "low", {}, "dropped"),
@@ -172,6 +186,66 @@ def test_what_the_client_tells_the_template_counts_more_than_the_effort() -> Non
     template = {"enable_thinking": True, "clear_thinking": False}
     body, _ = _sent(GLM, reasoning_effort="none", chat_template_kwargs=template)
     assert body["chat_template_kwargs"] == template
+
+
+@pytest.mark.parametrize(
+    "told", [{"reasoning_effort": "none"}, {"chat_template_kwargs": {"enable_thinking": False}}]
+)
+def test_a_model_whose_template_is_switched_in_words_is_told_so_in_the_system_turn(
+    told: dict[str, Any],
+) -> None:
+    body, fates = _sent(QWEN3, **told, max_tokens=9)
+    assert body["messages"] == [{"role": "system", "content": "/no_think"}, *CHAT["messages"]]
+    assert not {"reasoning_effort", "chat_template_kwargs"} & body.keys()
+    assert body["max_tokens"] == 9  # no room for thoughts is needed
+    assert [fates[name] for name in told] == ["emulated"]
+
+
+def test_such_a_model_thinks_where_its_switch_is_on_and_knows_no_other() -> None:
+    body, fates = _sent(QWEN3, chat_template_kwargs={"enable_thinking": True, "low_effort": True})
+    assert body["messages"] == CHAT["messages"]
+    assert "chat_template_kwargs" not in body
+    assert fates["chat_template_kwargs"] == "transformed"
+    body, fates = _sent(QWEN3, chat_template_kwargs={"enable_thinking": True})
+    assert (body["messages"], fates["chat_template_kwargs"]) == (CHAT["messages"], "kept")
+    body, fates = _sent(QWEN3, chat_template_kwargs={"low_effort": True})
+    assert fates["chat_template_kwargs"] == "dropped"
+
+
+def test_what_the_client_tells_such_a_template_counts_more_than_the_effort() -> None:
+    body, _ = _sent(QWEN3, reasoning_effort="none", chat_template_kwargs={"enable_thinking": True})
+    assert body["messages"] == CHAT["messages"]
+
+
+def test_a_completion_cannot_tell_such_a_model_not_to_think() -> None:
+    exchange = translated({"model": "m", "prompt": "p", "reasoning_effort": "none"}, QWEN3)
+    assert exchange.bodies[0]["prompt"] == "p"
+    assert exchange.fates()["reasoning_effort"] == "dropped"
+
+
+@pytest.mark.parametrize("model", [SEED, GLM, QWEN3])
+def test_a_client_that_rather_fails_than_waits_says_so_in_cloudflares_own_option(model: str) -> None:
+    body, fates = _sent(model, options={"rejectIfBusy": True})
+    assert (body["options"], fates["options"]) == ({"rejectIfBusy": True}, "kept")
+
+
+def test_other_options_are_none_of_workers_ais() -> None:
+    body, fates = _sent(GLM, options={"rejectIfBusy": False, "num_ctx": 8192})
+    assert (body["options"], fates["options"]) == ({"rejectIfBusy": False}, "transformed")
+    body, fates = _sent(GLM, options={"num_ctx": 8192})
+    assert ("options" in body, fates["options"]) == (False, "dropped")
+    for options, name in (("now", "options"), ({"rejectIfBusy": 1}, r"options\.rejectIfBusy")):
+        with pytest.raises(ApiError, match=f"'{name}' must be"):
+            _sent(GLM, options=options)
+
+
+def test_a_stream_is_asked_for_its_usage_where_the_schema_has_a_name_for_that() -> None:
+    wanted = {"include_usage": True}
+    assert _sent(GLM, stream=True)[0]["stream_options"] == wanted
+    assert _sent(GLM, stream=True, stream_options={"include_usage": False})[0]["stream_options"] == wanted
+    assert "stream_options" not in _sent(GLM)[0]
+    assert "stream_options" not in _sent(GLM, stream=True, response_format={"type": "json_object"})[0]
+    assert "stream_options" not in _sent(SEED, stream=True, stream_options=wanted)[0]
 
 
 def test_an_effort_that_is_none_is_refused() -> None:
@@ -226,16 +300,22 @@ def test_a_data_url_in_plain_text_is_no_image_to_a_server_that_scans_for_them() 
     assert translated({"model": "m", "messages": messages}, SEED).bodies[0]["messages"][0]["content"] == text
 
 
-def test_replayed_thinking_goes_under_its_own_name_and_never_into_the_content() -> None:
+@pytest.mark.parametrize("model", [GLM, QWEN3])
+def test_replayed_thinking_goes_under_both_its_names_and_never_into_the_content(model: str) -> None:
     turns = [
         {"role": "user", "content": "hi"},
         {"role": "assistant", "content": "yes", "reasoning_content": "hm"},
         {"role": "assistant", "content": "no"},
         {"role": "user", "content": "and?"},
     ]
-    body = translated({"model": "m", "messages": turns}, GLM).bodies[0]
-    assert body["messages"][1] == {"role": "assistant", "content": "yes", "reasoning": "hm"}
-    assert "reasoning" not in body["messages"][2]
+    kept = {"chat_template_kwargs": {"clear_thinking": False}} if model == GLM else {}
+    exchange = translated({"model": "m", "messages": turns, **kept}, model)
+    (body,) = exchange.bodies
+    thought = {"reasoning": "hm", "reasoning_content": "hm"}
+    assert body["messages"][1] == {"role": "assistant", "content": "yes", **thought}
+    assert body["messages"][2] == turns[2]
+    assert exchange.fates()["messages"] == "kept"
+    assert kept.items() <= body.items()
 
 
 def test_an_image_goes_as_it_came_to_a_model_that_sees_and_to_no_other() -> None:

@@ -8,12 +8,13 @@ import pytest
 from tests.laws import schemas
 from tests.laws.exchange import CATALOGUE, NEWER, SEED, Translated, translated
 from translators.backends.workers_ai.catalogue import Facts
-from translators.backends.workers_ai.parameters import LEGACY, OPENAI, Rule, translate_parameters
+from translators.backends.workers_ai.parameters import IN_WORDS, LEGACY, OPENAI, Rule, translate_parameters
 from translators.errors import ApiError
 from translators.report import Report
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 GLM = "@cf/zai-org/glm-4.7-flash"
+QWEN3 = "@cf/qwen/qwen3-30b-a3b-fp8"
 PROMPT: dict[str, Any] = {"model": "m", "prompt": "p"}
 
 # How each property of the seed model's two inputs is reached: OpenAI's name, or an extra field.
@@ -129,7 +130,7 @@ def test_fields_that_no_dialect_has_read_are_still_checked(name: str, value: Any
         translate_parameters({name: value}, Facts(), Report(), prompt=False)
 
 
-@pytest.mark.parametrize(("table", "model"), [(LEGACY, SEED), (OPENAI, GLM)])
+@pytest.mark.parametrize(("table", "model"), [(LEGACY, SEED), (OPENAI, GLM), (IN_WORDS, QWEN3)])
 def test_every_fate_is_decided_for_some_value(table: Mapping[str, Rule], model: str) -> None:
     given = dict.fromkeys(table, 1) | {
         "modalities": ["text"],
@@ -139,6 +140,7 @@ def test_every_fate_is_decided_for_some_value(table: Mapping[str, Rule], model: 
         "functions": [],
         "reasoning_effort": "high",
         "chat_template_kwargs": {},
+        "options": {},
     }
     del given["audio"]
     report = Report()
