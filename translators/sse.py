@@ -10,6 +10,9 @@ from typing import Final, NamedTuple
 
 EVENT_LIMIT: Final = 8 * 1024 * 1024  # bytes; whole tool calls and images arrive as one event
 
+# What a line costs beside its bytes: an event of two million empty lines would hold 100 MB of nothing.
+_LINE: Final = 56
+
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -49,7 +52,7 @@ class EventDecoder:
         if chunk.startswith(b"data: ") and chunk.endswith(b"\n\n") and self._is_between_events():
             data = chunk[6:-2]
             # Most reads are one event of one line, written as all backends write it.
-            if b"\n" not in data and b"\r" not in data and len(data) < self._limit:
+            if b"\n" not in data and b"\r" not in data and len(chunk) - 2 + _LINE <= self._limit:
                 self._first_line = False
                 return [Event(data, b"")]
         if self._after_cr and chunk:
@@ -83,6 +86,7 @@ class EventDecoder:
         self._hold(ending, events)
         line = b"".join(self._line)
         self._line.clear()
+        self._size += _LINE
         if self._first_line:
             self._first_line = False
             line = line.removeprefix(_BOM)

@@ -50,13 +50,31 @@ def test_the_last_event_needs_no_blank_line() -> None:
 
 
 def test_an_event_over_the_limit_is_an_error_that_keeps_the_events_before_it() -> None:
-    with pytest.raises(EventTooLongError, match="longer than 10 bytes") as caught:
-        _events(b"data: a\n\ndata: 0123456789\n\n", limit=10)
+    with pytest.raises(EventTooLongError, match="longer than 70 bytes") as caught:
+        _events(b"data: a\n\ndata: 0123456789\n\n", limit=70)
     assert caught.value.before == [Event(b"a")]
 
 
 def test_the_limit_is_counted_anew_for_each_event() -> None:
-    assert len(_events(b"data: 1234\n\n" * 100, limit=10)) == 100
+    assert len(_events(b"data: 1234\n\n" * 100, limit=70)) == 100
+
+
+@pytest.mark.parametrize("size", [58, 59, 60, 70])
+def test_the_limit_is_the_same_however_an_event_is_cut(size: int) -> None:
+    def is_too_long(*pieces: bytes) -> bool:
+        try:
+            _events(*pieces, limit=66 + 56)
+        except EventTooLongError:
+            return True
+        return False
+
+    event = b"data: " + b"x" * size + b"\n\n"
+    assert is_too_long(event) == is_too_long(event[:9], event[9:]) == is_too_long(event[:-1], event[-1:])
+
+
+def test_lines_without_content_count_towards_the_limit() -> None:
+    with pytest.raises(EventTooLongError):
+        _events(b"data:\n" * 100)
 
 
 def test_an_unfinished_line_counts_towards_the_limit() -> None:
