@@ -46,9 +46,16 @@ class AnswerReader(Protocol):
 
 
 class BackendCall(msgspec.Struct, frozen=True):
-    """A POST to send: path segments below the base URL, a JSON body, and who reads the answer.
+    """A POST to send.
 
-    `whole` says that the answer comes in one piece, once all of it is made.
+    Attributes:
+        segments: The path below the backend's base URL, unquoted.
+        body: The body.
+        reader: Makes the reader of the answer.
+        whole: Whether the answer comes in one piece, once all of it is made.
+        headers: What is sent beside the backend's own headers.
+        prompt_bytes: How long the prompt's text is, tools and instructions included.
+        most_tokens: How many the answer may have.
     """
 
     segments: tuple[str, ...]
@@ -56,3 +63,5 @@ class BackendCall(msgspec.Struct, frozen=True):
     reader: Callable[[], AnswerReader]
     whole: bool = False
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    prompt_bytes: int = 0
+    most_tokens: int = 0

@@ -158,6 +158,18 @@ class WorkersAIBackend(Section):
     catalogue: Literal["open", "listed"] = Field(
         default="open", description="'open' serves any @cf/... model id, 'listed' only what `models` lists."
     )
+    rate_limits: Literal["keep", "ignore"] | None = Field(
+        default=None,
+        description="Whether to keep to Cloudflare's own limits, 300 requests a minute for a model and 20 for "
+        "a paid one, on all replicas together. By default where base_url is Cloudflare's.",
+    )
+
+    @property
+    def keeps_rate_limits(self) -> bool:
+        """Whether the account's own limits are to be kept to."""
+        if self.rate_limits is not None:
+            return self.rate_limits == "keep"
+        return (urlsplit(self.base_url).hostname or "").endswith(".cloudflare.com")
 
 
 # Further kinds join here as a union that `kind` discriminates.

@@ -45,7 +45,8 @@ class Asker(msgspec.Struct, frozen=True):
 
         Where it was encoded for another choice before, both send the same bytes.
         """
-        tokens = -(-(self.prompt_bytes + further_bytes) // _BYTES_PER_TOKEN)
+        prompt_bytes = self.prompt_bytes + further_bytes
+        tokens = -(-prompt_bytes // _BYTES_PER_TOKEN)
         sent = Sent(msgspec.json.encode(body) if encoded is None else encoded, self.chat)
         return BackendCall(
             segments=("ai", "run", *self.model.split("/")),
@@ -53,6 +54,8 @@ class Asker(msgspec.Struct, frozen=True):
             whole="stream" not in body,
             headers=self.headers,
             reader=partial(Reader, self.stamp, self.choice, body[self.limit], tokens, sent),
+            prompt_bytes=prompt_bytes,
+            most_tokens=body[self.limit],
         )
 
     def again(self, body: Mapping[str, Any], turns: Sequence[Mapping[str, str]]) -> BackendCall:
