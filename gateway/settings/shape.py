@@ -160,7 +160,7 @@ class WorkersAIBackend(Section):
     )
     rate_limits: Literal["keep", "ignore"] | None = Field(
         default=None,
-        description="Whether to keep to Cloudflare's own limits, 300 requests a minute for a model and 20 for "
+        description="Whether to keep to Cloudflare's own limits, 300 requests a minute of a model and 20 of "
         "a paid one, on all replicas together. By default where base_url is Cloudflare's.",
     )
 
