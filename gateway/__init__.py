@@ -14,7 +14,7 @@ Rooms from the top down; each imports only from lines below its own:
     pipeline        the story of one exchange, stage by stage
     dispatch relay  the backend's calls, with failover; the client's answer, with honest endings
     translation     a request translated for its target, and the same explained
-    keys routing deadlines overload
+    keys limits estimates routing deadlines overload
     upstream metrics logs catalogue memory
     pool tallies    the connections to one backend; counts of what was done
     connection exchange settings

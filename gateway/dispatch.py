@@ -11,14 +11,14 @@ of what had come when the answer was cut off or the client left.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from gateway.deadlines import Phase, Watch
-from gateway.errors import too_late
+from gateway.errors import TargetFullError, too_late
 from gateway.exchange import Batch, Exchange, Recipient
 from gateway.metrics import Metrics
 from gateway.routing import Plan, Routes, Target
@@ -45,6 +45,18 @@ _OF_THE_EXCHANGE: Final = frozenset({"deadline_total", INVALID_OUTPUT})
 _AHEAD: Final = 16  # batches of a fan-out that may wait for a slow client
 
 
+class Gate(Protocol):
+    """Lets a request through to a target."""
+
+    async def admit(self, target: Target, calls: Sequence[BackendCall]) -> None:
+        """Let these calls pass.
+
+        Raises:
+            TargetFullError: Another target may have room.
+            ApiError: The request may not be answered now.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatch:
     """Everything that answering needs."""
@@ -54,13 +66,20 @@ class Dispatch:
     routes: Routes
     quote_backends: bool = True
 
-    async def answer(
-        self, exchange: Exchange, watch: Watch, plan: Plan, request: ChatRequest, recipient: Recipient
+    async def answer(  # noqa: PLR0913 - all that an answer needs
+        self,
+        exchange: Exchange,
+        watch: Watch,
+        plan: Plan,
+        request: ChatRequest,
+        recipient: Recipient,
+        *,
+        gate: Gate | None = None,
     ) -> None:
         """Deliver the answer's deltas in batches; the first one is the commit point.
 
         Raises:
-            ApiError: The request cannot be translated. Before the first batch only.
+            ApiError: The request cannot be translated or may not pass. Before the first batch only.
         """
         targets = list(plan.targets)
         failure: Batch | None = None
@@ -72,10 +91,17 @@ class Dispatch:
                 if failure is None:
                     raise
                 continue  # an earlier target could be asked: its failure is the reason
+            calls = dialogue.first()
+            if gate is not None:
+                try:
+                    await gate.admit(target, calls)
+                except TargetFullError as error:
+                    failure = failure or [Failed(error)]
+                    continue
             exchange.backend = target.backend
             exchange.translation = header(entries)
             round_ = _Round(self, exchange, watch, target, plan, dialogue, recipient, is_last=not targets)
-            await round_.run()
+            await round_.run(calls)
             if round_.withheld is None:
                 return
             failure = round_.withheld
@@ -132,8 +158,7 @@ class _Round:
         """Whether no call has anything more to say."""
         return self.satisfied or self.broken
 
-    async def run(self) -> None:
-        calls = self.dialogue.first()
+    async def run(self, calls: tuple[BackendCall, ...]) -> None:
         try:
             while calls:
                 self.open = {number: call.reader() for number, call in enumerate(calls)}

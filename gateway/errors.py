@@ -1,11 +1,52 @@
 """Errors that the gateway itself answers, in words that the person reading can act on."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from translators.errors import SERVER_ERROR, ApiError
 
 # For logs and metrics only, where nothing was sent.
 CLIENT_LEFT: Final = 499  # nginx's, for a client that closed the connection
+
+
+class LimitError(ApiError):
+    """429: a limit refuses a request.
+
+    Attributes:
+        subject: Whose limit it is, in words.
+        is_hopeless: Whether asking again does not help.
+        standing: Headers that say where the client stands with its limits.
+    """
+
+    def __init__(  # noqa: PLR0913 - the fields of an error are what they are
+        self,
+        message: str,
+        kind: str,
+        subject: str,
+        *,
+        retry_after: float | None = None,
+        is_hopeless: bool = False,
+        standing: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(429, message, type=kind, code="rate_limit_exceeded", retry_after=retry_after)
+        self.subject: Final = subject
+        self.is_hopeless: Final = is_hopeless
+        self.standing: Final = standing or {}
+
+
+class TargetFullError(LimitError):
+    """A target's own limit is used up; another target may have room."""
+
+
+def store_away() -> ApiError:
+    """503: a limit must not be passed unchecked, and the store that counts does not answer."""
+    return ApiError(
+        503,
+        "The gateway cannot check this request's limits, for its store does not answer. Ask again shortly.",
+        type=SERVER_ERROR,
+        code="store_unavailable",
+        retry_after=1.0,
+    )
 
 
 def unauthorized(*, given: bool) -> ApiError:

@@ -5,6 +5,7 @@ written from here.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import monotonic, time
 from typing import Literal, Protocol
@@ -37,7 +38,12 @@ class Recipient(Protocol):
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and its answer. Times are of `monotonic`, in seconds."""
+    """One request and its answer. Times are of `monotonic`, in seconds.
+
+    Attributes:
+        key: The id of the caller's key; empty for the operator's master key, and where there is none.
+        standing: The `x-ratelimit-*` headers of the answer, where there are limits.
+    """
 
     method: str
     path: str
@@ -55,6 +61,8 @@ class Exchange:
     first_token: float | None = None
     usage: Usage | None = None
     ended_by: EndedBy | None = None
+    key: str = ""
+    standing: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         random = os.urandom(28).hex()  # asked of the system once for both

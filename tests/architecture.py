@@ -49,7 +49,7 @@ LINES: Final = (
     ("pipeline",),
     ("dispatch", "relay", "cache", "admission", "ledger"),
     ("translation",),
-    ("keys", "limits", "budgets", "routing", "health", "deadlines", "overload"),
+    ("keys", "limits", "budgets", "routing", "health", "deadlines", "overload", "estimates"),
     ("upstream", "images", "store", "metrics", "logs", "catalogue", "memory"),
     ("pool", "tallies"),
     ("connection", "exchange", "settings"),

@@ -18,6 +18,7 @@ from litestar.types import Receive, Scope, Send
 
 from gateway import errors
 from gateway.api.wire import DEPARTURE, JSON, OUTLET, Client, ClientLeftError, Departure, Request
+from gateway.errors import LimitError
 from gateway.exchange import Exchange
 from gateway.pipeline import Gateway
 from translators.clients.openai_error import envelope
@@ -193,7 +194,7 @@ def _error_headers(error: ApiError) -> dict[str, str]:
     if error.retry_after is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
         headers["retry-after-ms"] = str(math.ceil(error.retry_after * 1000))
-    if error.code in _NOT_TO_RETRY:
+    if error.code in _NOT_TO_RETRY or (isinstance(error, LimitError) and error.is_hopeless):
         headers["x-should-retry"] = "false"
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"

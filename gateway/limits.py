@@ -1,0 +1,110 @@
+"""What a subject's limits are, described for the store: windows that are charged and leases that are held.
+
+A subject is whoever has limits: the gateway, a model, a team, a key, a key's use of a model, a target. Here
+nothing is decided and nothing is asked of the store; `admission` sends what is described here.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final, Literal
+
+import msgspec
+
+from gateway.quota import Away, Quota
+
+TAG: Final = "{ps}"  # all that one admission touches lies on one shard of a cluster
+
+SLOTS: Final = 60
+_MINUTE: Final = 60_000  # ms
+_DAY: Final = 86_400_000
+
+Unit = Literal["requests", "tokens"]
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A sliding window.
+
+    Attributes:
+        key: Where the store has it.
+        slot: A slot's length in ms; sixty are the window, rounded up.
+        limit: The most that any such window may hold.
+        unit: What is counted.
+        span: How people call it: "min", "day", "1 s".
+        subject: Whose it is, in words that stand after "for".
+        away: What holds while the store is away.
+    """
+
+    key: str
+    slot: int
+    limit: int
+    unit: Unit
+    span: str
+    subject: str
+    away: Away
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """How many exchanges may be in flight at once. The attributes are a window's."""
+
+    key: str
+    limit: int
+    subject: str
+    away: Away
+
+
+class Bill(msgspec.Struct, frozen=True):
+    """All that one request is charged to.
+
+    Attributes:
+        windows: Each charged with one request or with the request's tokens.
+        leases: Each held until the exchange ends.
+        records: The records that it rests on, with the version that is known of each: store's key -> version.
+        is_empty: Whether nothing need be asked.
+        needs_settling: Whether something is held that the end of the exchange changes.
+    """
+
+    windows: tuple[Window, ...] = ()
+    leases: tuple[Lease, ...] = ()
+    records: tuple[tuple[str, int], ...] = ()
+    is_empty: bool = True
+    needs_settling: bool = False
+
+
+Subject = tuple[str, str, Quota]  # its part of the store's keys, its name in words, what it may
+
+
+def bill(subjects: Iterable[Subject], records: Iterable[tuple[str, int]] = ()) -> Bill:
+    """What a request is charged to that all these subjects answer for."""
+    given = list(subjects)
+    windows = tuple(window for place, words, quota in given for window in _windows(place, words, quota))
+    leases = tuple(lease for place, words, quota in given for lease in _leases(place, words, quota))
+    rests_on = tuple(records)
+    return Bill(
+        windows,
+        leases,
+        rests_on,
+        is_empty=not (windows or leases or rests_on),
+        needs_settling=bool(leases) or any(window.unit == "tokens" for window in windows),
+    )
+
+
+def _windows(place: str, words: str, quota: Quota) -> Iterator[Window]:
+    burst = quota.burst
+    limits: list[tuple[str, int | None, int, Unit, str]] = [
+        ("rpm", quota.rpm, _MINUTE, "requests", "min"),
+        ("rpd", quota.rpd, _DAY, "requests", "day"),
+        ("tpm", quota.tpm, _MINUTE, "tokens", "min"),
+        ("tpd", quota.tpd, _DAY, "tokens", "day"),
+    ]
+    if burst is not None:
+        length, span = int(burst.seconds * 1000), f"{burst.seconds:g} s"
+        limits.append((f"rb{length}", burst.requests, length, "requests", span))
+        limits.append((f"tb{length}", burst.tokens, length, "tokens", span))
+    for name, limit, length, unit, span in limits:
+        if limit is not None:
+            key = f"{TAG}:w:{place}:{name}"
+            yield Window(key, -(-length // SLOTS), limit, unit, span, words, quota.away)
+
+
+def _leases(place: str, words: str, quota: Quota) -> Iterator[Lease]:
+    if quota.concurrency is not None:
+        yield Lease(f"{TAG}:l:{place}", quota.concurrency, words, quota.away)
