@@ -10,8 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from gateway.quota import Away, Quota
-
-TAG: Final = "{ps}"  # all that one admission touches lies on one shard of a cluster
+from gateway.store import TAG
 
 SLOTS: Final = 60
 _MINUTE: Final = 60_000  # ms
