@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.laws.exchange import translated
+from tests.laws.exchange import STAMP, translated
 from translators.backends.workers_ai.catalogue import Facts
-from translators.deltas import Delta, Finish, Reason, Text, Usage, fold
+from translators.deltas import Arguments, Call, Delta, Finish, Reason, Text, Usage, fold
+from translators.tools import mint_call_id, restore_call_id
 
 TOLD: Final = Facts(family="legacy")  # of tools in words
 KNOWING: Final = Facts(family="openai", can=frozenset({"tools"}))
@@ -184,10 +185,11 @@ def test_a_call_that_is_the_whole_answer_is_made_though_it_stands_in_a_fence(tex
 @pytest.mark.parametrize(
     ("text", "before"), [(f"I look.\n{CALL}", "I look."), (f"Sure! {CALL}", "Sure!"), (CALL, "")]
 )
-def test_a_call_of_its_own_is_made_behind_what_is_said(text: str, before: str) -> None:
-    assert in_any_pieces(text, TOLD) == (before, ONE, "tool_calls")
+@BOTH
+def test_a_call_of_its_own_is_made_behind_what_is_said(text: str, before: str, facts: Facts) -> None:
+    assert in_any_pieces(text, facts) == (before, ONE, "tool_calls")
     fence = "```\nprint()\n```\n"
-    assert in_any_pieces(fence + text, TOLD) == (fence.rstrip() if not before else fence + before, *_CALLED)
+    assert in_any_pieces(fence + text, facts) == (fence.rstrip() if not before else fence + before, *_CALLED)
 
 
 _CALLED: Final = (ONE, "tool_calls")
@@ -295,6 +297,158 @@ def test_the_spellings_of_all_families_are_called(text: str, calls: Any, facts: 
     assert in_any_pieces(text, facts) == ("", calls, "tool_calls")
 
 
+_LEAKED: Final = {
+    "hermes": CALL,
+    "hermes-slipped": "<tool_call>{'name': 'weather', 'arguments': {'city': 'Paris'}}</tool_call>",
+    "qwen": f"<tool_call>\n{XML}\n</tool_call>",
+    "qwen-bare": XML,
+    "glm": "<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>Paris</arg_value>\n</tool_call>",
+    "kimi": f"<|tool_calls_section_begin|>{_KIMI_ONE}<|tool_calls_section_end|>",
+    "kimi-bare": _KIMI_ONE,
+    "deepseek": f"{_DEEPSEEK_ONE}<\uff5ctool\u2581call\u2581end\uff5c><\uff5ctool\u2581calls\u2581end\uff5c>",
+    "gpt-oss": '<|channel|>commentary to=functions.weather <|constrain|>json<|message|>{"city": "Paris"}',
+    "gpt-oss-stripped": 'assistantcommentary to=functions.weather json{"city": "Paris"}',
+    "llama": '<|python_tag|>weather.call(city="Paris")<|eom_id|>',
+    "mistral": '[TOOL_CALLS]weather[ARGS]{"city": "Paris"}',
+    "gemma": '<|tool_call>call:weather{city:<|"|>Paris<|"|>}<tool_call|>',
+    "gemma-stripped": "call:weather{city:Paris}",
+}
+each_leaked = pytest.mark.parametrize("leaked", _LEAKED.values(), ids=_LEAKED)
+
+
+@each_leaked
+@BOTH
+def test_a_call_that_leaks_behind_prose_is_made_in_every_spelling(leaked: str, facts: Facts) -> None:
+    assert in_any_pieces(leaked, facts) == ("", *_CALLED)
+    assert in_any_pieces(f"I look it up.\n\n{leaked}", facts) == ("I look it up.", *_CALLED)
+    assert in_any_pieces(f"I look.\n{leaked}\nDone.", facts)[0].split() == ["I", "look.", "Done."]
+    assert in_any_pieces(f"I look.\n{leaked}\nDone.", facts)[1:] == _CALLED
+    twice = in_any_pieces(f"I look.\n{leaked}\n{leaked}", facts)
+    assert twice == ("I look.", [*ONE, *ONE], "tool_calls")
+
+
+@each_leaked
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "For example:\n\n{}",
+        "The syntax (e.g. of Qwen) is:\n{}\n",
+        "So:\n```\n{}\n```\nThat is it.",
+        "For example, {}",
+        "You would write `{}`",
+        "> {}",
+        "Like this: {} or so",
+    ],
+)
+@BOTH
+def test_a_call_that_is_only_talked_about_is_text_in_every_spelling(
+    leaked: str, shown: str, facts: Facts
+) -> None:
+    text = shown.format(leaked) if "{}" in shown else shown
+    assert in_any_pieces(text, facts) == (text, [], "stop")
+
+
+@each_leaked
+@BOTH
+def test_a_call_of_a_tool_that_was_not_offered_is_text_behind_prose(leaked: str, facts: Facts) -> None:
+    text = f"I look.\n{leaked.replace('weather', 'whether')}"
+    assert in_any_pieces(text, facts) == (text, [], "stop")
+
+
+@each_leaked
+@BOTH
+def test_where_no_tool_may_be_called_a_leaked_call_is_text(leaked: str, facts: Facts) -> None:
+    text = f"I look.\n{leaked}"
+    assert in_any_pieces(text, facts, tool_choice="none") == (text, [], "stop")
+    assert in_any_pieces(text, facts, tools=[]) == (text, [], "stop")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ['{"city": b}', "[1]", '"Paris"', '{"city": "Paris"}, b', json.dumps(WEATHER)],
+)
+def test_a_leaked_call_is_never_made_of_what_is_no_object(arguments: str) -> None:
+    text = f'I look.\n<tool_call>{{"name": "weather", "arguments": {arguments}}}</tool_call> So.'
+    assert in_any_pieces(text, KNOWING) == (text, [], "stop")
+
+
+@pytest.mark.parametrize("before", ["", "I look.\n", "I look. \n\t"])
+@BOTH
+def test_gemmas_bare_calls_are_made_where_they_are_all_of_a_line(before: str, facts: Facts) -> None:
+    said_before = before.strip()
+    two = "call:weather{city:Paris}call:now{}"
+    assert in_any_pieces(before + two, facts) == (said_before, [*ONE, ("now", {})], "tool_calls")
+    lines = "call:weather{city:Paris} \ncall:now{}\r\nThat is it."
+    expected = [*ONE, ("now", {})]
+    assert in_any_pieces(before + lines, facts)[1:] == (expected, "tool_calls")
+    for text in (
+        "call:weather{city:Paris} is how it is written.",
+        "recall:weather{city:Paris}",
+        "So call:weather{city:Paris}",
+        "Yes. call:weather{city:Paris}",
+        "call: weather{city:Paris}",
+        "call:weather {city:Paris}",
+        "call:weather(city:Paris)",
+        "call:whether{city:Paris}",
+        "call:weather{town:Paris}",
+        "call:weather{Paris}",
+        "`call:weather{city:Paris}`",
+    ):
+        assert in_any_pieces(before + text, facts) == (before + text, [], "stop")
+
+
+@BOTH
+def test_python_that_no_call_is_as_long_as_is_text_wherever_it_is_cut(facts: Facts) -> None:
+    text = f'<|python_tag|>weather.call(city="{"a" * 11_000}")<|eom_id|>'
+    for size in (100, 12_000):
+        assert said(text, facts, size) == (text, [], "stop")
+
+
+def test_a_leaked_call_that_was_cut_is_text() -> None:
+    for text in (f"I look.\n{CALL[:-20]}", f"I look.\n{XML[:-12]}", "I look.\ncall:weather{city:Par"):
+        assert in_any_pieces(text, KNOWING, "length") == (text, [], "length")
+
+
+def _with_native(deltas: list[Delta]) -> list[tuple[int, str, str]]:
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "tools": TOOLS}
+    out = translated(body, facts=KNOWING).dialogue.take(0, [*deltas, Finish(0, "tool_calls"), Usage(1, 1)])
+    (choice,) = fold(out).choices
+    assert (choice.text_of("text"), choice.reason) == ("I look.", "tool_calls")
+    assert len({call.id for call in choice.calls}) == len(choice.calls)
+    begun = [delta.index for delta in out if isinstance(delta, Call)]
+    assert begun == sorted(set(begun)) == list(range(len(begun)))
+    return [(call.index, call.name, call.arguments) for call in choice.calls]
+
+
+@each_leaked
+@given(size=st.integers(1, 30), kept=st.booleans())
+def test_calls_of_the_backend_and_leaked_ones_share_their_numbers(
+    leaked: str,
+    size: int,
+    kept: bool,  # noqa: FBT001 - drawn by hypothesis
+) -> None:
+    said: list[Delta] = [Text(0, piece) for piece in _pieces(f"I look.\n{leaked}", size)]
+    native: list[list[Delta]] = [
+        [
+            Call(0, index, mint_call_id(STAMP, 0, index, "functions.now:0" if kept else None), "now"),
+            Arguments(0, index, "{}"),
+        ]
+        for index in (0, 1)
+    ]
+    paris = json.dumps(PARIS)
+    made = [(name, "{}" if name == "now" else paris) for name in ("now", "weather", "now")]
+    assert [each[1:] for each in _with_native([*native[0], *said, *native[1]])] == made
+    assert [each[1:] for each in _with_native([*said, *native[0], *native[1]])] == [made[1], made[0], made[0]]
+
+
+def test_the_id_that_a_backend_gave_its_call_is_kept_behind_a_leaked_one() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "tools": TOOLS}
+    native = Call(0, 0, mint_call_id(STAMP, 0, 0, "functions.now:7"), "now")
+    out = translated(body, facts=KNOWING).dialogue.take(0, [Text(0, CALL), native, Arguments(0, 0, "{}")])
+    ids = [delta.id for delta in out if isinstance(delta, Call)]
+    assert [restore_call_id(each) for each in ids] == [mint_call_id(STAMP, 0, 0, None), "functions.now:7"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -317,6 +471,8 @@ _WORDS = st.sampled_from(
         '"city": "x"', ",",
         "<function=weather>", "<parameter=city>", "</parameter>", "</function>", "weather", "<arg_key>",
         "city", "</arg_key>", "<arg_value>", "</arg_value>", "json", "tool_code", 'weather(city="a")',
+        "call:", "<|tool_call>", "weather{city:", '<|"|>', "<tool_call|>", "commentary to=functions.", CALL,
+        "I look.\n", "<|channel|>", "<|tool_call_begin|>", "<|im_end|>", "<|eom", "a", "c",
     ]
 )  # fmt: skip
 

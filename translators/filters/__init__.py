@@ -1,7 +1,7 @@
 """Filters: deltas in, deltas out, shared by all backends.
 
 A filter gives a model or a product what it lacks: `stop` ends an answer at the client's stop strings,
-`one_call` keeps the first tool call, `think` takes thinking out of the text, `prompted_calls` and `salvage`
+`one_call` keeps the first tool call, `think` takes thinking out of the text, `marked_calls` and `salvage`
 read calls from it, `repaired_arguments` sets theirs right, `custom_calls` turns emulated custom tools back,
 `in_order` lets choices begin one after the other. Facts of the model choose them. A filter may hold text
 back only while it must, and gives out what it holds before anything that follows it.

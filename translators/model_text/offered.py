@@ -57,10 +57,17 @@ class Offered:
 
     def typed(self, name: str, parameter: str, text: str) -> str:
         """The JSON of a value that stands as bare text, of the type that its parameter asks for."""
-        declared = self.parameters(name).get(parameter, {})
-        alone = Tool(name, parameters={"type": "object", "properties": {parameter: declared}})
         written = object_of({parameter: _json(text)})
-        return _json(decoded(repaired(written, ToolSchema(alone)))[parameter])
+        return _json(decoded(repaired(written, self._schema_of(name, parameter)))[parameter])
+
+    def suits(self, name: str, parameter: str, value: str) -> bool:
+        """Whether the JSON of a value is what a parameter takes, as it stands."""
+        return self._schema_of(name, parameter).fits(decoded(object_of({parameter: value})))
+
+    def _schema_of(self, name: str, parameter: str) -> ToolSchema:
+        """What a tool takes that has one parameter of another alone."""
+        declared = self.parameters(name).get(parameter, {})
+        return ToolSchema(Tool(name, parameters={"type": "object", "properties": {parameter: declared}}))
 
     def defines(self, name: str, arguments: str) -> bool:
         """Whether what stands for arguments is a schema: a definition of the tool is no call of it."""

@@ -4,6 +4,7 @@ Each reading is a generator that yields where it needs more text, and raises `No
 text cannot be what is asked for.
 """
 
+import re
 from collections.abc import Generator, Iterable
 from typing import Final, TypeVar
 
@@ -15,6 +16,29 @@ _LONGEST_LOOK: Final = 4_096  # characters of JSON in which names and keys are l
 
 _T = TypeVar("_T")
 Reading = Generator[None, None, _T]
+
+
+class Marks:
+    """Marks that are looked for in text that comes in pieces."""
+
+    def __init__(self, marks: Iterable[str]) -> None:
+        longest_first = sorted(marks, key=len, reverse=True)
+        self._whole = re.compile("|".join(map(re.escape, longest_first)))
+        self._first = frozenset(mark[0] for mark in longest_first)
+        self._begun = frozenset(mark[:size] for mark in longest_first for size in range(1, len(mark)))
+        self._longest = len(longest_first[0]) - 1
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """The first of them."""
+        return self._whole.search(text)
+
+    def beginning(self, text: str) -> int:
+        """How many characters at the end may begin one."""
+        end = len(text)
+        for start in range(max(0, end - self._longest), end):
+            if text[start] in self._first and text[start:] in self._begun:
+                return end - start
+        return 0
 
 
 class Source:
@@ -36,6 +60,15 @@ def space(source: Source) -> Reading[None]:
         yield
 
 
+def blanks(source: Source) -> Reading[None]:
+    """Leave out white space up to the end of the line."""
+    while True:
+        source.rest = source.rest.lstrip(" \t\r")
+        if source.rest or source.ended:
+            return
+        yield
+
+
 def one_of(source: Source, options: Iterable[str]) -> Reading[str | None]:
     """Take the longest of these that comes next; None where it is none of them."""
     while True:
@@ -45,6 +78,22 @@ def one_of(source: Source, options: Iterable[str]) -> Reading[str | None]:
             source.rest = source.rest[len(found or "") :]
             return found
         yield
+
+
+def one_behind_space(source: Source, options: Iterable[str]) -> Reading[str | None]:
+    """Take the longest of these that comes next and the white space before it; neither where it is none."""
+    passed: list[str] = []
+    while True:
+        rest = source.rest.lstrip()
+        passed.append(source.rest[: len(source.rest) - len(rest)])
+        source.rest = rest
+        if rest or source.ended:
+            break
+        yield
+    found = yield from one_of(source, options)
+    if found is None:
+        source.rest = "".join([*passed, source.rest])
+    return found
 
 
 def expect(source: Source, *options: str) -> Reading[str]:

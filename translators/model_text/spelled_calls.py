@@ -2,10 +2,10 @@
 
 A model that was offered tools may answer with a call in the spelling that it was trained on, which the
 server did not recognise: a JSON object (gpt-oss, Llama 3; stated_calls.py), Python (python_calls.py), or one
-between marks of its chat template (Hermes and Qwen, GLM, DeepSeek, Llama's tags, Mistral, Kimi, and the
-channels of gpt-oss). Each spelling is a generator that yields where it needs more text and raises
-`NoCallError` as soon as the text cannot be a call in it; so nobody is kept waiting for text that is just
-text.
+between marks of its chat template (Hermes and Qwen, GLM, DeepSeek, Llama's tags, Mistral, Kimi, the channels
+of gpt-oss, and Gemma 4 with its special tokens or without). Each spelling is a generator that yields where it
+needs more text and raises `NoCallError` as soon as the text cannot be a call in it; so nobody is kept waiting
+for text that is just text.
 
 It is a call only where the whole text is, the name is one of the tools that were offered, and the arguments
 are a JSON object and no definition of the tool. A code fence around all of it makes no difference (llamas
@@ -21,10 +21,21 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from translators.model_text.gemma_calls import BARE_GEMMA, GEMMA, read_gemma
 from translators.model_text.offered import Offered, object_of
 from translators.model_text.python_calls import read_python
-from translators.model_text.source import Reading, Source, expect, json_text, one_of, space, until, up_to
-from translators.model_text.stated_calls import Look, NoCallError, SpelledCall, stated_calls
+from translators.model_text.source import (
+    Reading,
+    Source,
+    expect,
+    json_text,
+    one_behind_space,
+    one_of,
+    space,
+    until,
+    up_to,
+)
+from translators.model_text.stated_calls import Look, NoCallError, SpelledCall, made, stated_calls
 
 OPEN: Final = "<tool_call>"
 CLOSE: Final = "</tool_call>"
@@ -57,11 +68,12 @@ _HEADER: Final = re.compile(r"(?:\s|json|code|commentary|<\|(?:channel|constrain
 _LONGEST_HEADER: Final = 64
 _FENCE: Final = "```"
 _FENCED: Final = ("", "json", "xml", "tool_call", "tool_code")  # what a fence around a call says of itself
-_ENDS: Final = ("<|eom_id|>", "<|eot_id|>", "<|im_end|>")  # of a turn; they belong to no text
+ENDS: Final = ("<|eom_id|>", "<|eot_id|>", "<|im_end|>")  # of a turn; they belong to no text
 
 # How a call may begin: in spellings that are nothing else, and in those that may be an answer as well.
 TEMPLATES: Final = (
     OPEN, _PYTHON_TAG, _FUNCTION, _MISTRAL, _KIMI, _KIMI_CALL, _DEEPSEEK, _DEEPSEEK_CALL, *_HARMONY,
+    GEMMA, BARE_GEMMA,
 )  # fmt: skip
 ALL: Final = (*TEMPLATES, "{", "[", _FENCE)
 
@@ -84,13 +96,18 @@ def read_calls(source: Source, offered: Offered, marks: tuple[str, ...], *, forc
     """
     yield from space(source)
     mark = yield from expect(source, *marks)
-    if mark in _AGAIN:
-        source.rest = mark + source.rest
-    calls = yield from _SPELLINGS[mark](source, offered)
+    calls = yield from read_behind(mark, source, offered)
     yield from _end(source)
     if not (forced or mark in TEMPLATES or all(offered.fit(each.name, each.arguments) for each in calls)):
         raise NoCallError
     return calls
+
+
+def read_behind(mark: str, source: Source, offered: Offered) -> Calls:
+    """The calls that stand behind a mark, in the spelling that it begins."""
+    if mark in _AGAIN:
+        source.rest = mark + source.rest
+    return (yield from _SPELLINGS[mark](source, offered))
 
 
 def read_marked(source: Source, offered: Offered) -> Calls:
@@ -106,7 +123,7 @@ def read_marked(source: Source, offered: Offered) -> Calls:
         return [(yield from _function(source, offered))]
     name = yield from _name(source, offered, ("\n", "<"))
     arguments = yield from _keys_and_values(source, offered, name)
-    return [_made(offered, name, arguments)]
+    return [made(offered, name, arguments)]
 
 
 def _stated(source: Source, offered: Offered, *, marked: bool) -> Calls:
@@ -119,11 +136,10 @@ def _objects(source: Source, offered: Offered, *, marked: bool) -> Calls:
     calls: list[SpelledCall] = []
     while True:
         calls += yield from _stated(source, offered, marked=marked)
-        yield from space(source)
-        yield from one_of(source, (";",))
-        yield from space(source)
-        if source.rest[:1] != "{":
+        yield from one_behind_space(source, (";",))
+        if (yield from one_behind_space(source, ("{",))) is None:
             return calls
+        source.rest = "{" + source.rest
 
 
 def _function(source: Source, offered: Offered) -> Reading[SpelledCall]:
@@ -132,11 +148,10 @@ def _function(source: Source, offered: Offered) -> Reading[SpelledCall]:
     yield from space(source)
     if source.rest[:1] == "{":
         arguments = yield from json_text(source)
-        yield from space(source)
-        yield from one_of(source, ("</function>",))
+        yield from one_behind_space(source, ("</function>",))
     else:
         arguments = yield from _elements(source, offered, name)
-    return _made(offered, name, arguments)
+    return made(offered, name, arguments)
 
 
 def _elements(source: Source, offered: Offered, name: str) -> Reading[str]:
@@ -161,8 +176,7 @@ def _keys_and_values(source: Source, offered: Offered, name: str) -> Reading[str
         yield from space(source)
         yield from expect(source, "<arg_value>")
         members[key] = offered.typed(name, key, (yield from up_to(source, "</arg_value>")))
-        yield from space(source)
-        if (yield from one_of(source, ("<arg_key>",))) is None:
+        if (yield from one_behind_space(source, ("<arg_key>",))) is None:
             return object_of(members)
 
 
@@ -170,10 +184,8 @@ def _read_hermes(source: Source, offered: Offered) -> Calls:
     calls: list[SpelledCall] = []
     while True:
         calls += yield from read_marked(source, offered)
-        yield from space(source)
-        yield from one_of(source, (CLOSE,))
-        yield from space(source)
-        if (yield from one_of(source, (OPEN,))) is None:
+        yield from one_behind_space(source, (CLOSE,))
+        if (yield from one_behind_space(source, (OPEN,))) is None:
             return calls
 
 
@@ -181,10 +193,8 @@ def _read_functions(source: Source, offered: Offered) -> Calls:
     calls: list[SpelledCall] = []
     while True:
         calls.append((yield from _function(source, offered)))
-        yield from space(source)
-        yield from one_of(source, (CLOSE,))  # Qwen may leave out the mark before it alone
-        yield from space(source)
-        if (yield from one_of(source, (_FUNCTION,))) is None:
+        yield from one_behind_space(source, (CLOSE,))  # Qwen may leave out the mark before it alone
+        if (yield from one_behind_space(source, (_FUNCTION,))) is None:
             return calls
 
 
@@ -194,7 +204,7 @@ def _read_python_tag(source: Source, offered: Offered) -> Calls:
     if source.rest[:1] == "{":
         return (yield from _objects(source, offered, marked=True))
     openings = [f"{name}{called}" for name in offered.names for called in ("(", ".call(")]
-    text = yield from _python(source, openings, _ENDS[0])
+    text = yield from _python(source, openings, ENDS[0])
     return _called(f"[{text}]", offered)
 
 
@@ -208,26 +218,24 @@ def _read_mistral(source: Source, offered: Offered) -> Calls:
         name = yield from _name(source, offered, ("[", "{"))
         if (yield from one_of(source, ("[CALL_ID]", "[ARGS]"))) == "[CALL_ID]":
             yield from until(source, "[ARGS]", _LONGEST_NAME)
-        calls.append(_made(offered, name, (yield from _arguments(source))))
-        yield from space(source)
-        if (yield from one_of(source, (_MISTRAL,))) is None:
+        calls.append(made(offered, name, (yield from _arguments(source))))
+        if (yield from one_behind_space(source, (_MISTRAL,))) is None:
             return calls
 
 
 def _read_kimi(source: Source, offered: Offered) -> Calls:
     calls: list[SpelledCall] = []
     while True:
-        yield from space(source)
-        if (yield from one_of(source, (_KIMI_CALL,))) is None:
+        if (yield from one_behind_space(source, (_KIMI_CALL,))) is None:
             break
         prefix = yield from one_of(source, ("functions.",))
         name = yield from _name(source, offered, (":",))
         number = yield from until(source, "<|tool_call_argument_begin|>", 4)
         arguments = yield from _arguments(source)
-        calls.append(_made(offered, name, arguments, f"{prefix or ''}{name}:{number.strip()}"))
+        calls.append(made(offered, name, arguments, f"{prefix or ''}{name}:{number.strip()}"))
         yield from space(source)
         yield from expect(source, "<|tool_call_end|>")
-    yield from one_of(source, ("<|tool_calls_section_end|>",))
+    yield from one_behind_space(source, ("<|tool_calls_section_end|>",))
     return _any_of(calls)
 
 
@@ -235,19 +243,18 @@ def _read_deepseek(source: Source, offered: Offered) -> Calls:
     """R1 writes `function` before the name and a fence around the arguments; V3.1 does neither."""
     calls: list[SpelledCall] = []
     while True:
-        yield from space(source)
-        if (yield from one_of(source, (_DEEPSEEK_CALL,))) is None:
+        if (yield from one_behind_space(source, (_DEEPSEEK_CALL,))) is None:
             break
         yield from one_of(source, (f"function{_DEEPSEEK_NAMED}",))
         name = yield from _name(source, offered, ("\n", _DEEPSEEK_NAMED))
         yield from space(source)
         fence = yield from one_of(source, (f"{_FENCE}json", _FENCE))
-        calls.append(_made(offered, name, (yield from _arguments(source))))
-        yield from space(source)
+        calls.append(made(offered, name, (yield from _arguments(source))))
         if fence:
+            yield from space(source)
             yield from expect(source, _FENCE)
-        yield from one_of(source, (_DEEPSEEK_CALL_END,))
-    yield from one_of(source, (_DEEPSEEK_END,))
+        yield from one_behind_space(source, (_DEEPSEEK_CALL_END,))
+    yield from one_behind_space(source, (_DEEPSEEK_END,))
     return _any_of(calls)
 
 
@@ -258,9 +265,18 @@ def _read_harmony(source: Source, offered: Offered) -> Calls:
         raise NoCallError
     source.rest = "{" + source.rest
     arguments = yield from _arguments(source)
-    yield from space(source)
-    yield from one_of(source, ("<|call|>",))
-    return [_made(offered, name, arguments)]
+    yield from one_behind_space(source, ("<|call|>",))
+    return [made(offered, name, arguments)]
+
+
+def _read_bare_gemma(source: Source, offered: Offered) -> Calls:
+    """Words begin so as well, so the calls have to be all of their line."""
+    calls = yield from read_gemma(source, offered)
+    behind = yield from one_of(source, ("\n", *ENDS, RESPONSE))
+    if behind is None and source.rest:
+        raise NoCallError
+    source.rest = (behind or "") + source.rest
+    return calls
 
 
 def _read_object(source: Source, offered: Offered) -> Calls:
@@ -278,7 +294,7 @@ def _read_brackets(source: Source, offered: Offered) -> Calls:
     yield from space(source)
     if source.rest.startswith("{"):
         return (yield from _read_list(source, offered))
-    text = yield from _python(source, [f"{name}(" for name in offered.names], _ENDS[0])
+    text = yield from _python(source, [f"{name}(" for name in offered.names], ENDS[0])
     return _called(f"[{text}", offered)
 
 
@@ -315,6 +331,8 @@ _SPELLINGS: Final[dict[str, Callable[[Source, Offered], Calls]]] = {
     _DEEPSEEK: _read_deepseek,
     _DEEPSEEK_CALL: _read_deepseek,
     **dict.fromkeys(_HARMONY, _read_harmony),
+    GEMMA: read_gemma,
+    BARE_GEMMA: _read_bare_gemma,
 }
 
 
@@ -344,6 +362,8 @@ def _python(source: Source, openings: list[str], end: str) -> Reading[str]:
             raise NoCallError
         yield
     text, mark, rest = source.rest.partition(end)
+    if len(text) > _LONGEST_PYTHON:
+        raise NoCallError
     source.rest = mark + rest
     return text
 
@@ -367,13 +387,7 @@ def _called_in_lines(text: str, offered: Offered) -> list[SpelledCall]:
 def _called(text: str, offered: Offered) -> list[SpelledCall]:
     """The calls of a Python list."""
     calls = [(offered.called(name.removesuffix(".call")), given) for name, given in read_python(text) or ()]
-    return _any_of([_made(offered, name, given) for name, given in calls])
-
-
-def _made(offered: Offered, name: str | None, arguments: str, call_id: str | None = None) -> SpelledCall:
-    if name is None or offered.defines(name, arguments):
-        raise NoCallError
-    return SpelledCall(name, arguments, call_id)
+    return _any_of([made(offered, name, given) for name, given in calls])
 
 
 def _end(source: Source) -> Reading[None]:
@@ -381,7 +395,7 @@ def _end(source: Source) -> Reading[None]:
     found: str | None = ""
     while found is not None and found != RESPONSE:
         yield from space(source)
-        found = yield from one_of(source, (*_ENDS, RESPONSE))
+        found = yield from one_of(source, (*ENDS, RESPONSE))
     source.answered = found is not None
     while source.answered and not source.ended:
         source.rest = ""

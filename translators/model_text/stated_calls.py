@@ -38,6 +38,17 @@ class SpelledCall(NamedTuple):
     id: str | None = None
 
 
+def made(offered: Offered, name: str | None, arguments: str, call_id: str | None = None) -> SpelledCall:
+    """The call of a tool, unless what stands for its arguments defines it.
+
+    Raises:
+        NoCallError: It does, or there is no such tool.
+    """
+    if name is None or offered.defines(name, arguments):
+        raise NoCallError
+    return SpelledCall(name, arguments, call_id)
+
+
 def stated_calls(text: str, offered: Offered, *, marked: bool) -> list[SpelledCall]:
     """The calls that a JSON object or list states.
 
@@ -79,9 +90,7 @@ def _call(raw: bytes, offered: Offered, *, marked: bool) -> SpelledCall:
     if name is None or not (marked or is_plain):
         raise NoCallError
     arguments = _arguments(name, members, offered, marked=marked)
-    if offered.defines(name, arguments):
-        raise NoCallError
-    return SpelledCall(name, arguments, call_id if isinstance(call_id, str) else None)
+    return made(offered, name, arguments, call_id if isinstance(call_id, str) else None)
 
 
 def _arguments(name: str, members: Mapping[str, str], offered: Offered, *, marked: bool) -> str:

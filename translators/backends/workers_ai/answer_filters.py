@@ -11,8 +11,8 @@ from translators.call import Stamp
 from translators.chat import ChatRequest, Tool
 from translators.filters import Filter
 from translators.filters.custom_calls import CustomCalls
+from translators.filters.marked_calls import MarkedCalls
 from translators.filters.one_call import OneCall
-from translators.filters.prompted_calls import PromptedCalls
 from translators.filters.repaired_arguments import RepairedArguments
 from translators.filters.salvage import Salvage
 from translators.filters.stop import Stop
@@ -39,8 +39,7 @@ def filters_of_call(chat: ChatRequest, facts: Facts, stamp: Stamp, choice: int =
         offered, is_told = Offered(tools), knows_no_tools(facts)
         marks = _marks(chat, is_told=is_told)
         filters.append(Salvage(offered, stamp, choice, marks, forced=bool(forced_names(chat))))
-        if is_told:
-            filters.append(PromptedCalls(offered, stamp, choice))
+        filters.append(MarkedCalls(offered, stamp, choice, flows=is_told))
         filters.append(RepairedArguments(tools))
     return tuple(filters)
 

@@ -1,4 +1,4 @@
-"""Tools for models that know none: told in words, and called in words that `PromptedCalls` reads.
+"""Tools for models that know none: told in words, and called in words that `MarkedCalls` reads.
 
 The request is rewritten before it is translated: the system's turn describes the tools and one form of a
 call, and the calls and results of earlier turns become text of that form, for the templates and schemas of

@@ -4,16 +4,29 @@ import json
 import time
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from translators.call import Stamp
 from translators.chat import Tool
-from translators.deltas import Arguments, Call, Delta, Failed, Finish, Reason, Reasoning, Text, Usage, fold
+from translators.deltas import (
+    Arguments,
+    Call,
+    Delta,
+    Failed,
+    Finish,
+    Reason,
+    Reasoning,
+    Refusal,
+    Text,
+    Usage,
+    fold,
+)
 from translators.errors import bad_answer
 from translators.filters import run
-from translators.filters.prompted_calls import PromptedCalls
+from translators.filters.marked_calls import MarkedCalls
 from translators.model_text.offered import Offered
 from translators.model_text.spelled_calls import CLOSE, OPEN
 
@@ -26,7 +39,7 @@ A = '{"a": [1, {"b": "}"}]}'
 def said(*pieces: str, reason: Reason = "stop") -> tuple[str, list[tuple[str, str]], str]:
     """Text, calls and finish of an answer in pieces."""
     deltas: list[Delta] = [*(Text(0, piece) for piece in pieces), Finish(0, reason)]
-    (choice,) = fold(run([PromptedCalls(Offered(TOOLS), STAMP)], deltas)).choices
+    (choice,) = fold(run([MarkedCalls(Offered(TOOLS), STAMP, flows=True)], deltas)).choices
     return choice.text_of("text") or "", [(call.name, call.arguments) for call in choice.calls], choice.reason
 
 
@@ -121,7 +134,7 @@ def test_what_is_no_call_stays_text(text: str) -> None:
     ],
 )
 def test_text_and_arguments_go_on_as_they_come(pieces: list[str], out: list[Delta]) -> None:
-    assert run([PromptedCalls(Offered(TOOLS), STAMP)], [Text(0, piece) for piece in pieces]) == out
+    assert run([MarkedCalls(Offered(TOOLS), STAMP, flows=True)], [Text(0, piece) for piece in pieces]) == out
 
 
 @pytest.mark.parametrize(
@@ -141,18 +154,115 @@ def test_what_was_cut_off_is_not_completed(text: str, rest: str, calls: list[tup
 def test_what_is_broken_is_not_waited_for_without_end() -> None:
     begun = time.process_time()
     out = run(
-        [PromptedCalls(Offered(TOOLS), STAMP)], [Text(0, OPEN + "no call, "), *[Text(0, "and on ")] * 40_000]
+        [MarkedCalls(Offered(TOOLS), STAMP, flows=True)],
+        [Text(0, OPEN + "no call, "), *[Text(0, "and on ")] * 40_000],
     )
     assert len("".join(delta.text for delta in out if isinstance(delta, Text))) > 200_000
     assert time.process_time() - begun < 5
 
 
 def test_ids_count_the_calls_of_a_choice() -> None:
-    out = run([PromptedCalls(Offered(TOOLS), STAMP, 2)], [Text(0, f"{OPEN}{F}{CLOSE}{OPEN}{F}{CLOSE}")])
+    out = run(
+        [MarkedCalls(Offered(TOOLS), STAMP, 2, flows=True)], [Text(0, f"{OPEN}{F}{CLOSE}{OPEN}{F}{CLOSE}")]
+    )
     assert [each.id for each in out if isinstance(each, Call)] == [
         "call_ps0123456789abx2x0",
         "call_ps0123456789abx2x1",
     ]
+
+
+def leaked(*deltas: Delta) -> list[Delta]:
+    """What becomes of an answer of a model that knows tools."""
+    return run([MarkedCalls(Offered(TOOLS), STAMP, flows=False)], deltas)
+
+
+def test_a_leaked_call_is_held_until_it_is_whole() -> None:
+    begun: list[Delta] = [Text(0, "Yes.\n"), Text(0, OPEN), Text(0, '{"name": "f", "arguments": {"a": 1}')]
+    assert leaked(*begun) == [Text(0, "Yes.")]
+    assert leaked(*begun, Text(0, "}"))[1:] == [
+        Call(0, 0, "call_ps0123456789abx0x0", "f"),
+        Arguments(0, 0, '{"a": 1}'),
+    ]
+    (cut,) = fold(leaked(*begun, Finish(0, "length"))).choices
+    said_whole = "".join(each.text for each in begun if isinstance(each, Text))
+    assert (cut.text_of("text"), cut.calls, cut.reason) == (said_whole, (), "length")
+
+
+def test_text_is_waited_for_only_where_a_call_may_begin() -> None:
+    for text in ("a cat. I c", "so a", "`<x", "music", "as. or c"):
+        assert leaked(Text(0, text)) == [Text(0, text)]
+    for text, held in (
+        ("recall:", ""),
+        ("Hi. c", " c"),
+        ("Hi.\na", "\na"),
+        ("call:", "call:"),
+        ("Hi <|tool", " <|tool"),
+    ):
+        given = "".join(each.text for each in leaked(Text(0, text)) if isinstance(each, Text))
+        assert given == text.removesuffix(held)
+
+
+def test_a_call_of_the_backend_ends_the_text_before_it() -> None:
+    native = Call(0, 0, "call_x", "g")
+    for text in ("Yes.\n", f"{OPEN}no", f'{OPEN}{{"name": "f", "arguments": ', "call:f{a:", "Yes. c"):
+        out = leaked(Text(0, text), native, Arguments(0, 0, "{}"), Finish(0, "tool_calls"))
+        assert out[-3:] == [native, Arguments(0, 0, "{}"), Finish(0, "tool_calls")]
+        assert "".join(each.text for each in out[:-3] if isinstance(each, Text)) == text
+
+
+def test_calls_behind_one_of_the_backend_are_numbered_on() -> None:
+    out = leaked(
+        Call(0, 0, "call_ps0123456789abx0x0", "g"),
+        Text(0, f"{OPEN}{F}{CLOSE}"),
+        Refusal(0, "no"),
+        Call(0, 1, "call_ps0123456789abx0x1", "g"),
+        Arguments(0, 1, "{}"),
+        Arguments(0, 0, "{}"),
+        Text(0, "call:f{}"),
+        Finish(0, "tool_calls"),
+    )
+    assert [(each.index, each.id[-2:]) for each in out if isinstance(each, Call)] == [
+        (number, f"x{number}") for number in range(4)
+    ]
+    assert [each.index for each in out if isinstance(each, Arguments)] == [1, 2, 0, 3]
+    assert out[-1] == Finish(0, "tool_calls")
+
+
+def test_what_the_model_says_in_the_place_of_its_tool_stays_left_out_behind_another_call() -> None:
+    native = Call(0, 0, "call_ps0123456789abx0x0", "g")
+    out = leaked(Text(0, f"{OPEN}{F}{CLOSE}<tool_response>a"), native, Text(0, "b"), Finish(0, "length"))
+    assert not [each for each in out if isinstance(each, Text)]
+    assert out[-1] == Finish(0, "tool_calls")
+
+
+@pytest.mark.parametrize("end", ["<|im_end|>", "<|eot_id|>", "\n<|im_end|>\n"])
+def test_the_mark_at_the_end_of_a_turn_is_left_out_behind_a_call_alone(end: str) -> None:
+    assert said(f"Yes.\n{OPEN}{F}{CLOSE}{end}") == ("Yes.", [("f", A)], "tool_calls")
+    assert said(f"Yes.{end}") == (f"Yes.{end}", [], "stop")
+
+
+def test_log_probabilities_stay_with_text_that_is_waited_for_and_go_with_a_call() -> None:
+    first, second = msgspec.Raw(b"1"), msgspec.Raw(b"2")
+    out = leaked(Text(0, "Hi", first), Text(0, ".\n", second), Text(0, "So"), Finish(0, "stop"))
+    assert out == [
+        Text(0, "Hi", first), Text(0, "."), Text(0, "\n", second), Text(0, "So"), Finish(0, "stop")
+    ]  # fmt: skip
+    out = leaked(Text(0, "Hi. ", first), Text(0, f"{OPEN}{F}{CLOSE}", second), Finish(0, "stop"))
+    assert not [each for each in out if isinstance(each, Text) and each.logprobs]
+
+
+def test_marks_without_calls_take_no_more_than_a_bounded_time() -> None:
+    begun = time.process_time()
+    for again in ("<function=f><parameter=a>", f"\n{OPEN}{{'name': ", "call:f{\n", "\n[TOOL_CALLS]f{"):
+        text = again * 8_000
+        out = leaked(*(Text(0, text[at : at + 50]) for at in range(0, len(text), 50)), Finish(0, "stop"))
+        assert fold(out).choices[0].text_of("text") == text
+    assert time.process_time() - begun < 10
+
+
+def test_many_marks_without_calls_are_talk_about_calls() -> None:
+    text = f"\n{OPEN}no" * 40
+    assert said(text + f"\n{OPEN}{F}{CLOSE}") == (text + f"\n{OPEN}{F}{CLOSE}", [], "stop")
 
 
 def test_choices_do_not_mix_and_what_is_not_text_passes() -> None:
@@ -166,14 +276,14 @@ def test_choices_do_not_mix_and_what_is_not_text_passes() -> None:
         Finish(2, "stop"),
         Usage(1, 1),
     ]
-    first, second, third = fold(run([PromptedCalls(Offered(TOOLS), STAMP)], deltas)).choices
+    first, second, third = fold(run([MarkedCalls(Offered(TOOLS), STAMP, flows=True)], deltas)).choices
     assert (len(first.calls), first.reason) == (1, "tool_calls")
     assert (second.text_of("text"), second.reason, third.reason) == ("Hi", "stop", "stop")
 
 
 def test_a_break_gives_out_what_was_held() -> None:
     failed = Failed(bad_answer("x"))
-    assert run([PromptedCalls(Offered(TOOLS), STAMP)], [Text(0, "Hi <to"), failed])[1:] == [
+    assert run([MarkedCalls(Offered(TOOLS), STAMP, flows=True)], [Text(0, "Hi <to"), failed])[1:] == [
         Text(0, " <to"),
         failed,
     ]
