@@ -2,8 +2,12 @@
 
 import asyncio
 import gc
+import os
+import platform
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Final
 
 from litestar import Litestar, asgi
@@ -13,6 +17,8 @@ from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
 
 from gateway import catalogue
+from gateway.admission import Admission
+from gateway.admission.door import Doors
 from gateway.api import operations
 from gateway.api.conversations import conversation, translate
 from gateway.api.models import models
@@ -21,7 +27,7 @@ from gateway.api.openapi import openapi
 from gateway.api.raw import Answer, Endpoint
 from gateway.deadlines import Ticker
 from gateway.dispatch import Dispatch
-from gateway.keys import Keys
+from gateway.keys import CHANGES, Keys, Register
 from gateway.logs import AccessLog
 from gateway.memory import Memory
 from gateway.metrics import Metrics
@@ -29,6 +35,7 @@ from gateway.overload import Overload
 from gateway.pipeline import Gateway
 from gateway.routing import Routes
 from gateway.settings import Deadlines, Settings, WorkersAIBackend
+from gateway.store import NoStore, Store
 from gateway.upstream import Upstream
 from translators.clients import OPENAI_CHAT, OPENAI_COMPLETIONS
 
@@ -39,8 +46,16 @@ _OBJECTS_BETWEEN_COLLECTIONS: Final = 20_000
 _YOUNG_COLLECTIONS_BETWEEN_OLD: Final = 100  # Python's own mark is ten
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where shared state is kept, and what issued keys are stored under there."""
+
+    url: str = field(repr=False)
+    pepper: bytes = field(repr=False)
+
+
 def create_app(settings: Settings, master_key: str) -> "Application":
-    """The gateway as an ASGI application."""
+    """The gateway as an ASGI application, without a store: issued keys and limits need `build` and one."""
     return application(build(settings, master_key))
 
 
@@ -83,8 +98,19 @@ def routes_of(settings: Settings) -> Routes:
     return Routes(settings, catalogue.load(settings.data_dir))
 
 
-def build(settings: Settings, master_key: str) -> Gateway:
-    """All rooms of one process, joined."""
+def build(settings: Settings, master_key: str, state: State | None = None) -> Gateway:
+    """All rooms of one process, joined.
+
+    Args:
+        settings: What is set.
+        master_key: The operator's key.
+        state: Where shared state is kept; without it what needs some is refused, as in an outage.
+    """
+    store = Store(state.url, settings.store.timeout) if state else NoStore()
+    register = Register(store, state.pepper) if state and isinstance(store, Store) else None
+    keys = Keys(master_key, register, state.pepper if state else b"", settings.keys.stale)
+    worker = f"{platform.node()}:{os.getpid()}:{secrets.token_hex(4)}"
+    admission = Admission(store, worker, settings.store.lease)
     routes = routes_of(settings)
     metrics = Metrics(name for name, _facts in routes.models())
     overload = Overload(settings.server.max_in_flight)
@@ -98,7 +124,9 @@ def build(settings: Settings, master_key: str) -> Gateway:
     upstreams = {name: _upstream(backend, settings.deadlines) for name, backend in settings.backends.items()}
     return Gateway(
         settings=settings,
-        keys=Keys(master_key),
+        store=store,
+        keys=keys,
+        doors=Doors(admission, keys, settings),
         routes=routes,
         dispatch=Dispatch(upstreams, metrics, routes, settings.errors.quote_backends),
         metrics=metrics,
@@ -162,12 +190,23 @@ def _calm_the_collector() -> None:
 @asynccontextmanager
 async def _running(gateway: Gateway) -> AsyncIterator[None]:
     """The connections and the ticker live as long as the application."""
-    ticking = asyncio.create_task(gateway.ticker.run())
+    tasks = [asyncio.create_task(gateway.ticker.run())]
+    store, admission = gateway.store, gateway.doors.admission
+    if isinstance(store, Store):
+        await store.start()
+        store.when_back(admission.returned)
+        store.listen(CHANGES, gateway.keys.changed)
+        tasks.append(asyncio.create_task(admission.run()))
     _calm_the_collector()
     try:
         yield
     finally:
-        ticking.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if isinstance(store, Store):
+            await admission.stop()
+            await store.stop()
         gateway.log.flush()
         for upstream in gateway.dispatch.upstreams.values():
             await upstream.stop()

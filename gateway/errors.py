@@ -59,6 +59,49 @@ def unauthorized(*, given: bool) -> ApiError:
     return ApiError(401, message, code="invalid_api_key")
 
 
+def key_disabled(what: str) -> ApiError:
+    """401: the key, or its team, is refused for the time being."""
+    return ApiError(
+        401, f"This {what} is disabled. Ask the gateway's operator to enable it.", code="invalid_api_key"
+    )
+
+
+def key_expired() -> ApiError:
+    """401: the key has held until now."""
+    return ApiError(
+        401, "This API key has expired. Ask the gateway's operator for a new one.", code="invalid_api_key"
+    )
+
+
+def address_not_allowed() -> ApiError:
+    """401, as OpenAI has it: the key is good, but not from there."""
+    return ApiError(
+        401,
+        "This API key may not be used from this address. Its allowed_ips say from where it may.",
+        code="ip_not_authorized",
+    )
+
+
+def may_only_read() -> ApiError:
+    """403: a key that may look and not ask."""
+    return ApiError(
+        403,
+        "This API key may only read the admin API. Use a key whose role is 'inference'.",
+        code="insufficient_permissions",
+    )
+
+
+def model_not_allowed(model: str) -> ApiError:
+    """403, as OpenAI has it for a project without access to a model."""
+    return ApiError(
+        403,
+        f"This API key does not have access to the model '{model[:100]}'. "
+        "GET /v1/models lists what it may use.",
+        code="model_not_found",
+        param="model",
+    )
+
+
 def unknown_url(method: str, path: str) -> ApiError:
     """404 for a path that is no endpoint."""
     return ApiError(404, f"Unknown request URL: {method} {path[:200]}. Check the path and the base_url.")

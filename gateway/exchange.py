@@ -41,7 +41,8 @@ class Exchange:
     """One request and its answer. Times are of `monotonic`, in seconds.
 
     Attributes:
-        key: The id of the caller's key; empty for the operator's master key, and where there is none.
+        address: Whence the client calls; empty where nobody can tell.
+        key: The id of the caller's key; empty where there is none.
         standing: The `x-ratelimit-*` headers of the answer, where there are limits.
     """
 
@@ -61,6 +62,7 @@ class Exchange:
     first_token: float | None = None
     usage: Usage | None = None
     ended_by: EndedBy | None = None
+    address: str = ""
     key: str = ""
     standing: Mapping[str, str] | None = None
 

@@ -6,16 +6,18 @@ metrics and the access line, whatever happened.
 
 from dataclasses import dataclass
 
+from gateway.admission.door import Doors
 from gateway.deadlines import Ticker
 from gateway.dispatch import Dispatch
 from gateway.exchange import Exchange
-from gateway.keys import Keys
+from gateway.keys import Caller, Keys
 from gateway.logs import AccessLog
 from gateway.metrics import Metrics
 from gateway.overload import Overload
 from gateway.relay import Client, relay
 from gateway.routing import Routes
 from gateway.settings import Settings
+from gateway.store import NoStore, Store
 from translators.clients import Dialect
 
 
@@ -24,7 +26,9 @@ class Gateway:
     """What all exchanges of this process share."""
 
     settings: Settings
+    store: Store | NoStore
     keys: Keys
+    doors: Doors
     routes: Routes
     dispatch: Dispatch
     metrics: Metrics
@@ -33,8 +37,8 @@ class Gateway:
     overload: Overload
 
 
-async def converse(
-    gateway: Gateway, exchange: Exchange, dialect: Dialect, body: bytes, client: Client
+async def converse(  # noqa: PLR0913, PLR0917 - all that an exchange begins with
+    gateway: Gateway, exchange: Exchange, caller: Caller, dialect: Dialect, body: bytes, client: Client
 ) -> None:
     """Answer one request.
 
@@ -43,8 +47,13 @@ async def converse(
     """
     request = dialect.read(body)
     exchange.model, exchange.stream = request.model, request.stream
-    plan = gateway.routes.resolve(request.model)
+    caller.check_model(request.model)
+    plan = gateway.routes.resolve(request.model, caller.defaults)
     writer = dialect.writer(request, exchange.stamp)
     answer = relay(exchange, writer, client)
-    await gateway.dispatch.answer(exchange, client.watch, plan, request, answer)
-    await answer.end()
+    door = gateway.doors.door(exchange, caller)
+    try:
+        await gateway.dispatch.answer(exchange, client.watch, plan, request, answer, gate=door)
+        await answer.end()
+    finally:
+        door.close()

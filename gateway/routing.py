@@ -55,13 +55,16 @@ class Routes:
         self._plans = self._plan_all()
         self._open = [name for name, backend in settings.backends.items() if backend.catalogue == "open"]
 
-    def resolve(self, model: str) -> Plan:
-        """The plan for a model.
+    def resolve(self, model: str, defaults: Mapping[str, Any] | None = None) -> Plan:
+        """The plan for a model; with parameters that stand before the route's own.
 
         Raises:
             ApiError: 404 where nothing serves it.
         """
-        return self._plans.get(model) or self._open_plan(model)
+        plan = self._plans.get(model) or self._open_plan(model)
+        if not defaults:
+            return plan
+        return msgspec.structs.replace(plan, defaults={**plan.defaults, **defaults})
 
     def models(self) -> Iterable[tuple[str, Facts]]:
         """All models that a client can ask for by a name known beforehand: routes, then the catalogue."""

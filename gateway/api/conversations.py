@@ -12,8 +12,9 @@ from translators.clients import Dialect
 
 
 async def _converse(dialect: Dialect, gateway: Gateway, request: Request, client: Client) -> None:
+    request.holder.check_inference()
     body = await request.body()
-    answer = converse(gateway, request.exchange, dialect, body, client)
+    answer = converse(gateway, request.exchange, request.holder, dialect, body, client)
     await while_connected(answer, request, client)
 
 

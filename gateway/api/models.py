@@ -27,7 +27,9 @@ async def models(gateway: Gateway, request: Request, client: Client) -> None:
         raise unknown_url(request.exchange.method, request.exchange.path)
     name = rest.strip("/")
     if not name:
-        await client.send_json(200, write_list(list_models(gateway.routes)))
+        caller = await gateway.keys.fresh(request.holder, request.exchange.address)
+        listed = (model for model in list_models(gateway.routes) if caller.may_use(model.id))
+        await client.send_json(200, write_list(listed))
         return
     if any(not character.isprintable() for character in name):
         raise unknown_model("")

@@ -55,6 +55,8 @@ class Endpoint:
         # The path as it was sent: Litestar's mounts cut the decoded one.
         raw_path = scope.get("raw_path") or scope["path"].encode()
         exchange = Exchange(str(scope["method"]), raw_path.decode("latin-1"), self.operation)
+        peer = scope["client"]
+        exchange.address = peer[0] if peer else ""
         watch = self.gateway.ticker.watch()
         client = Client(exchange, watch, send, scope["state"].get(OUTLET))
         limit = self.gateway.settings.server.body_limit
@@ -130,10 +132,17 @@ class Endpoint:
             raise errors.overloaded(2)
         overload.in_flight += 1
         try:
-            self.gateway.keys.authenticate(request.headers)
+            await self._let_in(request)
             await answer(self.gateway, request, client)
         finally:
             overload.in_flight -= 1
+
+    async def _let_in(self, request: Request) -> None:
+        """Look at the key, before a byte of the body is read."""
+        keys, address = self.gateway.keys, request.exchange.address
+        caller = keys.known(request.headers, address, is_away=self.gateway.store.is_away)
+        request.caller = caller or await keys.look_up(request.headers, address)
+        request.exchange.key = request.caller.id
 
 
 async def while_connected(answer: Awaitable[None], request: Request, client: Client) -> None:

@@ -13,6 +13,7 @@ from litestar.types import HTTPResponseBodyEvent, Receive, Send
 from gateway import errors
 from gateway.deadlines import Watch
 from gateway.exchange import Exchange
+from gateway.keys import Caller
 from translators.clients.openai_error import event
 from translators.errors import ApiError
 
@@ -73,6 +74,14 @@ class Request:
     headers: Headers
     receive: Receive
     body_limit: int
+    caller: Caller | None = None
+
+    @property
+    def holder(self) -> Caller:
+        """Who holds the key of a request; only where a key is asked for."""
+        if self.caller is None:
+            raise RuntimeError("This endpoint asks for no key.")
+        return self.caller
 
     async def body(self) -> bytes:
         """The whole body.

@@ -6,8 +6,8 @@ import secrets
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,16 @@ import rich_click as click
 from rich.console import Console
 
 from gateway import settings as configuration
-from gateway.app import build
+from gateway.app import State, build
 from gateway.cli import server
 from gateway.cli.chat import ChatError, chat
 from gateway.cli.console import WRONG_USE, examples, fail, host_option, port_option
 from gateway.cli.simulate import API_PATH
+from gateway.cli.state import kept_state
 from gateway.settings import Settings, SettingsError
 from gateway.settings.environment import TOKEN_VARIABLES
 from gateway.simulator import SIMULATED_ACCOUNT_ID, SIMULATED_API_TOKEN, Simulator
+from gateway.store import EmbeddedError
 
 MODEL = "@cf/meta/llama-3.1-8b-instruct-fast"
 
@@ -50,10 +52,8 @@ def demo(once: bool, host: str | None, port: int | None) -> None:  # noqa: FBT00
     key = f"sk-ps-{secrets.token_urlsafe(24)}"
     with tempfile.TemporaryDirectory(prefix="penstock-demo-") as folder:
         settings = _settings(simulator, key, Path(folder))
-        gateway = server.gateway_site(build(settings, key), listener)
-        sites = [simulator, gateway] if simulator else [gateway]
         try:
-            server.run(_show(sites, key, console, once=once))
+            server.run(_show(settings, simulator, listener, key, console, once=once))
         except (ChatError, httpx.HTTPError, server.StartError) as error:
             fail(f"the demo failed: {error}")
 
@@ -101,12 +101,38 @@ def _simulated(url: str) -> dict[str, str]:
     }
 
 
-async def _show(sites: list[server.Site], key: str, console: Console, *, once: bool) -> None:
-    async with server.running(*sites) as stop:
-        url = f"{sites[-1].url}/v1"
-        _introduce(url, key, console, simulated=len(sites) > 1)
+async def _show(  # noqa: PLR0913 - what a demo is made of
+    settings: Settings,
+    simulator: server.Site | None,
+    listener: socket.socket,
+    key: str,
+    console: Console,
+    *,
+    once: bool,
+) -> None:
+    async with _state(settings) as state:
+        gateway = server.gateway_site(build(settings, key, state), listener)
+        await _hold(simulator, gateway, key, console, once=once)
+
+
+@asynccontextmanager
+async def _state(settings: Settings) -> AsyncIterator[State | None]:
+    """The state of a gateway that is only tried out, and so does without where there is no server for it."""
+    async with AsyncExitStack() as stack:
+        try:
+            state = await stack.enter_async_context(kept_state(settings))
+        except EmbeddedError:
+            state = None
+        yield state
+
+
+async def _hold(
+    simulator: server.Site | None, gateway: server.Site, key: str, console: Console, *, once: bool
+) -> None:
+    async with server.running(*([simulator] if simulator else []), gateway) as stop:
+        _introduce(f"{gateway.url}/v1", key, console, simulated=simulator is not None)
         with _without_access_lines():
-            conversation = asyncio.create_task(_chat(url, key, console))
+            conversation = asyncio.create_task(_chat(f"{gateway.url}/v1", key, console))
             ended = await _unless_stopped(conversation, stop)
         if ended and not conversation.result():
             console.print("(The model answered without calling the tool this time.)")

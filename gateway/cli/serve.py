@@ -1,5 +1,6 @@
 """`penstock serve`: the gateway itself."""
 
+import socket
 from pathlib import Path
 
 import rich_click as click
@@ -8,8 +9,10 @@ from gateway import app
 from gateway import settings as configuration
 from gateway.cli import descriptors, server
 from gateway.cli.console import config_option, examples, fail, host_option, load_settings, port_option, stderr
-from gateway.keys import KeptKeyError, MasterKey, master_key
+from gateway.cli.state import kept_state
+from gateway.keys import KeptKeyError, MasterKey, NoPepperError, master_key
 from gateway.settings import Settings
+from gateway.store import EmbeddedError
 
 EXAMPLES = (
     "penstock serve",
@@ -39,11 +42,16 @@ def serve(config: Path | None, host: str | None, port: int | None) -> None:
         fail(f"cannot keep a key in {settings.data_dir}: {error.strerror}; set keys.master or data_dir")
     except KeptKeyError as error:
         fail(str(error))
-    site = server.gateway_site(app.build(settings, key.value), listener)
     try:
-        server.run(server.serve(site, started=lambda: _greet(settings, key, site.url, config)))
-    except server.StartError as error:
+        server.run(_serve(settings, key, listener, config))
+    except (server.StartError, EmbeddedError, KeptKeyError, NoPepperError) as error:
         fail(str(error))
+
+
+async def _serve(settings: Settings, key: MasterKey, listener: socket.socket, config: Path | None) -> None:
+    async with kept_state(settings) as state:
+        site = server.gateway_site(app.build(settings, key.value, state), listener)
+        await server.serve(site, started=lambda: _greet(settings, key, site.url, config))
 
 
 def _greet(settings: Settings, key: MasterKey, url: str, config: Path | None) -> None:

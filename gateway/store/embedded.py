@@ -130,6 +130,8 @@ class _Server:
                 await self._process.wait()
         if self._lock is not None:
             self._lock.close()
+            with suppress(OSError):
+                self.socket.parent.rmdir()
 
     def _take_lock(self) -> bool:
         try:

@@ -133,7 +133,7 @@ def test_a_crash_while_a_key_is_made_leaves_none(tmp_path: Path, monkeypatch: py
     def fails(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gateway.keys.os.link", fails)
+    monkeypatch.setattr("gateway.keys.master.os.link", fails)
     with pytest.raises(OSError, match="No space left"):
         master_key(_settings(tmp_path))
     assert list(tmp_path.iterdir()) == []
@@ -169,11 +169,11 @@ def test_a_key_shows_in_no_repr(tmp_path: Path) -> None:
 
 def test_headers_that_are_no_text_are_a_wrong_key() -> None:
     with pytest.raises(ApiError) as raised:
-        Keys(MASTER).authenticate({b"authorization": b"Bearer \xff\x00"})
+        Keys(MASTER).known({b"authorization": b"Bearer \xff\x00"})
     assert raised.value.status == 401
 
 
 def test_a_key_is_compared_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    check: Callable[[dict[bytes, bytes]], None] = Keys(MASTER).authenticate
+    check: Callable[[dict[bytes, bytes]], object] = Keys(MASTER).known
     check({b"x-api-key": MASTER.encode()})
     assert capsys.readouterr() == ("", "")

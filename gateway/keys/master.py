@@ -1,23 +1,22 @@
-"""Who may call: the operator's master key.
+"""The secrets that the gateway keeps for itself in `data_dir`: the operator's master key, and the pepper.
 
-Without one in the settings, one is made at the first start and kept in `data_dir`; the gateway never
-runs open. The given key is held as its digest only, and compared in constant time.
+Without a master key in the settings, one is made at the first start and shown once; the gateway never runs
+open. Issued keys are stored under the pepper; on several replicas it must be the same, so it is never made
+where the store is one that others may share.
 """
 
-import hashlib
-import hmac
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gateway.errors import unauthorized
 from gateway.settings import MASTER_KEY_LENGTH, VISIBLE_ASCII, Settings
 
-_FILE: Final = "master.key"
+_MASTER_FILE: Final = "master.key"
+_PEPPER_FILE: Final = "pepper"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,16 @@ class KeptKeyError(Exception):
         )
 
 
+class NoPepperError(Exception):
+    """The store is shared, and the secret that all replicas must share is not set."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "redis_url is set and keys.pepper is not: set keys.pepper (or PENSTOCK_PEPPER) to one secret for "
+            "all replicas, for example from `openssl rand -hex 24`; issued keys are stored under it"
+        )
+
+
 def master_key(settings: Settings) -> MasterKey:
     """The key of the settings, else the one kept in `data_dir`, else a new one that is kept there.
 
@@ -50,11 +59,29 @@ def master_key(settings: Settings) -> MasterKey:
     """
     if settings.keys.master is not None:
         return MasterKey(settings.keys.master.get_secret_value())
-    path = settings.data_dir / _FILE
+    return _kept(settings.data_dir / _MASTER_FILE, lambda: f"sk-ps-{secrets.token_urlsafe(32)}")
+
+
+def pepper(settings: Settings) -> bytes:
+    """What issued keys are stored under: of the settings, else kept beside the store of our own.
+
+    Raises:
+        NoPepperError: The store is not ours alone.
+        OSError: `data_dir` cannot be read or written.
+        KeptKeyError: What is kept is no secret.
+    """
+    if settings.keys.pepper is not None:
+        return settings.keys.pepper.get_secret_value().encode()
+    if settings.redis_url is not None:
+        raise NoPepperError
+    return _kept(settings.data_dir / _PEPPER_FILE, lambda: secrets.token_hex(32)).value.encode()
+
+
+def _kept(path: Path, make: Callable[[], str]) -> MasterKey:
     try:
         return _read(path)
     except FileNotFoundError:
-        return _make(path)
+        return _make(path, make())
 
 
 def _read(path: Path) -> MasterKey:
@@ -66,9 +93,8 @@ def _read(path: Path) -> MasterKey:
     return MasterKey(value, path=path)
 
 
-def _make(path: Path) -> MasterKey:
+def _make(path: Path, value: str) -> MasterKey:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    value = f"sk-ps-{secrets.token_urlsafe(32)}"
     # Written whole before it has its name: a crash or a second process never meets an empty key.
     descriptor, draft = tempfile.mkstemp(dir=path.parent)  # with mode 0600
     try:
@@ -80,36 +106,3 @@ def _make(path: Path) -> MasterKey:
     finally:
         Path(draft).unlink()
     return MasterKey(value, created=True, path=path)
-
-
-class Keys:
-    """Checks the key of a request."""
-
-    def __init__(self, master: str) -> None:
-        self._master = _digest(master)
-
-    def authenticate(self, headers: Mapping[bytes, bytes]) -> None:
-        """Let the holder of a key pass.
-
-        Args:
-            headers: Lower-case name -> value. `Authorization: Bearer`, `x-api-key` and `api-key` count.
-
-        Raises:
-            ApiError: 401.
-        """
-        given = _given_key(headers)
-        if given is None:
-            raise unauthorized(given=False)
-        if not hmac.compare_digest(hashlib.sha256(given).digest(), self._master):
-            raise unauthorized(given=True)
-
-
-def _given_key(headers: Mapping[bytes, bytes]) -> bytes | None:
-    scheme, _, credential = headers.get(b"authorization", b"").partition(b" ")
-    if scheme.lower() == b"bearer" and credential.strip():
-        return credential.strip()
-    return headers.get(b"x-api-key") or headers.get(b"api-key") or None
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()

@@ -1,0 +1,369 @@
+"""Lets requests in, each against all of its limits at once, and settles what they used when they end.
+
+One call to the store decides many requests: those that come in the same turn of the event loop, and those
+that come while the store is still busy with earlier ones. What ended exchanges give back waits a little for
+company. A call that did not answer in time counts as not made; what it may have taken in spite of that is
+free again when its lease runs out. While the store is away each limit says what holds (`share`), and what was
+admitted meanwhile is told to the store when it is back.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from gateway.admission import batch
+from gateway.admission.batch import Ask, Settlement
+from gateway.admission.refusals import refused_by_lease, refused_by_window, standing
+from gateway.admission.share import Share, Use
+from gateway.errors import LimitError
+from gateway.limits import Bill
+from gateway.store import TAG, Script, StoreAwayError
+
+_ADMIT: Final = Script("admit")
+_SETTLE: Final = Script("settle")
+_RENEW: Final = Script("renew")
+_LOST: Final = Script("lost")
+_JOIN: Final = Script("join")
+
+_WORKERS: Final = f"{TAG}:workers"
+
+_MOST_ASKS: Final = 64  # in one call; a script holds up the store for all others
+_MOST_SETTLED: Final = 128
+_MOST_RENEWED: Final = 1000
+_CALLS: Final = 2  # under way at once: while the store works on one, the next is on its way
+_COMPANY: Final = 0.005  # seconds that a settlement waits for others
+_MOST_WAITING: Final = 200_000  # settlements that are kept for a store that is away
+
+_MEMBERSHIP: Final = 2.0  # seconds between two signs of life
+_MEMBER_FOR: Final = 6_000  # ms that one counts
+_RENEWALS: Final = 4.5  # a lease is renewed so often before it would run out
+_LAST_SETTLEMENTS: Final = 1.0  # seconds that an ending worker takes for them
+
+
+Argument = bytes | str | int
+
+
+class Store(Protocol):
+    """The part of the store that this room uses."""
+
+    @property
+    def is_away(self) -> bool:
+        """Whether calls would fail at once."""
+
+    def now(self) -> int | None:
+        """The store's time in ms, as far as it is known."""
+
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> list[Any]:
+        """Run a script.
+
+        Raises:
+            StoreAwayError: It did not answer in time, or not as it should.
+        """
+
+
+class ChangedError(Exception):
+    """A record on which the admission rests has changed: read it anew. `key` is its key in the store."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key: Final = key
+
+
+class Ticket(msgspec.Struct):
+    """One admitted exchange: what it is charged and what it holds, until it is settled.
+
+    Attributes:
+        at: When it was admitted, in ms of the store; None: without the store.
+        since: The same by this worker's clock, in ms.
+        left: What is left of each window of its bill.
+    """
+
+    exchange: str
+    bill: Bill
+    costs: tuple[int, ...]
+    tokens: int
+    at: int | None
+    since: int
+    left: Sequence[int] = ()
+    settled: bool = False
+
+    def standing(self) -> Mapping[str, str]:
+        """The `x-ratelimit-*` headers of its answer."""
+        return standing(self.bill.windows, self.left) if self.left else {}
+
+
+class _Waiting(msgspec.Struct, frozen=True):
+    ask: Ask
+    tokens: int
+    admitted: asyncio.Future[Ticket]
+
+
+class Admission:
+    """Admits and settles for one worker.
+
+    Args:
+        store: Where the limits stand.
+        worker: This worker's name, unlike any other's.
+        lease: Seconds after which what a dead worker held is free again.
+    """
+
+    def __init__(self, store: Store, worker: str, lease: float) -> None:
+        self._store = store
+        self._worker = worker
+        self._lease = int(lease * 1000)
+        self._share = Share(_now)
+        self._asking: deque[_Waiting] = deque()
+        self._asked = 0  # calls under way
+        self._live: set[str] = set()  # exchanges with an entry in the store
+        self._settling: deque[Settlement] = deque()
+        self._used: list[tuple[Use, int]] = []  # without the store, and when
+        self._woken: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def workers(self) -> int | None:
+        """How many workers there are; None where the store has never said."""
+        return self._share.workers
+
+    async def admit(self, exchange: str, bill: Bill, tokens: int) -> Ticket:
+        """Let a request in.
+
+        Args:
+            exchange: Its id.
+            bill: What it is charged to.
+            tokens: How many it may use; what it did not use is given back when it is settled.
+
+        Raises:
+            LimitError: A limit has no room.
+            ApiError: 503 where a limit cannot be checked.
+            ChangedError: The bill rests on a record that has changed.
+        """
+        costs = tuple(tokens if window.unit == "tokens" else 1 for window in bill.windows)
+        ask = Ask(exchange, bill, costs)
+        if self._store.is_away:
+            return self._admit_alone(ask, tokens)
+        waiting = _Waiting(ask, tokens, asyncio.get_running_loop().create_future())
+        self._asking.append(waiting)
+        if len(self._asking) == 1:  # what else comes in this turn of the event loop goes with it
+            asyncio.get_running_loop().call_soon(self._send)
+        try:
+            return await waiting.admitted
+        except StoreAwayError:
+            return self._admit_alone(ask, tokens)
+
+    def settle(self, ticket: Ticket, tokens: int) -> None:
+        """An exchange has ended, having used so many tokens; a second time changes nothing."""
+        if ticket.settled:
+            return
+        ticket.settled = True
+        self._live.discard(ticket.exchange)
+        for lease in ticket.bill.leases:
+            self._share.release(lease, ticket.exchange)
+        unused = tokens - ticket.tokens
+        counted = [window for window in ticket.bill.windows if window.unit == "tokens"]
+        if unused:
+            for window in counted:
+                self._share.change(window, ticket.since, unused)
+        if ticket.at is None:
+            self._note_use(ticket, tokens)
+        elif ticket.bill.needs_settling:
+            changes = [(window.key, window.slot, unused) for window in counted] if unused else []
+            leases = [lease.key for lease in ticket.bill.leases]
+            self._settle_later(Settlement(ticket.exchange, ticket.at, changes, leases))
+
+    async def run(self) -> None:
+        """Show that this worker lives, renew what its exchanges hold, and clear up after dead ones."""
+        beats_between_renewals = max(1, int(self._lease / 1000 / _RENEWALS / _MEMBERSHIP))
+        beat = 0
+        while True:
+            with suppress(StoreAwayError):
+                await self._join(_MEMBER_FOR)
+                if beat % beats_between_renewals == 0:
+                    await self._renew()
+                    await self._clear_up()
+                beat += 1
+                self._settle_soon(0)
+            await asyncio.sleep(_MEMBERSHIP)
+
+    async def stop(self) -> None:
+        """Settle what is left, and leave."""
+        with suppress(TimeoutError, StoreAwayError):
+            async with asyncio.timeout(_LAST_SETTLEMENTS):
+                while self._settling and not self._store.is_away:
+                    await self._settle_some()
+                await self._join(0)
+
+    def returned(self) -> None:
+        """The store is back: renew at once what runs, and tell what was admitted without it."""
+        self._start(self._catch_up())
+
+    def _admit_alone(self, ask: Ask, tokens: int) -> Ticket:
+        for window, cost in zip(ask.bill.windows, ask.costs, strict=True):
+            self._share.check_window(window, cost)
+        for lease in ask.bill.leases:
+            self._share.check_lease(lease)
+        return self._admitted(ask, tokens, None, ())
+
+    def _admitted(self, ask: Ask, tokens: int, at: int | None, left: Sequence[int]) -> Ticket:
+        for window, cost in zip(ask.bill.windows, ask.costs, strict=True):
+            self._share.note(window, cost)
+        for lease in ask.bill.leases:
+            self._share.hold(lease, ask.exchange)
+        if at is not None and ask.bill.needs_settling:
+            self._live.add(ask.exchange)
+        return Ticket(ask.exchange, ask.bill, ask.costs, tokens, at, _now(), left)
+
+    def _send(self) -> None:
+        """Send what waits, as far as not enough is under way already."""
+        while self._asking and self._asked < _CALLS:
+            self._asked += 1
+            asking = [self._asking.popleft() for _ in range(min(_MOST_ASKS, len(self._asking)))]
+            self._start(self._send_some(asking))
+
+    async def _send_some(self, asking: Sequence[_Waiting]) -> None:
+        try:
+            keys, args = batch.admission([waiting.ask for waiting in asking], self._lease)
+            now, packed = await self._store.run(_ADMIT, keys, args)
+            for waiting, answer in zip(asking, batch.answers(packed), strict=True):
+                self._tell(waiting, now, answer)
+        except Exception as error:  # noqa: BLE001 - each of those who wait is told
+            for waiting in asking:
+                if not waiting.admitted.done():
+                    waiting.admitted.set_exception(error)
+        finally:
+            self._asked -= 1
+            self._send()
+
+    def _tell(self, waiting: _Waiting, now: int, answer: list[int]) -> None:
+        verdict, *numbers = answer
+        if verdict == 0:
+            ticket = self._admitted(waiting.ask, waiting.tokens, now, numbers)
+            if waiting.admitted.done():  # who asked has left meanwhile
+                self.settle(ticket, 0)
+            else:
+                waiting.admitted.set_result(ticket)
+        elif not waiting.admitted.done():
+            waiting.admitted.set_exception(_refusal(waiting.ask, verdict, numbers))
+
+    def _settle_later(self, settlement: Settlement) -> None:
+        self._settling.append(settlement)
+        if len(self._settling) > _MOST_WAITING:
+            self._settling.popleft()
+        self._settle_soon(_COMPANY if len(self._settling) < _MOST_SETTLED else 0)
+
+    def _settle_soon(self, seconds: float) -> None:
+        if self._settling and self._woken is None and not self._store.is_away:
+            self._woken = asyncio.get_running_loop().call_later(seconds, self._settle_now)
+
+    def _settle_now(self) -> None:
+        self._start(self._settle_all())
+
+    async def _settle_all(self) -> None:
+        try:
+            while self._settling:
+                await self._settle_some()
+        finally:
+            self._woken = None
+
+    async def _settle_some(self) -> None:
+        items = [self._settling.popleft() for _ in range(min(_MOST_SETTLED, len(self._settling)))]
+        try:
+            await self._store.run(_SETTLE, *batch.settlement(items))
+        except StoreAwayError:
+            # Once more when it is back: those with an entry change nothing twice.
+            self._settling.extendleft(item for item in reversed(items) if item.kind != 1)
+            raise
+
+    def _note_use(self, ticket: Ticket, tokens: int) -> None:
+        """Keep what was used without the store until it is back."""
+        now = _now()
+        if len(self._used) >= _MOST_WAITING:
+            return
+        for window in ticket.bill.windows:
+            amount = tokens if window.unit == "tokens" else 1
+            if amount:
+                self._used.append((Use(window.key, window.slot, now - ticket.since, amount), now))
+        if not self._store.is_away:
+            self._tell_use()
+
+    def _tell_use(self) -> None:
+        there = self._store.now()
+        if there is None or not self._used:
+            return
+        here = _now()
+        used, self._used = self._used, []
+        for use, noted in used:
+            at = there - (here - noted) - use.age
+            self._settling.append(Settlement("", at, [(use.key, use.slot, use.amount)], kind=1))
+        self._settle_soon(0)
+
+    async def _catch_up(self) -> None:
+        await self._join(_MEMBER_FOR)
+        await self._renew()
+        self._tell_use()
+        self._settle_soon(0)
+
+    async def _join(self, lasting: int) -> None:
+        _now_there, workers = await self._store.run(_JOIN, [_WORKERS], [self._worker, lasting])
+        if lasting and isinstance(workers, int):
+            self._share.workers = workers
+
+    async def _renew(self) -> None:
+        held = list(self._share.held())
+        live = list(self._live)
+        pieces = [(key, piece) for key, exchanges in held for piece in _pieces(exchanges)]
+        for piece in _pieces(live):
+            await self._store.run(_RENEW, *batch.renewal(self._lease, piece, ()))
+        for key, piece in pieces:
+            await self._store.run(_RENEW, *batch.renewal(self._lease, (), [(key, piece)]))
+
+    async def _clear_up(self) -> None:
+        """Give back what exchanges held that nobody renews any more."""
+        _now_there, *found = await self._store.run(_LOST, [batch.OPEN, batch.ENTRIES], [_MOST_SETTLED])
+        items = [
+            batch.lost(exchange, entry)
+            for exchange, entry in zip(found[::2], found[1::2], strict=True)
+            if isinstance(exchange, bytes) and isinstance(entry, bytes)
+        ]
+        if items:
+            await self._store.run(_SETTLE, *batch.settlement(items))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(_while_here(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _while_here(work: Coroutine[Any, Any, None]) -> None:
+    """Do what only makes sense while the store is there; what was not done is done when it is back."""
+    with suppress(StoreAwayError):
+        await work
+
+
+def _pieces(exchanges: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many as one call takes."""
+    for start in range(0, len(exchanges), _MOST_RENEWED):
+        yield exchanges[start : start + _MOST_RENEWED]
+
+
+def _refusal(ask: Ask, verdict: int, numbers: Sequence[int]) -> LimitError | ChangedError:
+    match verdict:
+        case 1:
+            index, used, wait, *left = numbers
+            window, cost = ask.bill.windows[index - 1], ask.costs[index - 1]
+            seconds = None if wait < 0 else wait / 1000
+            return refused_by_window(window, cost, used, seconds, standing(ask.bill.windows, left))
+        case 2:
+            index, used, *left = numbers
+            return refused_by_lease(ask.bill.leases[index - 1], used, standing(ask.bill.windows, left))
+        case _:
+            return ChangedError(ask.bill.records[numbers[0] - 1][0])
+
+
+def _now() -> int:
+    return int(monotonic() * 1000)

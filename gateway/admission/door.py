@@ -1,0 +1,180 @@
+"""The way in for one exchange: its bill made out, its tokens estimated, and all of it settled at its end.
+
+The first attempt is charged to everybody who answers for the request: the gateway, the model, the key and its
+team, and the target. A further attempt is charged to its own target alone.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from time import monotonic
+from typing import Final
+
+import msgspec
+
+from gateway.admission import Admission, ChangedError, Ticket
+from gateway.errors import LimitError, TargetFullError
+from gateway.estimates import Estimates
+from gateway.exchange import Exchange
+from gateway.keys import Caller, Keys
+from gateway.limits import Bill, Subject, bill
+from gateway.quota import UNLIMITED, Quota
+from gateway.routing import Target
+from gateway.settings import Limits, Settings
+from translators.call import BackendCall
+from translators.errors import ApiError
+
+_MOST_BILLS: Final = 4096
+_CHANGES: Final = 3  # times that a record may have changed under a request before that is an error
+
+# Workers AI's own limits of one account and model (its documentation of limits).
+_RPM: Final = 300
+_PAID_RPM: Final = 20
+
+
+class Doors:
+    """Makes out bills, and remembers them."""
+
+    def __init__(self, admission: Admission, keys: Keys, settings: Settings) -> None:
+        self.admission: Final = admission
+        self.keys: Final = keys
+        self.estimates: Final = Estimates()
+        self._gateway = quota_of(settings.limits)
+        self._models = {name: quota_of(route.limits) for name, route in settings.models.items()}
+        self._keeping = frozenset(
+            name for name, backend in settings.backends.items() if backend.keeps_rate_limits
+        )
+        self._bills: dict[tuple[object, ...], Bill] = {}
+
+    def door(self, exchange: Exchange, caller: Caller) -> "Door":
+        """The way in for an exchange."""
+        return Door(self, exchange, caller)
+
+    def first_bill(self, caller: Caller, model: str, target: Target) -> Bill:
+        """What a request's first attempt is charged to."""
+        place = (caller.identity, model, target.backend, target.model)
+        made = self._bills.get(place)
+        if made is None:
+            subjects = [*self._of_all(model), *_of_caller(caller, model), *self._of_target(target)]
+            made = self._remember(place, bill(subjects, caller.records))
+        return made
+
+    def further_bill(self, target: Target) -> Bill:
+        """What a further attempt is charged to."""
+        place = (target.backend, target.model)
+        made = self._bills.get(place)
+        return self._remember(place, bill(self._of_target(target))) if made is None else made
+
+    def _remember(self, place: tuple[object, ...], made: Bill) -> Bill:
+        if len(self._bills) >= _MOST_BILLS:
+            self._bills.clear()
+        self._bills[place] = made
+        return made
+
+    def _of_all(self, model: str) -> Iterator[Subject]:
+        if self._gateway != UNLIMITED:
+            yield "all", "this gateway", self._gateway
+        if model in self._models:
+            yield f"model:{model}", f"model '{model}'", self._models[model]
+
+    def _of_target(self, target: Target) -> Iterator[Subject]:
+        if target.backend in self._keeping:
+            quota = Quota(rpm=_PAID_RPM if "paid" in target.facts.can else _RPM, away="open")
+            yield f"target:{target.backend}:{target.model}", f"{_TARGET}'{target.model}'", quota
+
+
+# What begins the name of a target; nothing else is called so.
+_TARGET: Final = "the backend's model "
+
+
+def _of_caller(caller: Caller, model: str) -> Iterator[Subject]:
+    """The key's limits and its team's, and those that each has for this model alone."""
+    for record, words in ((caller.team, "team"), (caller.key, "key")):
+        if record is None:
+            continue
+        yield record.id, f"{words} '{record.name}'", record.quota
+        yield from _of_models(record.id, f"{words} '{record.name}'", record.per_model, model)
+
+
+def _of_models(place: str, words: str, quotas: Mapping[str, Quota], model: str) -> Iterable[Subject]:
+    for glob, quota in quotas.items():
+        if fnmatchcase(model, glob):
+            yield f"{place}:m:{glob}", f"{words} with models '{glob}'", quota
+
+
+class Door:
+    """Lets one exchange in; a `dispatch.Gate`."""
+
+    def __init__(self, doors: Doors, exchange: Exchange, caller: Caller) -> None:
+        self._doors = doors
+        self._exchange = exchange
+        self._caller = caller
+        self._ticket: Ticket | None = None
+        self._further: list[Ticket] = []
+        self._learning: tuple[str, int] | None = None  # of whose prompt the usage will tell: model, bytes
+
+    async def admit(self, target: Target, calls: Sequence[BackendCall]) -> None:
+        """Let the calls of an attempt pass.
+
+        Raises:
+            TargetFullError: It is the target's own limit that is used up.
+            ApiError: 429 by another limit; 401 by a key that holds no more; 503 where nobody can tell.
+        """
+        prompt_bytes = calls[0].prompt_bytes
+        self._learning = (target.model, prompt_bytes) if len(calls) == 1 else None
+        if self._ticket is None:
+            tokens = self._doors.estimates.tokens(target.model, prompt_bytes)
+            tokens += sum(call.most_tokens for call in calls)
+            self._ticket = await self._admit_first(target, tokens)
+            return
+        further = self._doors.further_bill(target)
+        if not further.is_empty:
+            # An exchange holds its leases and entries under its own name, once.
+            self._further.append(await self._admitted(further, 0))
+
+    async def _admit_first(self, target: Target, tokens: int) -> Ticket | None:
+        model = self._exchange.model
+        for _ in range(_CHANGES):
+            made = self._doors.first_bill(self._caller, model, target)
+            if made.is_empty:
+                return None
+            try:
+                ticket = await self._admitted(made, tokens)
+            except ChangedError:
+                self._caller = await self._doors.keys.refresh(self._caller, self._exchange.address)
+                self._caller.check_model(model)
+                continue
+            self._caller.confirmed = monotonic()
+            self._exchange.standing = ticket.standing()
+            return ticket
+        raise _restless()
+
+    async def _admitted(self, made: Bill, tokens: int) -> Ticket:
+        try:
+            return await self._doors.admission.admit(self._exchange.request_id, made, tokens)
+        except LimitError as refusal:
+            self._exchange.standing = refusal.standing
+            if refusal.subject.startswith(_TARGET):
+                raise TargetFullError(
+                    refusal.message, refusal.type, refusal.subject, retry_after=refusal.retry_after
+                ) from None
+            raise
+
+    def close(self) -> None:
+        """The exchange has ended: settle what it used."""
+        usage = self._exchange.usage
+        if usage is not None and self._learning is not None and not usage.estimated:
+            self._doors.estimates.learn(*self._learning, usage.prompt)
+        if self._ticket is not None:
+            tokens = max(0, usage.prompt) + max(0, usage.completion) if usage else 0
+            self._doors.admission.settle(self._ticket, tokens)
+        for ticket in self._further:
+            self._doors.admission.settle(ticket, 0)
+
+
+def quota_of(limits: Limits) -> Quota:
+    """The values of limits that people wrote."""
+    return msgspec.convert(limits.model_dump(), Quota)
+
+
+def _restless() -> ApiError:
+    return ApiError(503, "The key's settings are changing. Ask again.", retry_after=1.0)

@@ -1,0 +1,140 @@
+"""Who calls: the holder of a key, what that may do, and until when we know it to be so.
+
+A caller is made once for each version of a key and of its team, and kept; what a request costs is one HMAC
+and a look-up in a dictionary.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import translate
+from functools import lru_cache
+from time import monotonic, time
+from typing import Any, Final
+
+from gateway import errors
+from gateway.keys.records import Key, Team
+from gateway.keys.register import place
+
+_MASTER: Final = "master"
+
+
+class Caller:
+    """The holder of a key; with no key, the operator with the master key.
+
+    Attributes:
+        key: The key.
+        team: Its team.
+        records: The records that this rests on, with their versions: where in the store -> version.
+        identity: What tells this from every other caller, and from the same one after a change.
+        until: When the secret that was given ends, in seconds since 1970.
+        confirmed: When the store last said that all this holds, in seconds of `monotonic`.
+    """
+
+    __slots__ = ("_may_come_from", "_may_use", "confirmed", "identity", "key", "records", "team", "until")
+
+    def __init__(
+        self,
+        key: Key | None = None,
+        version: int = 0,
+        team: Team | None = None,
+        team_version: int = 0,
+        until: float | None = None,
+    ) -> None:
+        self.key: Final = key
+        self.team: Final = team
+        records = []
+        if key is not None:
+            records.append((place(key.id), version))
+        if team is not None:
+            records.append((place(team.id), team_version))
+        self.records: Final = tuple(records)
+        self.identity: Final = self.records
+        ends = [each for each in (until, key.expires if key else None) if each is not None]
+        self.until: Final = min(ends, default=None)
+        self.confirmed = monotonic()
+        globs = [each.models for each in (key, team) if each is not None and each.models is not None]
+        self._may_use: Final = lru_cache(256)(_matcher(globs))
+        networks = key.allowed_ips if key is not None else None
+        self._may_come_from: Final = (
+            None if networks is None else [ipaddress.ip_network(each, strict=False) for each in networks]
+        )
+
+    @property
+    def id(self) -> str:
+        """The key's id; `master` for the operator's own."""
+        return self.key.id if self.key is not None else _MASTER
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether it may change what others may do."""
+        return self.key is None or self.key.role == "admin"
+
+    @property
+    def may_read(self) -> bool:
+        """Whether it may see what the operators see."""
+        return self.key is None or self.key.role in {"admin", "read_only"}
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Parameters of its requests that do not set them."""
+        return self.key.defaults if self.key is not None else {}
+
+    def may_use(self, model: str) -> bool:
+        """Whether it may ask for a model."""
+        return self._may_use(model)
+
+    def check(self, address: str) -> None:
+        """Let the caller in, from where it calls.
+
+        Raises:
+            ApiError: 401 for a key that does not hold, or not from there.
+        """
+        key = self.key
+        if key is None:
+            return
+        if key.revoked is not None:
+            raise errors.unauthorized(given=True)
+        if key.disabled or (self.team is not None and self.team.disabled):
+            raise errors.key_disabled("key" if key.disabled else "team")
+        if self.until is not None and time() >= self.until:
+            raise errors.key_expired()
+        if self._may_come_from is not None and not _is_inside(address, self._may_come_from):
+            raise errors.address_not_allowed()
+
+    def check_inference(self) -> None:
+        """Let it ask models.
+
+        Raises:
+            ApiError: 403.
+        """
+        if self.key is not None and self.key.role == "read_only":
+            raise errors.may_only_read()
+
+    def check_model(self, model: str) -> None:
+        """Let it ask for a model.
+
+        Raises:
+            ApiError: 403 naming it.
+        """
+        if not self._may_use(model):
+            raise errors.model_not_allowed(model)
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _matcher(globs: Iterable[Iterable[str]]) -> Callable[[str], bool]:
+    """Whether a model matches one glob of each list."""
+    patterns = [re.compile("|".join(f"(?:{translate(each)})" for each in some) or r"(?!)") for some in globs]
+    return lambda model: all(pattern.match(model) for pattern in patterns)
+
+
+def _is_inside(address: str, networks: Iterable[Network]) -> bool:
+    try:
+        given = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(given, ipaddress.IPv6Address) and given.ipv4_mapped is not None:
+        given = given.ipv4_mapped
+    return any(given in network for network in networks)
