@@ -109,6 +109,18 @@ def test_an_answer_that_does_not_fit_is_shown_to_the_model_with_what_is_wrong(
     assert list(judge.rest()) == FITTING
 
 
+@pytest.mark.parametrize("form", [STRICT, LOOSE, OBJECT])
+def test_a_part_of_a_broken_document_is_asked_for_once_more_and_then_an_error(form: ResponseFormat) -> None:
+    judge = _judge(form)
+    broken = '{"b": 2, "c" {"a": 1}}, "d": {"a": 1}'
+    _feed(judge, [Text(0, broken), STOP])
+    problem = "it holds no whole JSON value, but what may be a part of a broken one"
+    assert _asked_again(judge) == f"{broken}|{problem}"
+    _feed(judge, [Text(0, broken), STOP])
+    assert judge.again() is None
+    assert problem in _failure(judge).message
+
+
 def test_a_fault_that_has_no_place_is_told_all_the_same() -> None:
     schema = {"properties": {"a": {"$ref": "#"}}, "required": ["a"]}
     judge = _judge(ResponseFormat("json_schema", schema, "n", strict=True))

@@ -2,7 +2,7 @@
 
 Models that were asked for JSON alone put it into such things, or write it almost as JSON (almost_json.py).
 What stands around a value is left out, and nothing is ever added: what is cut holds no value, what is broken
-neither, nor do the values inside it count. A bracket that is none of JSON's is one of the words.
+neither, nor do the values inside it count (remains.py). A bracket that is none of JSON's is one of the words.
 
 Text is read in time that grows with its length: what is beyond the bounds below is no answer that anybody
 waits for, and holds nothing.
@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from translators.model_text.almost_json import attempt
+from translators.model_text.remains import in_remains
 
 _DEEPEST: Final = 128  # brackets in one another; whatever walks a value afterwards may recurse
 _MOST_BRACKETS: Final = 1_000  # that may begin a value
@@ -50,11 +51,18 @@ class _UndecidedError(ValueError):
         super().__init__("it is too long for one JSON value to be found in it")
 
 
+class _PartError(ValueError):
+    """What was found may be a part of what was meant."""
+
+    def __init__(self) -> None:
+        super().__init__("it holds no whole JSON value, but what may be a part of a broken one")
+
+
 def read_json(text: str, fits: Callable[[Any], bool]) -> Reading:
     """Read the one value of a text that fits; or the only one that there is, though it does not."""
     try:
         values = list(_values(text, fits))
-    except _UndecidedError as error:
+    except (_UndecidedError, _PartError) as error:
         return Reading(None, fits=False, problem=str(error))
     fitting = [found for found in values if fits(found.value)]
     fitting = [found for found in fitting if not found.is_mended] or fitting
@@ -70,15 +78,29 @@ def _values(text: str, fits: Callable[[Any], bool]) -> Iterator[Found]:
     bare = text.strip()
     whole = _decoded(bare)
     if whole is None:
-        yield from _containers(bare)
+        yield from _among_words(bare)
     elif isinstance(whole.value, str) and not fits(whole.value):
-        yield from list(_containers(whole.value)) or [whole]
+        yield from _among_words(whole.value) or [whole]
     else:
         yield whole
 
 
-def _containers(text: str) -> Iterator[Found]:
-    """The objects and arrays of a text that stand in no other."""
+def _among_words(text: str) -> list[Found]:
+    """The objects and arrays of a text, where what stands around them are words."""
+    found: list[Found] = []
+    around: list[str] = []
+    at = 0
+    for value, start, end in _containers(text):
+        found.append(value)
+        around.append(text[at:start])
+        at = end
+    if found and in_remains([*around, text[at:]]):
+        raise _PartError
+    return found
+
+
+def _containers(text: str) -> Iterator[tuple[Found, int, int]]:
+    """The objects and arrays of a text that stand in no other, and where they begin and end."""
     at, room = 0, _LONGEST_MENDED
     for _ in range(_MOST_BRACKETS):
         begins = _BEGINNING.search(text, at)
@@ -87,14 +109,14 @@ def _containers(text: str) -> Iterator[Found]:
         start = begins.start()
         found = _exact(text, start)
         if found is not None:
-            yield found
             at = start + len(found.text)
+            yield found, start, at
             continue
         found, end = _almost(text, start, room)
-        if found is not None:
-            yield found
         if end is None:
             return
+        if found is not None:
+            yield found, start, end
         room -= end - start
         at = end
     raise _UndecidedError

@@ -2,6 +2,9 @@
 
 import json
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -188,6 +191,100 @@ def test_what_is_found_is_json_to_everybody(pieces: list[str]) -> None:
     found = read_json("".join(pieces), _anything).found
     if found is not None:
         assert json.loads(found.text) == found.value
+
+
+DOCUMENTS: list[dict[str, Any]] = [
+    {"name": {"first": "Ann", "age": 3}, "tags": [{"id": 1}, {"id": 2}]},
+    {"order": {"items": [{"sku": "a-1"}], "note": "it's here"}, "sum": 9.5},
+    {"city": {"at": {"lat": 48.9, "lon": 2.3}}},
+]
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """What stands inside a value."""
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield inner
+        yield from _parts(inner)
+
+
+def _is_part_taken(broken: str, whole: Any) -> bool:
+    reading = read_json(broken, _is_object)
+    value = reading.found.value if reading.found else None
+    return reading.fits and value != whole and any(value == part for part in _parts(whole))
+
+
+@pytest.mark.parametrize("whole", DOCUMENTS, ids=["tags", "order", "city"])
+@pytest.mark.parametrize(
+    "spelt", [json.dumps, partial(json.dumps, indent=1), str], ids=["", "lines", "python"]
+)
+def test_no_part_passes_for_the_whole_wherever_two_characters_are_missing(
+    whole: dict[str, Any], spelt: Callable[[Any], str]
+) -> None:
+    text = spelt(whole)
+    for first, second in combinations(range(len(text)), 2):
+        broken = text[:first] + text[first + 1 : second] + text[second + 1 :]
+        assert not _is_part_taken(broken, whole), broken
+
+
+@given(
+    value=st.dictionaries(st.text(min_size=1, max_size=5), VALUES, min_size=1, max_size=3),
+    at=st.integers(0, 10_000),
+    put=st.sampled_from(["", *"{}[]:,'\" x"]),
+    instead=st.booleans(),
+    indent=st.sampled_from([None, 1]),
+)
+def test_no_part_passes_for_the_whole_wherever_a_slip_is(
+    value: dict[str, Any], at: int, put: str, indent: int | None, *, instead: bool
+) -> None:
+    text = json.dumps(value, indent=indent)
+    at %= len(text)
+    broken = text[:at] + put + text[at + (instead or not put) :]
+    assert not _is_part_taken(broken, value), broken
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"a": {"b": 1}}',
+        '"a": {"b": 1}',
+        "'a': {'b': 1}",
+        '{"b": 1}, "a": 2}',
+        '{"b": 1} "a": 2}',
+        '{"b": 1}a": 2}',
+        '"x", {"b": 1}]',
+        "1, {'b': 1}]",
+        '{x, y: {"b": 1} z}',
+        '{"b": 1}\n }\n}',
+        '{"b": 1} and so on }',
+        '{"b": 1}}, {',
+        '{"b": 1}}: "',
+        ': {"b": 1}}',
+        ']{"b": 1}}',
+        'Here it is: {"a": oops}, or {"b": 1}',
+        'Here "it" is: {"b": 1}}',
+        '"\\"a\\": {\\"b\\": 1}}"',
+    ],
+)
+def test_what_stands_in_the_remains_of_a_larger_value_is_not_taken(text: str) -> None:
+    reading = read_json(text, _is_object)
+    assert (reading.found, reading.fits) == (None, False)
+    assert reading.problem == "it holds no whole JSON value, but what may be a part of a broken one"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Here it is: {"b": 1}}',
+        '{{"b": 1}}',
+        'It\'s as you said, {"b": 1}, and so on.',
+        'As in [1], {"b": 1}.',
+        '(see [so {"b": 1} and {so}])',
+        'The "config" is {"b": 1} (the "last" one).',
+        '{"b": 1} and the "rest" is [here]',
+    ],
+)
+def test_what_stands_among_words_is_taken(text: str) -> None:
+    assert read_json(text, lambda value: value == {"b": 1}).fits
 
 
 @pytest.mark.parametrize(
