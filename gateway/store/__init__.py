@@ -2,12 +2,12 @@
 
 `store` asks it, within a bound of time, and knows when asking is in vain; `scripts` are the Lua files that
 decide there; `links` makes the connections that an address means; `failures` says why it did not answer;
-`embedded` runs a server of our own where no address is given. The one home of redis-py.
+`server` runs one of our own where no address is given. The one home of redis-py.
 """
 
-from gateway.store.embedded import EmbeddedError, embedded
 from gateway.store.failures import Reason, StoreAwayError
 from gateway.store.scripts import Script
+from gateway.store.server import EmbeddedError, embedded
 from gateway.store.store import TAG, NoStore, Store
 
 __all__ = ["TAG", "EmbeddedError", "NoStore", "Reason", "Script", "Store", "StoreAwayError", "embedded"]

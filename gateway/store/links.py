@@ -4,6 +4,7 @@ Nothing is tried twice here and nothing waits without bound: whoever asks has a 
 without an answer. A plain address may turn out to belong to a cluster, which the server says itself.
 """
 
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -11,6 +12,7 @@ from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 Link = Any  # Redis | RedisCluster: their commands are typed for decoded and raw replies at once
 
@@ -51,6 +53,15 @@ def listener(url: str) -> Link:
         host, port = hosts[0]
         return Redis(host=host, port=port or _PORT, ssl=scheme.startswith("rediss"), **user, **_never_again())
     return link(url)
+
+
+async def close(client: Link) -> None:
+    """Close all connections of a client; what fails there changes nothing."""
+    with suppress(RedisError, OSError):
+        if isinstance(client, RedisCluster):
+            await client.aclose()
+        else:
+            await client.aclose(close_connection_pool=True)
 
 
 def _of_cluster(url: str, *, tls: bool) -> Link:

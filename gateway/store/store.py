@@ -19,7 +19,7 @@ from redis import exceptions
 from redis.asyncio import RedisCluster
 
 from gateway.store.failures import Reason, StoreAwayError, reason_of
-from gateway.store.links import Link, as_cluster, link, listener
+from gateway.store.links import Link, as_cluster, close, link, listener
 from gateway.store.scripts import Script
 
 Argument = bytes | str | int
@@ -87,8 +87,7 @@ class Store:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        with suppress(Exception):
-            await self._link.aclose()
+        await close(self._link)
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument] = ()) -> list[Any]:
         """Run a script, in time or not at all.
@@ -220,18 +219,20 @@ class Store:
             facts = _facts(await self._link.execute_command("INFO", "cluster"))
             if facts.get("cluster_enabled") == "1":
                 alone, self._link = self._link, as_cluster(self._url)
-                await alone.aclose()
+                await close(alone)
 
     async def _listen(self, channel: str, told: Callable[[bytes], None]) -> None:
         while True:
             source = listener(self._url)
-            with suppress(exceptions.RedisError, OSError):
+            try:
                 async with source.pubsub(ignore_subscribe_messages=True) as announcements:
                     await announcements.subscribe(channel)
                     async for message in announcements.listen():
                         told(message["data"])
-            with suppress(Exception):
-                await source.aclose()
+            except (exceptions.RedisError, OSError):
+                pass  # it is away, which whoever asks it finds out
+            finally:
+                await close(source)
             await asyncio.sleep(_LAST_PROBE)
 
 

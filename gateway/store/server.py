@@ -23,6 +23,8 @@ from time import monotonic
 from typing import IO, Any, Final
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 if sys.platform != "win32":
@@ -57,13 +59,15 @@ async def embedded(data_dir: Path, appendfsync: str) -> AsyncIterator[str]:
         EmbeddedError: None can be had.
     """
     server = _Server(data_dir, appendfsync)
-    await server.start()
-    watching = asyncio.create_task(server.watch())
     try:
-        yield f"unix://{server.socket}"
+        await server.start()
+        watching = asyncio.create_task(server.watch())
+        try:
+            yield f"unix://{server.socket}"
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
         await server.stop()
 
 
@@ -198,7 +202,7 @@ class _Server:
         """Whether a server answers there that keeps its data where we do."""
         if not self.socket.exists():
             return False
-        client: Any = Redis(unix_socket_path=str(self.socket), socket_connect_timeout=1, socket_timeout=1)
+        client = _client(self.socket)
         try:
             await client.execute_command("PING")
             kept = await client.execute_command("CONFIG", "GET", "dir")
@@ -253,8 +257,13 @@ def _value(reply: object) -> str:
     return os.fsdecode(reply[-1]) if isinstance(reply, list) and reply else ""
 
 
+def _client(path: Path) -> Any:
+    retry = Retry(NoBackoff(), 0)  # whoever asks asks again
+    return Redis(unix_socket_path=str(path), socket_connect_timeout=1, socket_timeout=_END, retry=retry)
+
+
 async def _shut_down(path: Path) -> None:
-    client: Any = Redis(unix_socket_path=str(path), socket_connect_timeout=1, socket_timeout=_END)
+    client = _client(path)
     try:
         await client.execute_command("SHUTDOWN")
     finally:
