@@ -29,6 +29,7 @@ from translators.filters import run
 from translators.filters.marked_calls import MarkedCalls
 from translators.model_text.offered import Offered
 from translators.model_text.spelled_calls import CLOSE, OPEN
+from translators.tools import mint_call_id, restore_call_id
 
 STAMP = Stamp(1, "0123456789abcdefABCDEFGH")
 TOOLS = {"f": Tool("f"), "g": Tool("g")}
@@ -226,6 +227,34 @@ def test_calls_behind_one_of_the_backend_are_numbered_on() -> None:
     ]
     assert [each.index for each in out if isinstance(each, Arguments)] == [1, 2, 0, 3]
     assert out[-1] == Finish(0, "tool_calls")
+
+
+_SPOKEN = st.sampled_from(
+    [f"Yes.\n{OPEN}{F}{CLOSE}", "call:f{}", "\n", "So. ", OPEN, '{"name": "f"', "<tool_resp"]
+)
+
+
+@given(spoken=st.lists(_SPOKEN | st.none(), max_size=8), flows=st.booleans(), has_ids=st.booleans())
+def test_whoever_makes_the_calls_their_numbers_rise_and_their_ids_differ(
+    spoken: list[str | None], *, flows: bool, has_ids: bool
+) -> None:
+    deltas: list[Delta] = []
+    native: list[str] = []
+    for each in spoken:
+        if each is not None:
+            deltas.append(Text(0, each))
+            continue
+        number = len(native)
+        native.append(f"g:{number}")
+        call_id = mint_call_id(STAMP, 0, number, native[-1] if has_ids else None)
+        deltas += [Call(0, number, call_id, "g"), Arguments(0, number, f'{{"n": {number}}}')]
+    out = run([MarkedCalls(Offered(TOOLS), STAMP, flows=flows)], [*deltas, Finish(0, "stop")])
+    calls = fold(out).choices[0].calls
+    assert [call.index for call in calls] == list(range(len(calls)))
+    assert len({call.id for call in calls}) == len(calls)
+    kept = [call for call in calls if call.name == "g"]
+    assert [json.loads(call.arguments)["n"] for call in kept] == list(range(len(native)))
+    assert not has_ids or [restore_call_id(call.id) for call in kept] == native
 
 
 def test_what_the_model_says_in_the_place_of_its_tool_stays_left_out_behind_another_call() -> None:
