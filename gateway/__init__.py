@@ -14,8 +14,9 @@ Rooms from the top down; each imports only from lines below its own:
     pipeline        the story of one exchange, stage by stage
     dispatch relay  the backend's calls, with failover; the client's answer, with honest endings
     translation     a request translated for its target, and the same explained
-    keys limits estimates routing deadlines overload
-    upstream metrics logs catalogue memory
+    admission       lets a request in, against all of its limits at once
+    keys limits estimates origin cors suspects routing deadlines overload
+    upstream store metrics logs catalogue memory
     pool tallies    the connections to one backend; counts of what was done
     connection exchange settings
     errors outbox quota

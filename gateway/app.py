@@ -25,17 +25,20 @@ from gateway.api.models import models
 from gateway.api.nowhere import Nowhere
 from gateway.api.openapi import openapi
 from gateway.api.raw import Answer, Endpoint
+from gateway.cors import Cors
 from gateway.deadlines import Ticker
 from gateway.dispatch import Dispatch
 from gateway.keys import CHANGES, Keys, Register
 from gateway.logs import AccessLog
 from gateway.memory import Memory
 from gateway.metrics import Metrics
+from gateway.origin import Origin
 from gateway.overload import Overload
 from gateway.pipeline import Gateway
 from gateway.routing import Routes
 from gateway.settings import Deadlines, Settings, WorkersAIBackend
 from gateway.store import NoStore, Store
+from gateway.suspects import Suspects
 from gateway.upstream import Upstream
 from translators.clients import OPENAI_CHAT, OPENAI_COMPLETIONS
 
@@ -127,6 +130,9 @@ def build(settings: Settings, master_key: str, state: State | None = None) -> Ga
         store=store,
         keys=keys,
         doors=Doors(admission, keys, settings),
+        origin=Origin(settings.server.trusted_proxies),
+        cors=Cors(settings.server.cors),
+        suspects=Suspects(),
         routes=routes,
         dispatch=Dispatch(upstreams, metrics, routes, settings.errors.quote_backends),
         metrics=metrics,

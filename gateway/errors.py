@@ -49,14 +49,37 @@ def store_away() -> ApiError:
     )
 
 
+class WrongKeyError(ApiError):
+    """401: the key is none of ours. It never says how near it is to one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            401,
+            "Incorrect API key provided. Use a key that this gateway's operator issued.",
+            code="invalid_api_key",
+        )
+
+
 def unauthorized(*, given: bool) -> ApiError:
-    """401: the key is missing or is none of ours. It never says which of the two is nearer."""
-    message = (
-        "Incorrect API key provided. Use a key that this gateway's operator issued."
-        if given
-        else "You didn't provide an API key. Send it in a header: 'Authorization: Bearer YOUR_KEY'."
+    """401: the key is missing or is none of ours."""
+    if given:
+        return WrongKeyError()
+    return ApiError(
+        401,
+        "You didn't provide an API key. Send it in a header: 'Authorization: Bearer YOUR_KEY'.",
+        code="invalid_api_key",
     )
-    return ApiError(401, message, code="invalid_api_key")
+
+
+def wrong_keys(wait: float) -> ApiError:
+    """429: so many wrong keys came from an address that it has to wait."""
+    return ApiError(
+        429,
+        "Too many wrong API keys came from this address. Check the key before you ask again.",
+        type="requests",
+        code="rate_limit_exceeded",
+        retry_after=wait,
+    )
 
 
 def key_disabled(what: str) -> ApiError:

@@ -5,7 +5,7 @@ written from here.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic, time
 from typing import Literal, Protocol
@@ -43,6 +43,7 @@ class Exchange:
     Attributes:
         address: Whence the client calls; empty where nobody can tell.
         key: The id of the caller's key; empty where there is none.
+        permission: Headers of the answer for the page of another origin that asked.
         standing: The `x-ratelimit-*` headers of the answer, where there are limits.
     """
 
@@ -64,6 +65,7 @@ class Exchange:
     ended_by: EndedBy | None = None
     address: str = ""
     key: str = ""
+    permission: Sequence[tuple[bytes, bytes]] = ()
     standing: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:

@@ -44,6 +44,8 @@ class AccessLine(msgspec.Struct, omit_defaults=True):
     ended_by: str | None = None
     translation: str = ""
     error: str = ""
+    client: str = ""
+    key: str = ""
 
 
 def access_line(exchange: Exchange) -> bytes:
@@ -72,6 +74,8 @@ def access_line(exchange: Exchange) -> bytes:
                 ended_by=exchange.ended_by,
                 translation=exchange.translation,
                 error=exchange.error,
+                client=exchange.address,
+                key=exchange.key,
             )
         )
         + b"\n"

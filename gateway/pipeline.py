@@ -7,17 +7,20 @@ metrics and the access line, whatever happened.
 from dataclasses import dataclass
 
 from gateway.admission.door import Doors
+from gateway.cors import Cors
 from gateway.deadlines import Ticker
 from gateway.dispatch import Dispatch
 from gateway.exchange import Exchange
 from gateway.keys import Caller, Keys
 from gateway.logs import AccessLog
 from gateway.metrics import Metrics
+from gateway.origin import Origin
 from gateway.overload import Overload
 from gateway.relay import Client, relay
 from gateway.routing import Routes
 from gateway.settings import Settings
 from gateway.store import NoStore, Store
+from gateway.suspects import Suspects
 from translators.clients import Dialect
 
 
@@ -29,6 +32,9 @@ class Gateway:
     store: Store | NoStore
     keys: Keys
     doors: Doors
+    origin: Origin
+    cors: Cors
+    suspects: Suspects
     routes: Routes
     dispatch: Dispatch
     metrics: Metrics

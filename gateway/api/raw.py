@@ -18,7 +18,7 @@ from litestar.types import Receive, Scope, Send
 
 from gateway import errors
 from gateway.api.wire import DEPARTURE, JSON, OUTLET, Client, ClientLeftError, Departure, Request
-from gateway.errors import LimitError
+from gateway.errors import LimitError, WrongKeyError
 from gateway.exchange import Exchange
 from gateway.pipeline import Gateway
 from translators.clients.openai_error import envelope
@@ -55,13 +55,14 @@ class Endpoint:
         # The path as it was sent: Litestar's mounts cut the decoded one.
         raw_path = scope.get("raw_path") or scope["path"].encode()
         exchange = Exchange(str(scope["method"]), raw_path.decode("latin-1"), self.operation)
-        peer = scope["client"]
-        exchange.address = peer[0] if peer else ""
+        exchange.address = self.gateway.origin.of(scope)
         watch = self.gateway.ticker.watch()
         client = Client(exchange, watch, send, scope["state"].get(OUTLET))
         limit = self.gateway.settings.server.body_limit
         departure = scope["state"].get(DEPARTURE) or Departure()
         request = Request(exchange, departure, watch, dict(scope["headers"]), receive, limit)
+        if not self.gateway.cors.is_off:
+            exchange.permission = self.gateway.cors.permission(request.headers)
         self.gateway.metrics.began()
         try:
             await self._guard(request, client)
@@ -114,6 +115,11 @@ class Endpoint:
     async def _answer(self, request: Request, client: Client) -> None:
         method = "GET" if request.exchange.method == "HEAD" else request.exchange.method
         answer = self.methods.get(method)
+        if method == "OPTIONS" and not self.gateway.cors.is_off:
+            preflight = self.gateway.cors.preflight(request.headers)
+            if preflight is not None:
+                await client.send_nothing(preflight)
+                return
         if answer is None:
             allowed = ", ".join(self.methods)
             error = errors.method_not_allowed(request.exchange.method[:16], allowed)
@@ -139,10 +145,24 @@ class Endpoint:
 
     async def _let_in(self, request: Request) -> None:
         """Look at the key, before a byte of the body is read."""
-        keys, address = self.gateway.keys, request.exchange.address
-        caller = keys.known(request.headers, address, is_away=self.gateway.store.is_away)
-        request.caller = caller or await keys.look_up(request.headers, address)
-        request.exchange.key = request.caller.id
+        keys, suspects, address = self.gateway.keys, self.gateway.suspects, request.exchange.address
+        try:
+            caller = keys.known(request.headers, address, is_away=self.gateway.store.is_away)
+            if caller is None:
+                _slow_down(suspects.wait(address))
+                caller = await keys.look_up(request.headers, address)
+        except WrongKeyError:
+            wait = suspects.wait(address)
+            suspects.failed(address)
+            _slow_down(wait)
+            raise
+        request.caller = caller
+        request.exchange.key = caller.id
+
+
+def _slow_down(wait: float) -> None:
+    if wait:
+        raise errors.wrong_keys(wait)
 
 
 async def while_connected(answer: Awaitable[None], request: Request, client: Client) -> None:

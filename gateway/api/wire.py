@@ -147,6 +147,14 @@ class Client:
         await self._start(status, content_type, [length, *_encoded(more or {})])
         await self._write(body, last=True)
 
+    async def send_nothing(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """Send an answer that has no body."""
+        self.watch.wait_for("write_stall")
+        self.started = True
+        self._exchange.status = 204
+        await self._send({"type": "http.response.start", "status": 204, "headers": headers})
+        await self._write(b"", last=True)
+
     async def send_events(self, data: bytes) -> None:
         """Send events of a stream; the first call sends status 200 and the headers."""
         if not self.started:
@@ -197,6 +205,7 @@ class Client:
             (b"openai-processing-ms", str(elapsed).encode()),
             (b"cache-control", b"no-store"),
             (b"vary", b"authorization"),
+            *self._exchange.permission,
             (b"x-content-type-options", b"nosniff"),
             *more,
         ]

@@ -6,11 +6,12 @@ Scalars arrive as their text (the `document` module says why), so the models rea
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, PlainValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
 from gateway.settings.limits import Limits
@@ -53,6 +54,22 @@ def _is_http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _network(text: object) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(str(text), strict=False)
+    except ValueError:
+        raise PydanticCustomError("network", "should be a network, such as '10.0.0.0/8'") from None
+
+
+def _is_origin(text: str) -> str:
+    if text == "*":
+        return text
+    origin = _is_http_url(text)
+    if urlsplit(origin).path:
+        raise PydanticCustomError("origin", "should be an origin without a path, such as 'https://host'")
+    return origin.lower()
+
+
 _REDIS_SCHEMES = frozenset({
     "redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster",
 })  # fmt: skip
@@ -83,6 +100,8 @@ Name = Annotated[str, Field(min_length=1)]
 Credential = Annotated[SecretStr, AfterValidator(_is_credential)]
 MasterKey = Annotated[Credential, AfterValidator(_is_long_enough)]
 HttpUrl = Annotated[str, AfterValidator(_is_http_url)]
+Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
+HttpOrigin = Annotated[str, AfterValidator(_is_origin)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_is_redis_url)]
 
 
@@ -108,6 +127,16 @@ class Server(Section):
         default=30.0, description="Seconds that running answers may go on after the signal to end."
     )
     workers: int = Field(default=1, ge=1, le=256, description="Processes that answer, on one port.")
+    trusted_proxies: tuple[Network, ...] = Field(
+        default=(),
+        description="Networks, such as 10.0.0.0/8, whose X-Forwarded-For or Forwarded header says where a "
+        "client calls from; from all others the headers are not believed.",
+    )
+    cors: tuple[HttpOrigin, ...] = Field(
+        default=(),
+        description="Origins, such as https://chat.example.com, whose pages may call the gateway from a "
+        "browser; '*' for any.",
+    )
 
 
 class Keys(Section):

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from gateway.app import State
+from gateway.store import Store
 from tests.gateway.scripted import Backend, serving_backend
 from tests.gateway.served import Served, backend_settings, route, serving_gateway
+from tests.store.fixtures import *  # noqa: F403 - pytest looks for fixtures by their names here
 
 Serve = Callable[..., Awaitable[Served]]
 
@@ -65,3 +68,20 @@ def quiet_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFix
     yield caplog
     errors = [each for each in caplog.get_records("call") if each.levelno >= logging.ERROR]
     assert not errors, [each.getMessage() for each in errors]
+
+
+@pytest.fixture
+async def serve_stored(tmp_path: Path, store: Store, store_url: str) -> AsyncIterator[Serve]:
+    """Serves gateways that share a store, empty at first; the offset of the test's own `store` moves its time."""
+    state = State(store_url, b"a pepper of the tests")
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: Any) -> Served:
+            served = await stack.enter_async_context(
+                serving_gateway({"data_dir": tmp_path, **settings}, state)
+            )
+            assert isinstance(served.gateway.store, Store)
+            served.gateway.store.clock_offset = store.clock_offset
+            return served
+
+        yield start

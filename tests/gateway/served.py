@@ -91,8 +91,10 @@ class Served:
 
 
 @asynccontextmanager
-async def serving_gateway(settings: Mapping[str, Any]) -> AsyncIterator[Served]:
-    gateway = app.build(Settings.model_validate(settings), MASTER)
+async def serving_gateway(
+    settings: Mapping[str, Any], state: app.State | None = None
+) -> AsyncIterator[Served]:
+    gateway = app.build(Settings.model_validate(settings), MASTER, state)
     listener = server.listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     headers = {"authorization": f"Bearer {MASTER}"}

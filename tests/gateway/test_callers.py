@@ -1,0 +1,101 @@
+"""Who calls, from where and from which page: over sockets."""
+
+from typing import Any
+
+import pytest
+
+from tests.gateway.conftest import Serve
+from tests.gateway.scripted import Backend
+from tests.gateway.served import asks, backend_settings
+
+PAGE = "https://chat.example.com"
+
+
+async def _serve(serve: Serve, backend: Backend, **server: Any) -> Any:
+    backend.reply = lambda call: call.result("Hi")
+    return await serve(backends={"b": backend_settings(backend.url)}, server=server)
+
+
+async def test_the_access_line_has_the_client_s_address(
+    serve: Serve, backend: Backend, access_lines: Any
+) -> None:
+    served = await _serve(serve, backend, trusted_proxies=["127.0.0.0/8"])
+    await served.client.post("/v1/chat/completions", json=asks(), headers={"x-forwarded-for": "1.2.3.4"})
+    await served.settled()
+    assert [(line["client"], line["key"]) for line in access_lines()] == [("1.2.3.4", "master")]
+
+
+async def test_without_origins_there_is_no_word_of_them(serve: Serve, backend: Backend) -> None:
+    served = await _serve(serve, backend)
+    answer = await served.client.post("/v1/chat/completions", json=asks(), headers={"origin": PAGE})
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+    preflight = await served.client.options(
+        "/v1/chat/completions", headers={"origin": PAGE, "access-control-request-method": "POST"}
+    )
+    assert preflight.status_code == 405
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_page_of_a_listed_origin_may_ask(serve: Serve, backend: Backend, stream: bool) -> None:
+    served = await _serve(serve, backend, cors=[PAGE])
+    served.client.headers.pop("authorization")
+    preflight = await served.client.options(
+        "/v1/chat/completions",
+        headers={
+            "origin": PAGE,
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "authorization,content-type,x-stainless-os",
+        },
+    )
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-origin"] == PAGE
+    assert "POST" in preflight.headers["access-control-allow-methods"]
+    assert "x-stainless-os" in preflight.headers["access-control-allow-headers"]
+    assert preflight.headers["vary"] == "origin"
+    refused = await served.client.post("/v1/chat/completions", json=asks(), headers={"origin": PAGE})
+    assert refused.status_code == 401
+    assert refused.headers["access-control-allow-origin"] == PAGE
+    key = {"authorization": "Bearer sk-ps-canary-master-key-0123456789"}
+    answer = await served.client.post(
+        "/v1/chat/completions", json=asks(stream=stream), headers={"origin": PAGE, **key}
+    )
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == PAGE
+    assert "x-request-id" in answer.headers["access-control-expose-headers"]
+    assert "access-control-allow-credentials" not in answer.headers
+
+
+async def test_a_page_of_another_origin_may_not(serve: Serve, backend: Backend) -> None:
+    served = await _serve(serve, backend, cors=[PAGE])
+    for origin in ("https://evil.example.com", "null", f"{PAGE}.evil.com"):
+        answer = await served.client.post("/v1/chat/completions", json=asks(), headers={"origin": origin})
+        assert "access-control-allow-origin" not in answer.headers
+        preflight = await served.client.options(
+            "/v1/chat/completions", headers={"origin": origin, "access-control-request-method": "POST"}
+        )
+        assert preflight.status_code == 405
+
+
+async def test_any_page_may_where_all_are_listed(serve: Serve, backend: Backend) -> None:
+    served = await _serve(serve, backend, cors=["*"])
+    answer = await served.client.post("/v1/chat/completions", json=asks(), headers={"origin": "null"})
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+async def test_wrong_keys_are_slowed_and_right_ones_are_not(serve: Serve, backend: Backend) -> None:
+    served = await _serve(serve, backend)
+    wrong = {"authorization": "Bearer sk-wrong"}
+    answers = [
+        await served.client.post("/v1/chat/completions", json=asks(), headers=wrong) for _ in range(32)
+    ]
+    assert [answer.status_code for answer in answers] == [401] * 30 + [429] * 2
+    assert [answer.headers["retry-after"] for answer in answers[30:]] == ["1", "2"]
+    assert answers[-1].json()["error"]["code"] == "rate_limit_exceeded"
+    assert (await served.client.post("/v1/chat/completions", json=asks())).status_code == 200
+
+
+async def test_a_missing_key_is_no_wrong_one(serve: Serve, backend: Backend) -> None:
+    served = await _serve(serve, backend)
+    served.client.headers.pop("authorization")
+    answers = [await served.client.post("/v1/chat/completions", json=asks()) for _ in range(40)]
+    assert {answer.status_code for answer in answers} == {401}
