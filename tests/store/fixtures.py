@@ -5,15 +5,19 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from gateway.store import Store
-from tests.store.servers import Program, Server, cluster, redis_program, running, valkey_program
+from tests.store.servers import Program, Server, cluster, redis, serving, valkey
 from tests.tools import UnavailableError
 
-__all__ = ["redis", "redis_binary", "store", "store_url", "valkey", "valkey_binary", "valkey_cluster"]
+__all__ = [
+    "any_server", "any_store", "shared_cluster", "shared_redis", "shared_valkey", "store", "store_url",
+    "valkey_server",
+]  # fmt: skip
 
 PATIENT = 5.0  # seconds; tests that are not about time must not fail on a busy machine
 
 
-def _had(find: Callable[[], Program]) -> Program:
+def had(find: Callable[[], Program]) -> Program:
+    """A program; where there is none the test is skipped."""
     try:
         return find()
     except UnavailableError as error:
@@ -21,71 +25,64 @@ def _had(find: Callable[[], Program]) -> Program:
 
 
 @pytest.fixture(scope="session")
-def valkey_binary() -> Program:
-    return _had(valkey_program)
-
-
-@pytest.fixture(scope="session")
-def redis_binary() -> Program:
-    return _had(redis_program)
-
-
-@pytest.fixture(scope="session")
-def _shared_valkey(valkey_binary: Program) -> Iterator[Server]:
-    with running(valkey_binary) as server:
+def shared_valkey() -> Iterator[Server]:
+    with serving(had(valkey)) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def _shared_redis(redis_binary: Program) -> Iterator[Server]:
-    with running(redis_binary) as server:
+def shared_redis() -> Iterator[Server]:
+    with serving(had(redis)) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def _shared_cluster(valkey_binary: Program) -> Iterator[list[Server]]:
-    with cluster(valkey_binary) as servers:
+def shared_cluster() -> Iterator[list[Server]]:
+    with cluster(had(valkey)) as servers:
         yield servers
 
 
 @pytest.fixture
-def valkey(_shared_valkey: Server) -> Server:
+def valkey_server(shared_valkey: Server) -> Server:
     """An empty Valkey, which all tests share: leave it running."""
-    _shared_valkey.ask("FLUSHALL")
-    return _shared_valkey
+    shared_valkey.ask("FLUSHALL")
+    return shared_valkey
 
 
 @pytest.fixture
-def redis(_shared_redis: Server) -> Server:
-    """An empty Redis, which all tests share: leave it running."""
-    _shared_redis.ask("FLUSHALL")
-    return _shared_redis
-
-
-@pytest.fixture
-def valkey_cluster(_shared_cluster: list[Server]) -> list[Server]:
-    """An empty cluster of three, which all tests share: leave it running."""
-    for server in _shared_cluster:
-        server.ask("FLUSHALL")
-    return _shared_cluster
-
-
-@pytest.fixture(params=["valkey", "redis", "cluster"])
-def store_url(request: pytest.FixtureRequest) -> str:
-    """The address of an empty store, of each kind in turn."""
-    if request.param == "cluster":
-        servers: list[Server] = request.getfixturevalue("valkey_cluster")
-        return "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
-    server: Server = request.getfixturevalue(request.param)
-    return server.url
+def store_url(valkey_server: Server) -> str:
+    """The address of an empty Valkey."""
+    return valkey_server.url
 
 
 @pytest.fixture
 async def store(store_url: str) -> AsyncIterator[Store]:
-    """A started `Store` on each kind of server in turn."""
-    started = Store(store_url, PATIENT)
-    await started.start()
+    """A `Store` on an empty Valkey."""
+    async for each in _started(store_url):
+        yield each
+
+
+@pytest.fixture(params=["valkey", "redis", "cluster"])
+def any_server(request: pytest.FixtureRequest) -> list[Server]:
+    """The empty servers of a store, of each kind in turn: leave them running."""
+    shared: Server | list[Server] = request.getfixturevalue(f"shared_{request.param}")
+    servers = shared if isinstance(shared, list) else [shared]
+    for server in servers:
+        server.ask("FLUSHALL")
+    return servers
+
+
+@pytest.fixture
+async def any_store(any_server: list[Server]) -> AsyncIterator[Store]:
+    """A `Store` on each kind of server in turn; a cluster is known by one of its nodes."""
+    async for each in _started(any_server[-1].url):
+        yield each
+
+
+async def _started(url: str) -> AsyncIterator[Store]:
+    store = Store(url, PATIENT)
+    await store.start()
     try:
-        yield started
+        yield store
     finally:
-        await started.stop()
+        await store.stop()

@@ -5,6 +5,7 @@ pid. Other folders' tests get the fixtures with `from tests.store.fixtures impor
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,8 +19,11 @@ from time import monotonic, sleep
 from typing import Any
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
+from gateway.store.flaws import facts_of
 from gateway.store.programs import in_wheel
 from tests.bench import cache
 from tests.tools import UnavailableError
@@ -76,25 +80,22 @@ class Server:
             )
         wait_until(self._answers, "the server answers")
 
+    def client(self) -> Any:
+        """A client of this one server, that waits for its answers."""
+        return Redis.from_url(self.url, socket_timeout=SECONDS, retry=Retry(NoBackoff(), 0))
+
     def ask(self, *words: Any) -> Any:
         """Give a command, and wait for the answer."""
-        address = {"port": self.port} if self.port else {"unix_socket_path": str(self.socket)}
-        with Redis(**address, socket_timeout=SECONDS, protocol=2) as client:
+        with self.client() as client:
             return client.execute_command(*words)
 
-    def facts(self, section: str) -> dict[str, str]:
-        """The fields of INFO."""
-        found = self.ask("INFO", section)
-        return {str(name): str(value) for name, value in found.items()}
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Hold it still inside the block, as a machine that hangs does."""
+    def pause(self) -> None:
+        """Hold it still, as a machine that hangs does."""
         os.kill(self.pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.pid, signal.SIGCONT)
+
+    def go_on(self) -> None:
+        """End a pause."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """End it at once."""
@@ -128,7 +129,7 @@ def free_port() -> int:
         return port
 
 
-def valkey_program() -> Program:
+def valkey() -> Program:
     """The one of the wheel.
 
     Raises:
@@ -140,7 +141,7 @@ def valkey_program() -> Program:
     return Program(path)
 
 
-def redis_program() -> Program:
+def redis() -> Program:
     """The one on PATH, else Debian's, unpacked into the user's cache.
 
     Raises:
@@ -151,10 +152,12 @@ def redis_program() -> Program:
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
         raise UnavailableError("there is no redis-server on PATH, and this is no Debian to have one from")
     shown = _debian("apt-cache", "show", "--no-all-versions", "redis-server")
-    version = next(line.partition(": ")[2] for line in shown.splitlines() if line.startswith("Version: "))
-    folder = cache.entry(f"redis-server-{version.replace(':', '-')}", _unpack_debian_redis)
-    libraries = {str(path.parent) for path in folder.rglob("lib*.so.*")}
-    return Program(str(folder / "usr/bin/redis-server"), {"LD_LIBRARY_PATH": ":".join(sorted(libraries))})
+    version = re.search(r"^Version: (.*)$", shown, re.MULTILINE)
+    if version is None:
+        raise UnavailableError("apt-cache knows no redis-server: run `apt-get update`")
+    folder = cache.entry(f"redis-server-{version[1].replace(':', '-')}", _unpack_debian_redis)
+    libraries = sorted({str(path.parent) for path in folder.rglob("lib*.so.*")})
+    return Program(str(folder / "usr/bin/redis-server"), {"LD_LIBRARY_PATH": ":".join(libraries)})
 
 
 def _unpack_debian_redis(folder: Path) -> None:
@@ -175,24 +178,33 @@ def _debian(*command: str, cwd: Path | None = None) -> str:
 
 
 @contextmanager
-def running(program: Program, *, tcp: bool = False, **options: str | int) -> Iterator[Server]:
-    """A server inside the block; options as in its configuration file, with `_` for `-`."""
+def serving(program: Program, *options: str) -> Iterator[Server]:
+    """A server on a Unix socket, inside the block; options as on its command line."""
     with _folder() as folder:
-        server = _start(program, folder, tcp=tcp, options=options)
+        server = Server(program, [*_always(folder), "--port", "0", "--unixsocket", "s", *options], folder)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
+
+
+@contextmanager
+def serving_tcp(program: Program, *options: str) -> Iterator[Server]:
+    """A server on a free port of loopback, inside the block."""
+    with _folder() as folder:
+        server = _on_a_port(program, folder, options)
         try:
             yield server
         finally:
             server.kill()
 
 
-def _start(program: Program, folder: Path, *, tcp: bool, options: dict[str, str | int]) -> Server:
+def _on_a_port(program: Program, folder: Path, options: Sequence[str]) -> Server:
     for _ in range(_PORT_TRIES):  # somebody else may take a free port between the look and the start
-        port = free_port() if tcp else 0
-        words = {"port": port, "bind": "127.0.0.1", "save": "", "dir": folder, **options}
-        if not tcp:
-            words["unixsocket"] = folder / "s"
-        arguments = [word for name, value in words.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-        server = Server(program, arguments, folder, port)
+        port = free_port()
+        where = ["--port", str(port), "--bind", "127.0.0.1"]
+        server = Server(program, [*_always(folder), *where, *options], folder, port)
         try:
             server.start()
         except AssertionError:
@@ -204,23 +216,26 @@ def _start(program: Program, folder: Path, *, tcp: bool, options: dict[str, str 
     raise AssertionError("no port is free")
 
 
+def _always(folder: Path) -> list[str]:
+    return ["--save", "", "--dir", str(folder), "--enable-debug-command", "yes"]
+
+
 @contextmanager
-def cluster(program: Program, nodes: int = 3, **options: str | int) -> Iterator[list[Server]]:
+def cluster(program: Program, nodes: int = 3, *options: str) -> Iterator[list[Server]]:
     """A cluster inside the block; the slots are dealt out evenly among the nodes."""
     with ExitStack() as stack:
-        servers = [
-            stack.enter_context(
-                running(program, tcp=True, cluster_enabled="yes", cluster_port=free_port(), **options)
-            )
-            for _ in range(nodes)
-        ]
+        servers = [stack.enter_context(serving_tcp(program, *_of_cluster(), *options)) for _ in range(nodes)]
         for number, server in enumerate(servers):
             first, after = (_SLOTS * each // nodes for each in (number, number + 1))
             server.ask("CLUSTER", "ADDSLOTSRANGE", first, after - 1)
             server.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         introduce(servers)
-        wait_until(lambda: all(map(is_whole, servers)), "the cluster is whole")
+        wait_until(lambda: all(is_whole(server, nodes) for server in servers), "the cluster is whole")
         yield servers
+
+
+def _of_cluster() -> list[str]:
+    return ["--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "1000"]
 
 
 def introduce(servers: Sequence[Server]) -> None:
@@ -231,14 +246,13 @@ def introduce(servers: Sequence[Server]) -> None:
         server.ask("CLUSTER", "MEET", "127.0.0.1", first.port, bus)
 
 
-def is_whole(server: Server) -> bool:
-    """Whether a node knows who serves every slot."""
-    found = server.ask("CLUSTER", "INFO")
-    text = found.decode() if isinstance(found, bytes) else str(found)
-    return all(fact in text.replace("'", "").replace(": ", ":") for fact in _WHOLE)
-
-
-_WHOLE = ("cluster_state:ok", "cluster_slots_ok:16384", "cluster_known_nodes:3", "cluster_size:3")
+def is_whole(server: Server, nodes: int) -> bool:
+    """Whether a node knows so many others, and who serves every slot."""
+    facts = facts_of(server.ask("CLUSTER", "INFO"))
+    wanted = {
+        "cluster_state": "ok", "cluster_slots_ok": str(_SLOTS), "cluster_known_nodes": str(nodes),
+    }  # fmt: skip
+    return all(facts.get(name) == value for name, value in wanted.items())
 
 
 @contextmanager

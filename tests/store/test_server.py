@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from gateway.store import EmbeddedError, Store, embedded
-from gateway.store.server import find_program
+from gateway.store.programs import find_program
 
 BACK = 10.0
 
@@ -166,7 +166,7 @@ async def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
 
 
 def test_without_any_program_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.store.server.find_spec", lambda _name: None)
+    monkeypatch.setattr("gateway.store.programs.find_spec", lambda _name: None)
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(EmbeddedError, match="set redis_url"):
         find_program()
@@ -174,7 +174,7 @@ def test_without_any_program_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("name", ["valkey-server", "redis-server"])
 def test_a_program_of_the_path_will_do(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.store.server.find_spec", lambda _name: None)
+    monkeypatch.setattr("gateway.store.programs.find_spec", lambda _name: None)
     program = tmp_path / name
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)

@@ -129,7 +129,7 @@ async def test_a_store_that_is_not_there_at_the_start_is_found_later() -> None:
         assert monotonic() - began < 1
         assert store.is_away
         assert (await _refusal(store))[0] == "away"
-        assert "does not answer" in (await store.flaws())[0]
+        assert "look at redis_url" in (await store.flaws())[0]
         server.start()
         await _is_back(store)
         assert await _join(store) == 1
@@ -206,7 +206,7 @@ async def test_a_call_that_is_given_up_mixes_up_no_answers(hasty: Store) -> None
 
 async def test_a_script_that_fails_is_no_outage(store: Store) -> None:
     await store.command("SET", WORKERS[0], "no sorted set")
-    assert (await _refusal(store))[0] == "broken"
+    assert (await _refusal(store))[0] == "wrong_type"
     assert not store.is_away
 
 
