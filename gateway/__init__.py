@@ -17,7 +17,8 @@ Rooms from the top down; each imports only from lines below its own:
     admission       lets a request in, against all of its limits at once
     keys limits estimates origin cors suspects routing deadlines overload
     upstream store metrics logs catalogue memory
-    pool tallies    the connections to one backend; counts of what was done
+    pool tallies credentials
+                    the connections to one backend; counts of what was done; what backends gave us
     connection exchange settings
     errors outbox quota
 

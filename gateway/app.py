@@ -26,6 +26,7 @@ from gateway.api.nowhere import Nowhere
 from gateway.api.openapi import openapi
 from gateway.api.raw import Answer, Endpoint
 from gateway.cors import Cors
+from gateway.credentials import Credentials
 from gateway.deadlines import Ticker
 from gateway.dispatch import Dispatch
 from gateway.keys import CHANGES, Keys, Register
@@ -124,7 +125,10 @@ def build(settings: Settings, master_key: str, state: State | None = None) -> Ga
         overload.memory(memory.share())
         metrics.loop_lag(lag)
 
-    upstreams = {name: _upstream(backend, settings.deadlines) for name, backend in settings.backends.items()}
+    upstreams = {
+        name: _upstream(name, backend, settings.deadlines, metrics)
+        for name, backend in settings.backends.items()
+    }
     return Gateway(
         settings=settings,
         store=store,
@@ -142,10 +146,10 @@ def build(settings: Settings, master_key: str, state: State | None = None) -> Ga
     )
 
 
-def _upstream(backend: WorkersAIBackend, deadlines: Deadlines) -> Upstream:
-    token = backend.api_token.get_secret_value()
-    prefix = ("accounts", backend.account_id)
-    return Upstream(backend.base_url, prefix, {"authorization": f"Bearer {token}"}, deadlines)
+def _upstream(name: str, backend: WorkersAIBackend, deadlines: Deadlines, metrics: Metrics) -> Upstream:
+    token = backend.api_token.get_secret_value() if backend.api_token else None
+    credentials = Credentials(name, metrics.credential_read).add(token, backend.credentials)
+    return Upstream(backend.base_url, ("accounts", backend.account_id), credentials, deadlines)
 
 
 def _conversations(gateway: Gateway) -> dict[str, Endpoint]:
@@ -196,7 +200,10 @@ def _calm_the_collector() -> None:
 @asynccontextmanager
 async def _running(gateway: Gateway) -> AsyncIterator[None]:
     """The connections and the ticker live as long as the application."""
+    credentials = [upstream.credentials for upstream in gateway.dispatch.upstreams.values()]
+    await asyncio.gather(*(each.load() for each in credentials))
     tasks = [asyncio.create_task(gateway.ticker.run())]
+    tasks += [asyncio.create_task(each.run()) for each in credentials if each.may_change]
     store, admission = gateway.store, gateway.doors.admission
     if isinstance(store, Store):
         await store.start()

@@ -3,8 +3,9 @@
 What is delivered are batches of deltas, each as large as one read of the backend produced. Until the first
 batch everything may fail over to the next target; after it nothing is raised: what breaks then is a
 `Failed` delta, for the client has part of the answer already. A retry is the same target again, a
-failover the next one. The one retry here is for a shorter answer, where a backend says that the prompt fits
-into the model's window and only what was asked for beside it does not.
+failover the next one. There are two retries here: for a shorter answer, where a backend says that the
+prompt fits into the model's window and only what was asked for beside it does not; and with another
+credential, where a backend has several and one is refused.
 
 The usage is booked here, whatever becomes of the answer: as the backend reported it, or as our own count
 of what had come when the answer was cut off or the client left.
@@ -108,6 +109,8 @@ class Dispatch:
             shorter = _with_room(target, plan, failure)
             if shorter is not None:
                 targets.insert(0, shorter)
+            elif round_.has_other_credential:
+                targets.insert(0, target)
         if failure is not None:
             await recipient.take(failure)
 
@@ -152,6 +155,7 @@ class _Round:
     satisfied: bool = False  # whether nothing that still comes can matter
     broken: bool = False  # whether the last batch was a failure
     withheld: Batch | None = None  # a failure that was not delivered: another attempt follows
+    has_other_credential: bool = False  # whether the backend refused one of several that it gave us
 
     @property
     def ended(self) -> bool:
@@ -189,7 +193,8 @@ class _Round:
 
     def _goes_on(self, failure: Batch) -> bool:
         may_fail_over = not self.is_last and _may_fail_over(failure)
-        return may_fail_over or _with_room(self.target, self.plan, failure) is not None
+        has_room = _with_room(self.target, self.plan, failure) is not None
+        return may_fail_over or has_room or self.has_other_credential
 
     def _book(self, batch: Batch) -> None:
         """Note the usage; in front of a failure it is for the books alone, for no answer has it."""
@@ -303,7 +308,9 @@ class _Round:
     async def _ask(self, call: BackendCall, attempt: "_Attempt", hear: _Hear) -> None:
         if attempt.watch:
             attempt.watch.wait_for_answer(whole=call.whole)
-        async with self.dispatch.upstreams[self.target.backend].send(call) as answer:
+        sending = self.dispatch.upstreams[self.target.backend].send(call)
+        attempt.credential = sending.credential
+        async with sending as answer:
             attempt.reader.start(answer.status, answer.headers)
             while data := await answer.read(attempt):
                 await hear((attempt.number, attempt.feed(data)))
@@ -317,7 +324,7 @@ class _Round:
             batch = attempt.close()
         await hear((attempt.number, batch))
 
-    def outcome_with(self, batch: Batch, outcome: str) -> str:
+    def outcome_with(self, batch: Batch, outcome: str, credential: str) -> str:
         """What a batch says of the attempt's outcome; a failure in it may lose its quotation here."""
         if not batch:
             return outcome
@@ -326,6 +333,9 @@ class _Round:
         if not isinstance(last, Failed):
             return outcome
         self._learn(last.error)
+        if last.error.code == "upstream_auth":
+            credentials = self.dispatch.upstreams[self.target.backend].credentials
+            self.has_other_credential = credentials.refused(credential)
         if not self.dispatch.quote_backends:
             batch[-1] = Failed(last.error.unquoted())
         return _outcome(last.error)
@@ -348,16 +358,17 @@ class _Attempt:
     reader: AnswerReader
     watch: Watch | None
     outcome: str = "cancelled"
+    credential: str = ""
     error: Exception | None = None
 
     def feed(self, data: bytes) -> Batch:
         batch = self.reader.feed(data)
-        self.outcome = self.round.outcome_with(batch, self.outcome)
+        self.outcome = self.round.outcome_with(batch, self.outcome, self.credential)
         return batch
 
     def close(self) -> Batch:
         batch = self.reader.close()
-        self.outcome = self.round.outcome_with(batch, self.outcome)
+        self.outcome = self.round.outcome_with(batch, self.outcome, self.credential)
         if self.outcome == "cancelled":
             self.outcome = "ok"
         return batch

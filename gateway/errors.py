@@ -279,6 +279,16 @@ def no_tls(flaw: str) -> ApiError:
     )
 
 
+def no_credential() -> ApiError:
+    """502: nothing to show to the backend could be read."""
+    return ApiError(
+        502,
+        "The gateway has no credential for the backend at the moment. Its operator should look at the log.",
+        type=SERVER_ERROR,
+        code="upstream_auth",
+    )
+
+
 def broken_off() -> ApiError:
     """502: the backend's connection broke."""
     return ApiError(

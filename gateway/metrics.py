@@ -39,6 +39,7 @@ class Metrics(Collector):
         self._in_flight = 0
         self._loop_lag = 0.0
         self._attempts: Counter[Labels] = Counter()
+        self._credentials: Counter[Labels] = Counter()
         self._deadlines: Counter[Labels] = Counter()
         self._refused: Counter[Labels] = Counter()
         self._shed: Counter[Labels] = Counter()
@@ -74,6 +75,10 @@ class Metrics(Collector):
     def attempt(self, backend: str, outcome: str) -> None:
         """A call to a backend has ended."""
         self._attempts[backend, outcome] += 1
+
+    def credential_read(self, backend: str, outcome: str) -> None:
+        """A backend's credential was read anew, or could not be."""
+        self._credentials[backend, outcome] += 1
 
     def deadline(self, reason: str) -> None:
         """A deadline has passed."""
@@ -113,6 +118,12 @@ class Metrics(Collector):
             "Calls to backends by outcome.",
             ("backend", "outcome"),
             self._attempts,
+        )
+        yield _counter(
+            "penstock_credential_refreshes_total",
+            "Readings of backends' credentials by outcome: new, failed.",
+            ("backend", "outcome"),
+            self._credentials,
         )
         yield _counter(
             "penstock_deadlines_total", "Deadlines that passed, by reason.", ("reason",), self._deadlines

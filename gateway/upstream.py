@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from gateway import errors
 from gateway.connection import BrokenError, Connection, Sink
+from gateway.credentials import Credentials
 from gateway.pool import Pool, TlsError, TlsFlaw, UnknownHostError
 from gateway.settings import Deadlines
 from translators.call import BackendCall
@@ -20,9 +21,9 @@ from translators.errors import ApiError
 _PATHS: Final = 1024  # heads held ready; clients may ask for any model of an open catalogue
 
 
-# Why there is no answer: the name means nothing, no connection, no trust, not in time, or a connection that
-# broke.
-Reason = Literal["dns", "connect", "tls", "timeout", "reset"]
+# Why there is no answer: the name means nothing, no connection, no trust, not in time, a connection that
+# broke, or no credential to send.
+Reason = Literal["dns", "connect", "tls", "timeout", "reset", "credential"]
 
 
 class UpstreamError(Exception):
@@ -46,6 +47,8 @@ class UpstreamError(Exception):
                 return errors.too_late("connect")
             case "reset":
                 return errors.broken_off()
+            case "credential":
+                return errors.no_credential()
 
 
 class UpstreamAnswer:
@@ -75,7 +78,7 @@ class Upstream:
     """One backend's connections."""
 
     def __init__(
-        self, base_url: str, prefix: tuple[str, ...], headers: Mapping[str, str], deadlines: Deadlines
+        self, base_url: str, prefix: tuple[str, ...], credentials: Credentials, deadlines: Deadlines
     ) -> None:
         url = urlsplit(base_url)
         if url.hostname is None:
@@ -85,17 +88,18 @@ class Upstream:
         base = f"{url.path.rstrip('/')}/{_path(prefix)}"
         fixed = {
             "host": url.netloc.rpartition("@")[2],
-            **headers,
             "content-type": "application/json",
             "accept": "*/*",
             "accept-encoding": "identity",
             "user-agent": "penstock",
         }
 
-        def head(segments: tuple[str, ...]) -> bytes:
-            return _encoded(f"POST {base}/{_path(segments)} HTTP/1.1\r\n{_lines(fixed)}")
+        def head(segments: tuple[str, ...], credential: str) -> bytes:
+            authorization = f"authorization: Bearer {credential}\r\n"
+            return _encoded(f"POST {base}/{_path(segments)} HTTP/1.1\r\n{_lines(fixed)}{authorization}")
 
         self._head = lru_cache(_PATHS)(head)
+        self.credentials: Final = credentials
 
     async def stop(self) -> None:
         """Close all connections."""
@@ -105,18 +109,23 @@ class Upstream:
         """Send a call: to be entered; leaving it before the body's end closes the connection.
 
         Raises:
-            UpstreamError: On entering: the backend was not reached, or broke the connection.
+            UpstreamError: There is no credential. On entering: the backend was not reached, or broke the
+                connection.
         """
+        credential = self.credentials.take()
+        if credential is None:
+            raise UpstreamError("credential")
         more = _encoded(f"{_lines(call.headers)}content-length: {len(call.body)}\r\n\r\n")
-        return Sending(self._pool, self._head(call.segments) + more, call.body)
+        return Sending(self._pool, self._head(call.segments, credential) + more, call.body, credential)
 
 
 class Sending:
     """A call on its way, as a context; a class, for it is entered with every request."""
 
-    __slots__ = ("_body", "_connection", "_head", "_pool")
+    __slots__ = ("_body", "_connection", "_head", "_pool", "credential")
 
-    def __init__(self, pool: Pool, head: bytes, body: bytes) -> None:
+    def __init__(self, pool: Pool, head: bytes, body: bytes, credential: str) -> None:
+        self.credential: Final = credential
         self._pool = pool
         self._head = head
         self._body = body

@@ -52,7 +52,7 @@ LINES: Final = (
     ("keys", "limits", "budgets", "routing", "health", "deadlines", "overload", "estimates",
      "origin", "cors", "suspects"),
     ("upstream", "images", "store", "metrics", "logs", "catalogue", "memory"),
-    ("pool", "tallies"),
+    ("pool", "tallies", "credentials"),
     ("connection", "exchange", "settings"),
     ("errors", "outbox", "quota"),
 )

@@ -1,5 +1,6 @@
 """What commands ask of a Cloudflare account: lists of models, which cost nothing; refusals come in words."""
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +10,7 @@ from typing import Final
 
 import httpx
 
+from gateway.credentials import Credentials
 from gateway.settings import Backend
 
 Ask = Callable[[str, Mapping[str, str]], bytes]
@@ -39,7 +41,7 @@ def asking(backend: Backend) -> Iterator[Ask]:
     for library in ("httpx", "httpcore"):  # they log addresses, with the account's id, and answers' headers
         logging.getLogger(library).setLevel(logging.WARNING)
     root = f"{backend.base_url}/accounts/{backend.account_id}/ai/"
-    headers = {"authorization": f"Bearer {backend.api_token.get_secret_value()}"}
+    headers = {"authorization": f"Bearer {_credential(backend)}"}
     # As the gateway itself: no proxy or .netrc of the environment, the system's certificates.
     with httpx.Client(
         base_url=root,
@@ -49,6 +51,16 @@ def asking(backend: Backend) -> Iterator[Ask]:
         timeout=_PATIENCE,
     ) as client:
         yield partial(_ask, client)
+
+
+def _credential(backend: Backend) -> str:
+    token = backend.api_token.get_secret_value() if backend.api_token else None
+    credentials = Credentials("of the settings").add(token, backend.credentials)
+    asyncio.run(credentials.load())
+    found = credentials.take()
+    if found is None:
+        raise AccountError("its credential cannot be read")
+    return found
 
 
 def _ask(client: httpx.Client, path: str, query: Mapping[str, str]) -> bytes:

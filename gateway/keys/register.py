@@ -218,7 +218,7 @@ class Register:
         Raises:
             ConflictError: It has some.
         """
-        async for key in self.keys():
+        async for key in self.all_keys():
             if key.team == team_id and key.revoked is None:
                 raise ConflictError(
                     f"the team has keys, such as {key.id} ('{key.name}'): move them to another team or "
@@ -226,12 +226,12 @@ class Register:
                 )
         return await self._change(team_id, Team, lambda _team: {"revoked": time()}, actor, "team.delete")
 
-    async def keys(self, after: str | None = None) -> AsyncIterator[Key]:
+    async def all_keys(self, after: str | None = None) -> AsyncIterator[Key]:
         """All keys, the newest first, from behind one of them on."""
         async for key in self._all(Key, after):
             yield key
 
-    async def teams(self, after: str | None = None) -> AsyncIterator[Team]:
+    async def all_teams(self, after: str | None = None) -> AsyncIterator[Team]:
         """All teams, the newest first, from behind one of them on."""
         async for team in self._all(Team, after):
             yield team

@@ -4,6 +4,7 @@
 place of every value, and `mistakes` shows all mistakes at once without ever showing a secret.
 """
 
+from gateway.settings.credentials import CredentialSource
 from gateway.settings.limits import Burst, Limits
 from gateway.settings.load import load, load_environment, locate
 from gateway.settings.mistakes import Mistake, SettingsError
@@ -29,6 +30,7 @@ __all__ = [
     "VISIBLE_ASCII",
     "Backend",
     "Burst",
+    "CredentialSource",
     "Deadlines",
     "Errors",
     "Keys",

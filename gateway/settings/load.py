@@ -98,6 +98,8 @@ def _read(path: Path, environ: Mapping[str, str]) -> Document:
 def _validate(values: Values, report: "_Report") -> Settings | None:
     for loc, message in _wrong_targets(values):
         report.add(loc, message)
+    for loc, message in _wrong_credentials(values):
+        report.add(loc, message, at_key=True)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -191,6 +193,16 @@ def _wrong_target(target: Values, backends: Values) -> Iterator[tuple[str, str]]
         return
     if _mapping(backends[name]).get("kind") == "workers_ai" and not is_model_id(model):
         yield "model", "is no model id of Workers AI: it should be like '@cf/author/model'"
+
+
+def _wrong_credentials(values: Values) -> Iterator[tuple[Loc, str]]:
+    """Backends with no credential, or with two places for it."""
+    for name, backend in _mapping(values.get("backends")).items():
+        given = _mapping(backend)
+        if given.get("api_token") is None and given.get("credentials") is None:
+            yield ("backends", name, "api_token"), "is required"
+        elif given.get("api_token") is not None and given.get("credentials") is not None:
+            yield ("backends", name, "credentials"), "stands beside api_token: set one of the two"
 
 
 def _mapping(value: Any) -> Values:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, PlainValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
+from gateway.settings.credentials import CredentialSource
 from gateway.settings.limits import Limits
 from gateway.settings.section import Seconds, Section
 
@@ -179,7 +180,12 @@ class WorkersAIBackend(Section):
 
     kind: Literal["workers_ai"] = Field(description="What the backend is.")
     account_id: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="Id of the Cloudflare account.")
-    api_token: Credential = Field(description="API token with the permission 'Workers AI: Read'.")
+    api_token: Credential | None = Field(
+        default=None, description="API token with the permission 'Workers AI: Read'."
+    )
+    credentials: tuple[CredentialSource, ...] = Field(
+        default=(), description="In place of api_token: where one or several API tokens are read from."
+    )
     base_url: HttpUrl = Field(
         default="https://api.cloudflare.com/client/v4",
         description="Root of the Cloudflare API, or of a simulator.",

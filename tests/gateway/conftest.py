@@ -72,7 +72,7 @@ def quiet_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFix
 
 @pytest.fixture
 async def serve_stored(tmp_path: Path, store: Store, store_url: str) -> AsyncIterator[Serve]:
-    """Serves gateways that share a store, empty at first; the offset of the test's own `store` moves its time."""
+    """Serves gateways that share a store, empty at first; the test's own `store` gives them its clock."""
     state = State(store_url, b"a pepper of the tests")
     async with AsyncExitStack() as stack:
 

@@ -36,7 +36,7 @@ async def test_without_origins_there_is_no_word_of_them(serve: Serve, backend: B
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_page_of_a_listed_origin_may_ask(serve: Serve, backend: Backend, stream: bool) -> None:
+async def test_a_page_of_a_listed_origin_may_ask(serve: Serve, backend: Backend, *, stream: bool) -> None:
     served = await _serve(serve, backend, cors=[PAGE])
     served.client.headers.pop("authorization")
     preflight = await served.client.options(

@@ -15,8 +15,8 @@ ROOT = Actor("master", "127.0.0.1")
 
 
 @pytest.fixture
-def register(any_store: Store) -> Register:
-    return Register(any_store, b"pepper")
+def register(store: Store) -> Register:
+    return Register(store, b"pepper")
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def test_a_key_is_made_found_and_read(register: Register) -> None:
     assert (read, version) == (key, 1)
     assert read.quota == Quota(rpm=60, burst=Burst(2.0, requests=5))
     assert read.per_model == {"@cf/*": Quota(tpm=1000)}
-    assert [each.id async for each in register.keys()] == [key.id]
+    assert [each.id async for each in register.all_keys()] == [key.id]
 
 
 async def test_every_change_has_a_version_and_an_entry(register: Register) -> None:
@@ -145,7 +145,7 @@ async def test_teams_have_keys_and_end_after_them(register: Register) -> None:
         await register.revoke_team(team.id, ROOT)
     await register.revoke_key(key.id, ROOT)
     assert (await register.revoke_team(team.id, ROOT)).revoked is not None
-    assert [each.id async for each in register.teams()] == [team.id]
+    assert [each.id async for each in register.all_teams()] == [team.id]
 
 
 @pytest.mark.parametrize("wrong", ["key_unknown", "team_unknown", "", "{ps}:audit"])
@@ -166,6 +166,6 @@ async def test_a_key_s_id_is_no_team_s(one: Register) -> None:
 
 async def test_long_lists_are_read_from_any_place_on(one: Register) -> None:
     made = [(await one.create_key({"name": f"k{number}"}, ROOT))[0].id for number in range(230)]
-    listed = [key.id async for key in one.keys()]
+    listed = [key.id async for key in one.all_keys()]
     assert sorted(listed) == sorted(made)
-    assert [key.id async for key in one.keys(after=listed[149])] == listed[150:]
+    assert [key.id async for key in one.all_keys(after=listed[149])] == listed[150:]

@@ -12,7 +12,7 @@ BASE62 = string.ascii_letters + string.digits
 
 
 @pytest.mark.parametrize(("admin", "length"), [(False, 52), (True, 58)])
-def test_a_new_key_has_the_form_that_it_should_have(admin: bool, length: int) -> None:
+def test_a_new_key_has_the_form_that_it_should_have(*, admin: bool, length: int) -> None:
     secret = new_secret(admin=admin)
     assert len(secret) == length
     assert secret.startswith("sk-ps-admin-" if admin else "sk-ps-")
