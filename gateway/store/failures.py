@@ -7,7 +7,7 @@ from redis import exceptions
 
 Reason = Literal[
     "away", "timeout", "refused", "late", "full", "read_only", "loading", "busy", "denied", "moved",
-    "wrong_type", "pool", "broken",
+    "forbidden", "wrong_type", "pool", "broken",
 ]  # fmt: skip
 
 WORDS: Final[Mapping[Reason, str]] = {
@@ -19,7 +19,8 @@ WORDS: Final[Mapping[Reason, str]] = {
     "read_only": "the store cannot be written to: redis_url leads to a replica, name its master or Sentinel",
     "loading": "the store's server is starting: it still reads its data",
     "busy": "the store's server has other work that it does not leave: look at what else uses it",
-    "denied": "the store wants another user or password: look at redis_url and what the user may do there",
+    "denied": "the store wants another user or password: look at redis_url",
+    "forbidden": "the store's user may not do what is needed: allow it our keys, scripts, INFO and PUBLISH",
     "moved": "the store's cluster has no server for our keys: look at its CLUSTER INFO",
     "wrong_type": "another program writes under our keys in the store: give Penstock a database of its own",
     "pool": "all connections to the store are taken: look at its load",
@@ -33,7 +34,7 @@ _CLASSES: Final[tuple[tuple[type[Exception], Reason], ...]] = (
     (exceptions.BusyLoadingError, "loading"),
     (exceptions.MaxConnectionsError, "pool"),
     (exceptions.AuthenticationError, "denied"),
-    (exceptions.NoPermissionError, "denied"),
+    (exceptions.NoPermissionError, "forbidden"),
     (exceptions.ConnectionError, "refused"),
     (OSError, "refused"),
     (exceptions.ReadOnlyError, "read_only"),

@@ -5,8 +5,8 @@ was given up closes its connection, so that nobody gets the answer to another's 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from redis import exceptions
@@ -37,22 +37,41 @@ class Lines:
         self._room = asyncio.Semaphore(_CONNECTIONS)
         self._is_closed = False
 
-    async def ask(self, packed: bytes) -> Any:
+    async def ask(self, command: bytes) -> Any:
         """Send a packed command and wait for its reply; whoever asks bounds the time.
 
         Raises:
             RedisError: The server says so, or the connection broke.
         """
-        async with self._line() as line:
-            await line.send_packed_command(packed, check_health=False)
-            return await line.read_response()
+        return await self._ask(command, replies=1)
 
-    async def ask_as_asking(self, packed: bytes) -> Any:
+    async def ask_as_asking(self, command: bytes) -> Any:
         """The same of a key that is just moving here from another server of the cluster."""
-        async with self._line() as line:
-            await line.send_packed_command(_ASKING + packed, check_health=False)
-            await line.read_response()
-            return await line.read_response()
+        return await self._ask(_ASKING + command, replies=2)
+
+    async def _ask(self, command: bytes, replies: int) -> Any:
+        await self._enter()
+        line, expected = None, replies
+        try:
+            line = await self._sound() or await self._new()
+            await line.send_packed_command(command, check_health=False)
+            while expected:
+                expected -= 1
+                reply = await line.read_response()
+        except (exceptions.ConnectionError, OSError):
+            await self.forget()  # what ended one has most likely ended all
+            raise
+        finally:
+            if line is not None:
+                await self._put_back(line, is_clean=not expected)
+            self._room.release()
+        return reply
+
+    async def _put_back(self, line: Any, *, is_clean: bool) -> None:
+        if is_clean and line.is_connected and not self._is_closed:
+            self._free.append(line)
+        else:
+            await close(line)
 
     async def warm(self) -> None:
         """Have some connections ready: making one may take longer than a call may."""
@@ -69,24 +88,6 @@ class Lines:
         """Close all connections; those in use when they are free."""
         self._is_closed = True
         await self.forget()
-
-    @asynccontextmanager
-    async def _line(self) -> AsyncIterator[Any]:
-        await self._enter()
-        try:
-            line = await self._sound() or await self._new()
-            try:
-                yield line
-            except (exceptions.ConnectionError, OSError):
-                await self.forget()  # what ended one has most likely ended all
-                raise
-            finally:
-                if line.is_connected and not self._is_closed:
-                    self._free.append(line)
-                else:
-                    await close(line)
-        finally:
-            self._room.release()
 
     async def _enter(self) -> None:
         if not self._room.locked():

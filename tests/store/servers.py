@@ -200,11 +200,11 @@ def serving_tcp(program: Program, *options: str) -> Iterator[Server]:
             server.kill()
 
 
-def _on_a_port(program: Program, folder: Path, options: Sequence[str]) -> Server:
+def _on_a_port(program: Program, folder: Path, options: Sequence[str], always: Sequence[str] = ()) -> Server:
     for _ in range(_PORT_TRIES):  # somebody else may take a free port between the look and the start
         port = free_port()
         where = ["--port", str(port), "--bind", "127.0.0.1"]
-        server = Server(program, [*_always(folder), *where, *options], folder, port)
+        server = Server(program, [*(always or _always(folder)), *where, *options], folder, port)
         try:
             server.start()
         except AssertionError:
@@ -236,6 +236,40 @@ def cluster(program: Program, nodes: int = 3, *options: str) -> Iterator[list[Se
 
 def _of_cluster() -> list[str]:
     return ["--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "1000"]
+
+
+@contextmanager
+def sentinels(program: Program, master: Server, count: int = 3) -> Iterator[list[Server]]:
+    """Sentinels inside the block, which watch a master under the name `main`."""
+    lines = (
+        f"sentinel monitor main 127.0.0.1 {master.port} {count // 2 + 1}",
+        "sentinel down-after-milliseconds main 500",
+        "sentinel failover-timeout main 3000",
+    )
+    with ExitStack() as stack:
+        servers = []
+        for _ in range(count):
+            folder = stack.enter_context(_folder())
+            written = folder / "sentinel.conf"  # a Sentinel keeps there what it learns
+            written.write_text("\n".join(lines) + "\n")
+            words = [str(written), "--sentinel", "--dir", str(folder)]
+            servers.append(_on_a_port(program, folder, (), words))
+            stack.callback(servers[-1].kill)
+        wait_until(
+            lambda: all(_sees(each, count - 1) for each in servers),
+            "the Sentinels see each other and a replica",
+        )
+        yield servers
+
+
+def _sees(sentinel: Server, others: int) -> bool:
+    found = sentinel.ask("SENTINEL", "MASTER", "main")
+    facts = {_text(name): _text(value) for name, value in found.items()}
+    return int(facts["num-other-sentinels"]) == others and int(facts["num-slaves"]) > 0
+
+
+def _text(word: Any) -> str:
+    return word.decode() if isinstance(word, bytes) else str(word)
 
 
 def introduce(servers: Sequence[Server]) -> None:
