@@ -29,6 +29,7 @@ NAMES = {
     "penstock_tokens": {"model", "backend", "type"},
     "penstock_neurons": {"model", "backend"},
     "penstock_upstream_attempts": {"backend", "outcome"},
+    "penstock_credential_refreshes": {"backend", "outcome"},
     "penstock_deadlines": {"reason"},
     "penstock_stream_endings": {"by", "clean"},
     "penstock_shed_requests": {"reason"},
