@@ -15,8 +15,8 @@ ROOT = Actor("master", "127.0.0.1")
 
 
 @pytest.fixture
-def register(store: Store) -> Register:
-    return Register(store, b"pepper")
+def register(any_store: Store) -> Register:
+    return Register(any_store, b"pepper")
 
 
 @pytest.fixture
