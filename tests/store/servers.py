@@ -239,6 +239,29 @@ def _of_cluster() -> list[str]:
 
 
 @contextmanager
+def cluster_replica(program: Program, owner: Server) -> Iterator[Server]:
+    """A replica of a cluster's node, inside the block."""
+    with serving_tcp(program, *_of_cluster()) as replica:
+        introduce([owner, replica])
+        own_id = owner.ask("CLUSTER", "MYID")
+        wait_until(lambda: own_id in replica.ask("CLUSTER", "NODES"), "the replica knows its master")
+        replica.ask("CLUSTER", "REPLICATE", own_id)
+        wait_until(lambda: follows(replica), "the replica follows")
+        yield replica
+
+
+def follows(server: Server) -> bool:
+    """Whether a replica has all that its master has."""
+    facts = server.ask("INFO", "replication")
+    return bool(facts["role"] == "slave" and facts["master_link_status"] == "up")
+
+
+def owner_of(key: str, nodes: Sequence[Server]) -> Server:
+    """The node of a new cluster that has a key."""
+    return nodes[nodes[0].ask("CLUSTER", "KEYSLOT", key) * len(nodes) // _SLOTS]
+
+
+@contextmanager
 def sentinels(program: Program, master: Server, count: int = 3) -> Iterator[list[Server]]:
     """Sentinels inside the block, which watch a master under the name `main`."""
     lines = (
