@@ -19,7 +19,7 @@ import msgspec
 from gateway.admission import batch
 from gateway.admission.batch import Ask, Settlement
 from gateway.admission.refusals import refused_by_lease, refused_by_window, standing
-from gateway.admission.share import Share, Use
+from gateway.admission.share import Share
 from gateway.errors import LimitError
 from gateway.limits import Bill
 from gateway.store import TAG, Script, StoreAwayError
@@ -121,7 +121,8 @@ class Admission:
         self._asked = 0  # calls under way
         self._live: set[str] = set()  # exchanges with an entry in the store
         self._settling: deque[Settlement] = deque()
-        self._used: list[tuple[Use, int]] = []  # without the store, and when
+        self._used: dict[tuple[str, int, int], int] = {}  # without the store: window, slot's length, which
+        self._is_catching_up = False
         self._woken: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -145,7 +146,7 @@ class Admission:
         """
         costs = tuple(tokens if window.unit == "tokens" else 1 for window in bill.windows)
         ask = Ask(exchange, bill, costs)
-        if self._store.is_away:
+        if self._store.is_away or self._is_catching_up:
             return self._admit_alone(ask, tokens)
         waiting = _Waiting(ask, tokens, asyncio.get_running_loop().create_future())
         self._asking.append(waiting)
@@ -169,12 +170,17 @@ class Admission:
         if unused:
             for window in counted:
                 self._share.change(window, ticket.since, unused)
-        if ticket.at is None:
-            self._note_use(ticket, tokens)
-        elif ticket.bill.needs_settling:
+        leases = [lease.key for lease in ticket.bill.leases]
+        if ticket.at is not None and ticket.bill.needs_settling:
             changes = [(window.key, window.slot, unused) for window in counted] if unused else []
-            leases = [lease.key for lease in ticket.bill.leases]
             self._settle_later(Settlement(ticket.exchange, ticket.at, changes, leases))
+        elif ticket.at is None:
+            for window in counted:
+                self._note_use(window.key, window.slot, ticket.since, tokens)
+            if leases:  # the store knows of them if it came back meanwhile
+                self._settle_later(Settlement(ticket.exchange, 0, [], leases, kind=1))
+            if not self._store.is_away:
+                self._tell_use()
 
     async def run(self) -> None:
         """Show that this worker lives, renew what its exchanges hold, and clear up after dead ones."""
@@ -199,7 +205,8 @@ class Admission:
                 await self._join(0)
 
     def returned(self) -> None:
-        """The store is back: renew at once what runs, and tell what was admitted without it."""
+        """The store is back: tell it what was admitted without it, before it is asked for more."""
+        self._is_catching_up = True
         self._start(self._catch_up())
 
     def _admit_alone(self, ask: Ask, tokens: int) -> Ticket:
@@ -207,6 +214,9 @@ class Admission:
             self._share.check_window(window, cost)
         for lease in ask.bill.leases:
             self._share.check_lease(lease)
+        for window in ask.bill.windows:
+            if window.unit == "requests":
+                self._note_use(window.key, window.slot, _now(), 1)
         return self._admitted(ask, tokens, None, ())
 
     def _admitted(self, ask: Ask, tokens: int, at: int | None, left: Sequence[int]) -> Ticket:
@@ -279,34 +289,31 @@ class Admission:
             self._settling.extendleft(item for item in reversed(items) if item.kind != 1)
             raise
 
-    def _note_use(self, ticket: Ticket, tokens: int) -> None:
-        """Keep what was used without the store until it is back."""
-        now = _now()
-        if len(self._used) >= _MOST_WAITING:
-            return
-        for window in ticket.bill.windows:
-            amount = tokens if window.unit == "tokens" else 1
-            if amount:
-                self._used.append((Use(window.key, window.slot, now - ticket.since, amount), now))
-        if not self._store.is_away:
-            self._tell_use()
+    def _note_use(self, key: str, slot: int, since: int, amount: int) -> None:
+        """Keep what was used of a window without the store, until it is back."""
+        place = (key, slot, since // slot)
+        if amount and (place in self._used or len(self._used) < _MOST_WAITING):
+            self._used[place] = self._used.get(place, 0) + amount
 
     def _tell_use(self) -> None:
         there = self._store.now()
-        if there is None or not self._used:
+        if there is None:
             return
-        here = _now()
-        used, self._used = self._used, []
-        for use, noted in used:
-            at = there - (here - noted) - use.age
-            self._settling.append(Settlement("", at, [(use.key, use.slot, use.amount)], kind=1))
+        ahead = there - _now()
+        used, self._used = self._used, {}
+        for (key, slot, number), amount in used.items():
+            self._settling.append(Settlement("", number * slot + ahead, [(key, slot, amount)], kind=1))
         self._settle_soon(0)
 
     async def _catch_up(self) -> None:
-        await self._join(_MEMBER_FOR)
-        await self._renew()
-        self._tell_use()
-        self._settle_soon(0)
+        try:
+            await self._join(_MEMBER_FOR)
+            await self._renew()
+            self._tell_use()
+            while self._settling:
+                await self._settle_some()
+        finally:
+            self._is_catching_up = False
 
     async def _join(self, lasting: int) -> None:
         _now_there, workers = await self._store.run(_JOIN, [_WORKERS], [self._worker, lasting])

@@ -124,28 +124,32 @@ class Door:
         if self._ticket is None:
             tokens = self._doors.estimates.tokens(target.model, prompt_bytes)
             tokens += sum(call.most_tokens for call in calls)
-            self._ticket = await self._admit_first(target, tokens)
+            await self._admit_first(target, tokens)
             return
         further = self._doors.further_bill(target)
         if not further.is_empty:
             # An exchange holds its leases and entries under its own name, once.
             self._further.append(await self._admitted(further, 0))
 
-    async def _admit_first(self, target: Target, tokens: int) -> Ticket | None:
+    async def _admit_first(self, target: Target, tokens: int) -> None:
         model = self._exchange.model
         for _ in range(_CHANGES):
             made = self._doors.first_bill(self._caller, model, target)
             if made.is_empty:
-                return None
+                return
             try:
                 ticket = await self._admitted(made, tokens)
             except ChangedError:
                 self._caller = await self._doors.keys.refresh(self._caller, self._exchange.address)
                 self._caller.check_model(model)
                 continue
-            self._caller.confirmed = monotonic()
+            self._ticket = ticket  # settled at the end, also where what follows refuses
+            if ticket.at is None:
+                self._doors.keys.check_unconfirmed(self._caller)
+            else:
+                self._caller.confirmed = monotonic()
             self._exchange.standing = ticket.standing()
-            return ticket
+            return
         raise _restless()
 
     async def _admitted(self, made: Bill, tokens: int) -> Ticket:

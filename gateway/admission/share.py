@@ -18,22 +18,6 @@ from gateway.limits import SLOTS, Lease, Window
 _MOST_WINDOWS: Final = 20_000  # those that were used longest ago are forgotten
 
 
-class Use(msgspec.Struct, frozen=True):
-    """What was used of a window while the store was away, and is to be told to it.
-
-    Attributes:
-        key: The window's key.
-        slot: A slot's length in ms.
-        age: How many ms ago that was.
-        amount: How much.
-    """
-
-    key: str
-    slot: int
-    age: int
-    amount: int
-
-
 class Share:
     """What this worker has admitted, and what it may admit by itself.
 

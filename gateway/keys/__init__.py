@@ -91,10 +91,19 @@ class Keys:
             raise unauthorized(given=True)
         caller = self._known.get(self._digest(given))
         if caller is not None:
-            if is_away and monotonic() - caller.confirmed > self._stale:
-                raise store_away()
+            if is_away:
+                self.check_unconfirmed(caller)
             caller.check(address)
         return caller
+
+    def check_unconfirmed(self, caller: Caller) -> None:
+        """Let in whom the store cannot confirm now, if it did not long ago.
+
+        Raises:
+            ApiError: 503.
+        """
+        if caller.key is not None and monotonic() - caller.confirmed > self._stale:
+            raise store_away()
 
     async def look_up(self, headers: Headers, address: str = "") -> Caller:
         """Whose key a request has, which is not known here.

@@ -1,4 +1,4 @@
-"""The scripts decide exactly, on every kind of store: no window over its limit, nothing lost, nothing twice."""
+"""The scripts decide exactly, on each kind of store: no window over its limit, nothing lost or made twice."""
 
 import asyncio
 import random
