@@ -1,5 +1,6 @@
 """Strategies for the parameters of a request, each by its name."""
 
+import json
 from collections.abc import Mapping
 
 from hypothesis import strategies as st
@@ -91,7 +92,7 @@ EXTRAS: Mapping[str, Strategy] = {
     "raw": st.booleans(),
     "image": st.lists(st.integers(0, 255), max_size=4) | st.text(max_size=8),
     "prompt": TEXTS,
-    "guided_json": st.just({"type": "object"}),
+    "guided_json": OBJECT_SCHEMAS | OBJECT_SCHEMAS.map(json.dumps),
     "chat_template_kwargs": _TEMPLATE,
     "options": fields({}, {"rejectIfBusy": st.booleans(), "num_ctx": st.just(1)}),
     "reasoning": st.just({"effort": "low"}),

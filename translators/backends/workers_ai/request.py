@@ -14,6 +14,7 @@ import msgspec
 from translators.backends.workers_ai.answer_filters import filters_of_answer, filters_of_call
 from translators.backends.workers_ai.ask import LEAST_BYTES_PER_TOKEN, Asker
 from translators.backends.workers_ai.catalogue import Facts
+from translators.backends.workers_ai.guided import with_guided
 from translators.backends.workers_ai.judges import judge_for
 from translators.backends.workers_ai.messages import Messages, utf16_length
 from translators.backends.workers_ai.parameters import translate_parameters
@@ -61,11 +62,10 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
     for name, detail in chat.left_out.items():
         report.note(name, Fate.TRANSFORMED, detail)
     budget = Budget()
+    chat = with_guided(chat, facts, report)
     asked, chat = chat, told_of_tools(chat, facts, report, budget)
     has_tools = bool(offered_tools(asked))
-    output = translate_format(
-        chat.response_format, _with_calls(asked, facts), report, budget, with_tools=has_tools
-    )
+    output = translate_format(chat, _with_calls(asked, facts), report, budget, with_tools=has_tools)
     fields = _fields(chat, facts, output, report, budget)
     prompt_bytes = _largest_prompt(chat, fields) + (_bytes(output.instruction) if output else 0)
     thinks, limit = will_think(fields, facts), _limit_name(facts)

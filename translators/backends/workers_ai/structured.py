@@ -17,7 +17,8 @@ from typing import Any, Final
 import msgspec
 
 from translators.backends.workers_ai.catalogue import Facts
-from translators.chat import ResponseFormat
+from translators.backends.workers_ai.guided import GUIDED, format_name
+from translators.chat import ChatRequest, ResponseFormat
 from translators.json_judge import Wanted, wanted_json
 from translators.report import Fate, Report
 from translators.schemas import Budget
@@ -53,7 +54,7 @@ class StructuredOutput:
 
 
 def translate_format(
-    form: ResponseFormat | None,
+    chat: ChatRequest,
     facts: Facts,
     report: Report,
     budget: Budget | None = None,
@@ -63,7 +64,7 @@ def translate_format(
     """How to ask for the format, where one is asked for.
 
     Args:
-        form: What the client asked for.
+        chat: What the client asked for.
         facts: What the model takes.
         report: Told what becomes of it.
         budget: What its schema shares with those of the tools.
@@ -72,51 +73,66 @@ def translate_format(
     Raises:
         ApiError: 400 naming a schema that is out of bounds or wrong in itself.
     """
+    form, name = chat.response_format, format_name(chat)
     if form is None:
         return None
     if facts.guards:
         fate = Fate.KEPT if form.type == "json_object" else Fate.TRANSFORMED
         report.note(_NAME, fate, "" if fate is Fate.KEPT else "the model has one form of JSON, its own")
         return StructuredOutput({_NAME: {"type": "json_object"}}, "", None)
-    wanted = wanted_json(form, _SCHEMA, budget)
+    wanted = wanted_json(form, _SCHEMA if name == _NAME else name, budget)
     answer = "Unless you call a tool, answer" if with_tools else "Answer"
     words = f"{answer} with nothing but {_what(wanted)}"
-    fields = _fields(form, wanted, facts, report)
-    _note_judging(wanted, report)
+    fields, fate, detail = _fields(form, wanted, facts)
+    if chat.prompts and facts.takes_prompt:
+        return _unchecked(fields, name, report)
+    if name == GUIDED and _NAME in fields:
+        report.note(name, Fate.TRANSFORMED, f"it is sent as '{_NAME}'")
+    if detail and not (name == GUIDED and GUIDED in fields):
+        report.note(name, fate, detail)
+    _note_judging(wanted, name, report)
     return StructuredOutput(fields, words, wanted)
 
 
-def _fields(form: ResponseFormat, wanted: Wanted, facts: Facts, report: Report) -> dict[str, Any]:
+def _unchecked(fields: Mapping[str, Any], name: str, report: Report) -> StructuredOutput | None:
+    """How to ask for the format of a completion, which has no turns for words or for a second try."""
+    if not fields:
+        report.note(name, Fate.DROPPED, "a completion of this model cannot be held to it")
+        return None
+    report.note(name, Fate.TRANSFORMED, "the model is held to it; a completion is not checked here")
+    return StructuredOutput(fields, "", None)
+
+
+def _fields(form: ResponseFormat, wanted: Wanted, facts: Facts) -> tuple[dict[str, Any], Fate, str]:
+    """The fields that ask for a format, none where words do; and what became of the client's."""
     schema = wanted.schema.inlined if wanted.schema is not None else None
     if facts.json == "prompt":
-        report.note(_NAME, Fate.EMULATED, "the model has no JSON mode and is asked in words")
-        return {}
+        return {}, Fate.EMULATED, "the model has no JSON mode and is asked in words"
     if wanted.schema is not None and wanted.schema.is_recursive:
-        note = "the schema contains itself, which JSON mode may not follow: it is sent in words"
-        report.note(_NAME, Fate.EMULATED, note)
-        return {}
-    if facts.json == "guided_json":
-        report.note(_NAME, Fate.TRANSFORMED, "the schema is sent as 'guided_json'")
-        return {"guided_json": schema if schema is not None else {"type": "object"}}
+        detail = "the schema contains itself, which JSON mode may not follow: it is sent in words"
+        return {}, Fate.EMULATED, detail
+    if facts.json == GUIDED:
+        asked = schema if schema is not None else {"type": "object"}
+        return {GUIDED: asked}, Fate.TRANSFORMED, f"the schema is sent as '{GUIDED}'"
     if schema is None:
-        return {_NAME: {"type": "json_object"}}
+        return {_NAME: {"type": "json_object"}}, Fate.KEPT, ""
+    detail = "bare, its references resolved"
     if facts.speaks_openai:
-        report.note(_NAME, Fate.TRANSFORMED, "the schema is sent with its references resolved")
+        detail = "with its references resolved"
         schema = {**schema, "name": form.name, "schema": schema, "strict": form.strict}
-    else:
-        report.note(_NAME, Fate.TRANSFORMED, "the schema is sent bare, its references resolved")
-    return {_NAME: {"type": "json_schema", "json_schema": schema}}
+    asked = {"type": "json_schema", "json_schema": schema}
+    return {_NAME: asked}, Fate.TRANSFORMED, f"the schema is sent {detail}"
 
 
-def _note_judging(wanted: Wanted, report: Report) -> None:
+def _note_judging(wanted: Wanted, name: str, report: Report) -> None:
     """Say what the answer is held against, and what of the schema it is not."""
-    report.note(_NAME, Fate.TRANSFORMED, _CHECKED)
+    report.note(name, Fate.TRANSFORMED, _CHECKED)
     unjudged = sorted(wanted.schema.unjudged) if wanted.schema is not None else []
     if unjudged:
         more = f" and {len(unjudged) - 1} more" if len(unjudged) > 1 else ""
         quoted = unjudged[0][:_MOST_QUOTED]
         note = f"patterns that cannot be matched in linear time are not checked: '{quoted}'{more}"
-        report.note(_NAME, Fate.TRANSFORMED, note)
+        report.note(name, Fate.TRANSFORMED, note)
 
 
 def _what(wanted: Wanted) -> str:
