@@ -109,6 +109,8 @@ class Account:
             return edge.model_refusal(400, 5006, "Bad input: RangeError: the body is nested too deeply")
 
     def _generate(self, model: Model, sent: dict[str, Any], fault: Fault | None, request_id: str) -> Answer:
+        if fault and fault.name == "busy" and _would_not_wait(sent):
+            return codes.refusal(3040, model=model.name, request_id=request_id)
         form = _form(model, sent)
         body = responses.as_chat(sent) if form == "input" else model.understood(sent)
         if fault and fault.name == "ignored-tools":
@@ -131,6 +133,11 @@ class Account:
         """Whether a stream is answered with an empty result, as gpt-oss may do."""
         is_gpt_oss = model.family == "openai+responses" and not self._gpt_oss_streams
         return is_gpt_oss or "json-for-stream" in wire.faults
+
+
+def _would_not_wait(body: Mapping[str, Any]) -> bool:
+    options = body.get("options")
+    return isinstance(options, dict) and options.get("rejectIfBusy") is True
 
 
 def _find(name: str) -> Model | None:

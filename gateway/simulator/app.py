@@ -138,6 +138,10 @@ class Simulator:
     def _shaped(self, events: Iterator[bytes], reply: account.Reply) -> Iterator[bytes]:
         """Give the stream the odd shapes that were asked for."""
         name = reply.fault.name if reply.fault else ""
+        if name == "split-surrogates":
+            events = pieces.with_halves(events)
+        if name == "streamed-data":
+            events = pieces.in_lists(events)
         if name == "error-event":
             events = pieces.ended_by_error(events)
         if name == "no-final-newline" or not self._final_newline:

@@ -1,8 +1,9 @@
 """The OpenAI wire form of an answer, streamed, with what the live wire does that OpenAI's does not.
 
 Most models: continuations of calls say `"id": null` and `"name": null`, usage on the last chunk is zero, and
-the last event is of the legacy form and holds the only true usage. Kimi's chunks are padded and end with a
-usage chunk. Models with legacy input state the usage so far on every chunk.
+the last event is of the legacy form and holds the only true usage, but where a chunk for it was asked for
+(inferred). Kimi's chunks are padded and end with such a chunk in any case. Models with legacy input state the
+usage so far on every chunk.
 """
 
 import itertools
@@ -38,9 +39,10 @@ def events(generations: Sequence[Generation], wire: Wire, *, as_prompt: bool) ->
             _head(wire, as_prompt=as_prompt) | {"choices": [], "usage": chat.usage(generations, wire)}
         )
     else:
-        if _is_kimi(wire):
-            closing = {"choices": [], "usage": _counts(generations, wire), "p": padding(chance)}
-            yield event(_head(wire, as_prompt=as_prompt) | closing)
+        if _is_kimi(wire) or generations[0].conversation.states_usage:
+            closing = {"choices": [], "usage": _counts(generations, wire)}
+            padded = {"p": padding(chance)} if _is_kimi(wire) else {}
+            yield event(_head(wire, as_prompt=as_prompt) | closing | padded)
         yield event({"response": "", "usage": chat.usage(generations, wire)})
     yield DONE
 
@@ -65,10 +67,14 @@ def _fragments(
     """Write one call: its name, then its arguments in pieces."""
     written = wire.arguments(call)
     named = {"function": {"arguments": "", "name": call.name}, "id": call_id, "index": at, "type": "function"}
-    yield {"content": None, "tool_calls": [named]}
     nulls: dict[str, Any] = {} if chat.has_legacy_input(wire) else {"id": None}
     nameless: dict[str, Any] = {} if chat.has_legacy_input(wire) else {"name": None}
     cut = 0
+    if "arguments-first" in wire.faults:
+        cut = len(written) // 2
+        early = {"arguments": written[:cut], **nameless}
+        yield {"tool_calls": [{"function": early, **nulls, "index": at, "type": "function"}]}
+    yield {"content": None, "tool_calls": [named]}
     while cut < len(written):
         size = chance.randrange(4, 16)
         function = {"arguments": written[cut : cut + size], **nameless}

@@ -45,6 +45,7 @@ _CODES: Final[dict[int, _Code]] = {
     3040: _Code(429, "Capacity temporarily exceeded, please try again."),
     3041: _Code(403, "Account not allowed to use private model"),
     3042: _Code(404, "Invalid model ID"),
+    3043: _Code(500, "Internal server error"),
     3050: _Code(503, "Max retries exhausted"),
     4006: _Code(429, _USED_UP),
     5004: _Code(400, "Invalid data type for base64 input: number"),
@@ -62,7 +63,8 @@ _CODES: Final[dict[int, _Code]] = {
         "to access this model: https://dash.cloudflare.com/?to=/:account/workers/plans ({id})",
     ),
     7001: _Code(404, "model not found"),  # text inferred
-    8001: _Code(400, "Invalid input"),  # status inferred, as that of the next two
+    8001: _Code(400, "Invalid input"),  # status inferred, as that of 8002 and 8006
+    8002: _Code(400, "Invalid input"),
     8005: _Code(500, "Internal Server Error"),
     8006: _Code(400, "Invalid data for image - reason invalid base64 encoding"),
     8007: _Code(400, f"AiError: {_TOO_LONG} ({{id}})"),

@@ -28,7 +28,7 @@ def fitted(
 ) -> Conversation:
     """Settle what the model makes of a conversation: thinking, tools, room for the answer."""
     if not asked.is_completion:
-        asked = replace(asked, effort=thinking.effort(model, body))
+        asked = replace(asked, effort=thinking.effort(model, body, asked))
     if not asked.tools and model.family != "legacy_guard":
         asked = instructions.with_prompted_tools(asked)
     if asked.choice == "required" and model.is_any_of(_TAKES_ADVICE):

@@ -65,6 +65,7 @@ class Conversation:
     is_completion: bool = False  # a prompt was sent, not messages
     schema: Mapping[str, Any] | None = None  # of the JSON that the answer has to be; empty: any object
     choices: int = 1  # how many answers are wanted
+    states_usage: bool = False  # a stream is to state its usage in a chunk of its own
     alternatives: int | None = None  # log probabilities are wanted, with so many other tokens each
 
     @property
@@ -95,8 +96,13 @@ def read(body: Mapping[str, Any], *, as_prompt: bool, unless_told: Defaults) -> 
         is_completion=as_prompt,
         schema=_wanted_schema(body),
         choices=int(body.get("n") or 1),
+        states_usage=_states_usage(body.get("stream_options")),
         alternatives=int(body.get("top_logprobs") or 0) if body.get("logprobs") is True else None,
     )
+
+
+def _states_usage(options: Any) -> bool:
+    return isinstance(options, dict) and options.get("include_usage") is True
 
 
 def _temperature(stated: Any, unless_told: Defaults) -> float:

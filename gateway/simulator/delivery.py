@@ -25,7 +25,7 @@ class Pace:
         """Read the pace from a fault."""
         name, argument = fault or ("", 0)
         match name:
-            case "slow-first-byte":
+            case "slow-first-byte" | "busy":
                 return cls(argument / 1000, between)
             case "slow-chunks":
                 return cls(between=argument / 1000)

@@ -29,6 +29,10 @@ class Kind(NamedTuple):
 MENU: Final[dict[str, Kind]] = {
     "code": Kind("refused with this error code", 3040),
     "rate-limit": Kind("refused with 3021 after so many requests in a minute", 20),
+    "busy": Kind(
+        "so many milliseconds of waiting for a place; refused with 3040 where `options.rejectIfBusy` says so",
+        2000,
+    ),
     "slow-first-byte": Kind("so many milliseconds before the answer begins", 2000),
     "slow-chunks": Kind("so many milliseconds after each piece", 200),
     "stall": Kind("nothing more after so many bytes, the connection stays open", 200),
@@ -54,6 +58,9 @@ MENU: Final[dict[str, Kind]] = {
     "ignored-force": Kind("a tool that has to be called is not, until the model is reminded"),
     "ignored-force-always": Kind("a tool that has to be called never is"),
     "ignored-tools": Kind("`tools` is not looked at, as by a model without function calling"),
+    "arguments-first": Kind("a streamed call's arguments begin before its name"),
+    "split-surrogates": Kind("characters beyond the first 65,536 come half in one event, half in the next"),
+    "streamed-data": Kind("several events come as one, in a list"),
     "duplicate-ids": Kind("calls have the same ids in every turn", like="@cf/moonshotai/kimi-k2.6"),
     "leaked-call": Kind("a call stands as JSON in the text", like=_GPT_OSS),
     "leaked-tag": Kind("a call stands in the text, behind the tag of Llama's template"),

@@ -83,6 +83,9 @@ def _response(piece: str, wire: Wire) -> str | int:
 def _call_events(index: int, call: ToolCall, wire: Wire, chance: random.Random) -> Iterator[dict[str, Any]]:
     """Write one call in OpenAI's nested form; often its first event holds all arguments already."""
     written = wire.arguments(call)
+    if "arguments-first" in wire.faults:
+        early, written = written[: len(written) // 2], written[len(written) // 2 :]
+        yield {"index": index, "function": {"arguments": early}}
     cut = len(written) if chance.random() < 0.5 else 0
     function = {"name": call.name, "arguments": written[:cut]}
     yield {"id": wire.call_id(0, index, call.name), "type": "function", "index": index, "function": function}

@@ -1,5 +1,6 @@
 """How long a simulated model thinks, and what it thinks. Nothing of it changes the answer."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,13 +16,19 @@ _SENTENCES = (
     "There may be another reading, but this one is the plainest.",
     "I will keep it short.",
 )
+# Qwen3's template reads the newest of these in the instructions and the user's turns (its model card). Its
+# schema has no place for the template's own switches.
+_TOLD = re.compile(r"/(no_)?think\b")
+_READS_WORDS = ("qwen3-30b",)
 _LONGEST = 200  # characters of the question that a thought repeats
 
 
-def effort(model: Model, body: Mapping[str, Any]) -> str:
+def effort(model: Model, body: Mapping[str, Any], conversation: Conversation) -> str:
     """Settle the effort: what the body says, in the model's own names; `none` is no thinking."""
     if "reasoning" not in model.can:
         return "none"
+    if model.is_any_of(_READS_WORDS):
+        return "none" if _is_told_not_to(conversation) else "medium"
     kwargs = body.get("chat_template_kwargs")
     kwargs = kwargs if isinstance(kwargs, dict) else {}
     asked = body.get("reasoning_effort") if model.efforts else None
@@ -30,6 +37,12 @@ def effort(model: Model, body: Mapping[str, Any]) -> str:
     if off and not model.thinks_always:
         return "none"
     return "low" if kwargs.get("low_effort") is True else asked or "medium"
+
+
+def _is_told_not_to(conversation: Conversation) -> bool:
+    told = [turn.text for turn in conversation.turns if turn.role in {"system", "user"}]
+    words = _TOLD.findall("\n".join(told))
+    return bool(words) and words[-1] == "no_"
 
 
 def thoughts(conversation: Conversation) -> Iterator[str]:

@@ -150,6 +150,38 @@ async def test_what_exceeds_the_window_is_refused(client: httpx.AsyncClient) -> 
         ("@cf/zai-org/glm-5.2", {"reasoning_effort": "minimal"}, False),
         ("@cf/zai-org/glm-5.3", {"reasoning_effort": "none"}, True),
         (OSS, {"chat_template_kwargs": {"enable_thinking": False}}, True),
+        (QWEN, {}, True),
+        (QWEN, {"chat_template_kwargs": {"enable_thinking": False}}, True),  # has no such field
+        (
+            QWEN,
+            {"messages": [{"role": "system", "content": "/no_think"}, {"role": "user", "content": "hi"}]},
+            False,
+        ),
+        (
+            QWEN,
+            {
+                "messages": [
+                    {"role": "system", "content": "/no_think"},
+                    {"role": "user", "content": "hi /think"},
+                ]
+            },
+            True,
+        ),
+        (
+            QWEN,
+            {
+                "messages": [
+                    {"role": "system", "content": "/think"},
+                    {"role": "user", "content": "hi /no_think"},
+                ]
+            },
+            False,
+        ),
+        (
+            GLM,
+            {"messages": [{"role": "system", "content": "/no_think"}, {"role": "user", "content": "hi"}]},
+            True,
+        ),
         ("@cf/aisingapore/gemma-sea-lion-v4-27b-it", {}, False),
     ],
 )

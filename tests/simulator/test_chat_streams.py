@@ -73,6 +73,13 @@ async def test_kimi_pads_and_states_its_usage_before_the_last_event(events_of: E
     assert last["response"] == ""
 
 
+async def test_usage_that_was_asked_for_has_a_chunk_of_its_own(events_of: EventsOf) -> None:
+    *_, closing, last = await events_of(GLM, "hello", stream_options={"include_usage": True})
+    assert closing["choices"] == []
+    assert closing["usage"]["completion_tokens"] == last["usage"]["completion_tokens"] > 0
+    assert last["response"] == ""
+
+
 async def test_models_with_legacy_input_state_the_usage_so_far_on_every_chunk(events_of: EventsOf) -> None:
     *chunks, closing = await events_of(QWEN, "count to 3")
     counts = [chunk["usage"]["completion_tokens"] for chunk in chunks]

@@ -202,6 +202,70 @@ async def test_the_final_newline_can_be_missing(client: httpx.AsyncClient) -> No
     assert answer.text.endswith("\n\ndata: [DONE]")
 
 
+@pytest.mark.parametrize("name", [SEED, "@cf/zai-org/glm-4.7-flash"])
+async def test_a_character_can_come_in_two_events(client: httpx.AsyncClient, name: str) -> None:
+    body = asking("say x😀y🎈", stream=True)
+    full = await client.post(f"/run/{name}", json=body)
+    chosen = {"x-simulator-fault": "split-surrogates"}
+    answer = await client.post(f"/run/{name}", json=body, headers=chosen)
+    assert "😀" not in answer.text
+    halves = [at for at in (answer.text.find("\\ud83d"), answer.text.find("\\ude00")) if at >= 0]
+    assert len(halves) == 2
+    assert "\n\ndata: " in answer.text[slice(*halves)]
+    assert said(answer.text).encode("utf-16-le", "surrogatepass") == said(full.text).encode("utf-16-le")
+
+
+async def test_events_can_come_in_lists(client: httpx.AsyncClient) -> None:
+    full = await client.post(f"/run/{SEED}", json=asking("count to 5", stream=True))
+    answer = await client.post("/run/@cf/simulator/streamed-data", json=asking("count to 5", stream=True))
+    lists = [event["streamed_data"] for event in events_in(answer.text)]
+    assert max(map(len, lists)) > 1
+    assert [event["response"] for each in lists for event in each] == [
+        event["response"] for event in events_in(full.text)
+    ]
+
+
+@pytest.mark.parametrize("name", [SEED, "@cf/zai-org/glm-4.7-flash", "@cf/qwen/qwen3-30b-a3b-fp8"])
+async def test_arguments_can_come_before_the_name(client: httpx.AsyncClient, name: str) -> None:
+    body = asking("Weather in Paris?", tools=[WEATHER], stream=True)
+    answer = await client.post(f"/run/{name}", json=body, headers={"x-simulator-fault": "arguments-first"})
+    events = events_in(answer.text)
+    told = [event.get("tool_calls") or _delta(event).get("tool_calls") or [] for event in events]
+    fragments = [call["function"] for calls in told for call in calls]
+    names = [at for at, each in enumerate(fragments) if each.get("name")]
+    assert [fragments[at]["name"] for at in names] == ["get_weather"]
+    assert names[0] > 0
+    assert json.loads("".join(each["arguments"] for each in fragments)) == {"city": "Paris"}
+
+
+def said(stream: str) -> str:
+    return "".join(event.get("response") or _delta(event).get("content") or "" for event in events_in(stream))
+
+
+def events_in(stream: str) -> list[dict[str, Any]]:
+    return [json.loads(event.removeprefix("data: ")) for event in stream.split("\n\n")[:-2]]
+
+
+def _delta(event: dict[str, Any]) -> dict[str, Any]:
+    delta: dict[str, Any] = next((choice["delta"] for choice in event.get("choices", ())), {})
+    return delta
+
+
+async def test_a_busy_model_makes_wait_or_refuses_who_would_rather_not(client: httpx.AsyncClient) -> None:
+    for name in (SEED, OSS):
+        chosen = {"x-simulator-fault": "busy:5"}
+        waited = await client.post(f"/run/{name}", json=asking(), headers=chosen)
+        assert waited.status_code == 200
+        for rejects, status in ((True, 429), (False, 200)):
+            body = asking(options={"rejectIfBusy": rejects})
+            answer = await client.post(f"/run/{name}", json=body, headers=chosen)
+            assert answer.status_code == status
+    refused = await client.post(
+        "/run/@cf/simulator/busy", json=asking(options={"rejectIfBusy": True}, stream=True)
+    )
+    assert refused.json()["errors"][0]["code"] == 3040
+
+
 @pytest.mark.parametrize("more", [{}, {"stream": True}])
 async def test_an_answer_can_be_cut(client: httpx.AsyncClient, more: dict[str, Any]) -> None:
     full = await client.post(f"/run/{SEED}", json=asking("count to 20", **more))
