@@ -58,7 +58,11 @@ class Account:
 
 FAULTS: Final = (
     "none",
-    *(f"code:{code}" for code in (2003, 3021, 3036, 3040, 4006, 5007, 5012, 8001, 10000)),
+    *(f"code:{code}" for code in (2003, 3021, 3036, 3040, 3043, 4006, 5007, 5012, 8001, 8008, 10000)),
+    "arguments-first",
+    "split-surrogates",
+    "streamed-data",
+    "busy:1",
     "string-arguments",
     "duplicate-ids",
     "leaked-call",
