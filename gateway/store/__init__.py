@@ -7,10 +7,21 @@ wrong with one that does, and `announcements` what others tell through it. Where
 runs one of our own, whose program `programs` finds. The one home of redis-py.
 """
 
+from gateway.store.addresses import AddressError
 from gateway.store.failures import Reason, StoreAwayError
 from gateway.store.programs import EmbeddedError
 from gateway.store.scripts import Script
 from gateway.store.server import embedded
 from gateway.store.store import TAG, NoStore, Store
 
-__all__ = ["TAG", "EmbeddedError", "NoStore", "Reason", "Script", "Store", "StoreAwayError", "embedded"]
+__all__ = [
+    "TAG",
+    "AddressError",
+    "EmbeddedError",
+    "NoStore",
+    "Reason",
+    "Script",
+    "Store",
+    "StoreAwayError",
+    "embedded",
+]

@@ -11,22 +11,38 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from redis.asyncio.connection import Connection, parse_url
+from redis.exceptions import RedisError
 
 Kind = Literal["alone", "sentinel", "cluster"]
 Place = tuple[str, int]
 
+_SCHEMES: Final[dict[str, tuple[str, Kind]]] = {
+    "redis": ("redis", "alone"),
+    "rediss": ("rediss", "alone"),
+    "unix": ("unix", "alone"),
+    "redis+sentinel": ("redis", "sentinel"),
+    "rediss+sentinel": ("rediss", "sentinel"),
+    "redis+cluster": ("redis", "cluster"),
+    "rediss+cluster": ("rediss", "cluster"),
+}
 _PORTS: Final = {"alone": 6379, "sentinel": 26379, "cluster": 6379}
 _CONNECT: Final = 1.0  # seconds for a connection that nobody else bounds
-_OF_POOLS: Final = frozenset({"max_connections", "timeout"})  # redis-py's, of no meaning here
+# Where to connect is told for each connection; the rest is of redis-py's pools and of no meaning here.
+_ELSEWHERE: Final = frozenset({"host", "port", "max_connections", "timeout"})
 # A call has one deadline, and is not tried twice; RESP2 and no introduction save a round trip a connection.
 _OURS: Final = {
     "socket_timeout": None,
     "socket_connect_timeout": _CONNECT,
     "retry_on_timeout": False,
     "health_check_interval": 0,
+    "decode_responses": False,
     "protocol": 2,
     "driver_info": None,
 }
+
+
+class AddressError(ValueError):
+    """What is given as the store's address is none; the text says why, without what is secret in it."""
 
 
 @dataclass(frozen=True)
@@ -59,41 +75,31 @@ def read(url: str) -> Address:
     """Read an address.
 
     Raises:
-        ValueError: It is none; the text says why, without what is secret in it.
+        AddressError: It is none; the text says why, without what is secret in it.
     """
     scheme, _, rest = url.partition("://")
-    base, _, suffix = scheme.partition("+")
-    if suffix not in {"", "sentinel", "cluster"}:
-        raise ValueError(
-            "redis_url begins with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
-        )
-    kind: Kind = "sentinel" if suffix == "sentinel" else "cluster" if suffix == "cluster" else "alone"
-    authority, query, path = _parts(rest)
+    if scheme not in _SCHEMES:
+        raise AddressError(f"redis_url begins with one of {', '.join(_SCHEMES)}, and then ://")
+    base, kind = _SCHEMES[scheme]
+    authority, path, query = _parts(rest)
     user, at, hosts = authority.rpartition("@")
     service, _, database = path.partition("/") if kind == "sentinel" else ("", "", path)
     if kind == "sentinel" and not service:
-        raise ValueError("redis_url names no service: redis+sentinel://host:port,host:port/SERVICE")
+        raise AddressError("redis_url names no service: redis+sentinel://host:port,host:port/SERVICE")
     options = _options(url if kind == "alone" else f"{base}://{user}{at}host/{database}?{query}")
-    kept: dict[str, Any] = {
-        name.removeprefix("sentinel_"): options.pop(name)
-        for name in ("sentinel_username", "sentinel_password")
-        if name in options
-    }
-    connect = options.pop("connection_class", Connection)
-    options.pop("host", None)
-    options.pop("port", None)
+    of_sentinel = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
     address = Address(
         kind=kind,
         places=() if base == "unix" else tuple(_place(each, _PORTS[kind]) for each in hosts.split(",")),
         service=service,
-        _connect=connect,
+        _connect=options.pop("connection_class", Connection),
         _options={**options, **_OURS},
-        _of_sentinel={"username": None, "password": None, **kept},
+        _of_sentinel=of_sentinel,
     )
     try:
         address.connection(address.places[0] if address.places else None)
-    except TypeError:
-        raise ValueError("redis_url has options after its '?' that mean nothing") from None
+    except (TypeError, ValueError, RedisError):
+        raise AddressError("redis_url has options after its '?' that mean nothing") from None
     return address
 
 
@@ -104,11 +110,17 @@ def _at(place: Place | None) -> dict[str, Any]:
 def _parts(rest: str) -> tuple[str, str, str]:
     before, _, query = rest.partition("?")
     authority, _, path = before.partition("/")
-    return authority, query, path
+    return authority, path, query
 
 
 def _options(url: str) -> dict[str, Any]:
-    return {name: value for name, value in dict(parse_url(url)).items() if name not in _OF_POOLS}
+    try:
+        found = dict(parse_url(url))
+    except ValueError:  # whose text may quote a part of a password
+        raise AddressError(
+            "redis_url cannot be read: write / ? # @ : of a password as %2F %3F %23 %40 %3A"
+        ) from None
+    return {name: value for name, value in found.items() if name not in _ELSEWHERE}
 
 
 def _place(text: str, port: int) -> Place:
@@ -116,5 +128,5 @@ def _place(text: str, port: int) -> Place:
         parts = urlsplit(f"//{text}")
         found = parts.port or port
     except ValueError:
-        raise ValueError("redis_url has a port that is none") from None
+        raise AddressError("redis_url has a port that is none") from None
     return parts.hostname or "localhost", found

@@ -61,7 +61,7 @@ class Store:
         failures: How many calls failed, by reason.
 
     Raises:
-        ValueError: The address is none.
+        AddressError: The address is none.
     """
 
     def __init__(self, url: str, timeout: float, clock_offset: int = 0) -> None:
