@@ -50,22 +50,30 @@ class Lease(msgspec.Struct, frozen=True):
     away: Away
 
 
-class Bill(msgspec.Struct, frozen=True):
-    """All that one request is charged to.
+Place = tuple[str, int]  # a window's key, and the length of its slots
+
+
+class Bill(msgspec.Struct, frozen=True, eq=False):
+    """All that one request is charged to; one and the same object for all requests that are alike in this.
 
     Attributes:
         windows: Each charged with one request or with the request's tokens.
         leases: Each held until the exchange ends.
         records: The records that it rests on, with the version that is known of each: store's key -> version.
         is_empty: Whether nothing need be asked.
-        needs_settling: Whether something is held that the end of the exchange changes.
+        counted: The windows of tokens, which the end of an exchange changes.
+        held: The leases' keys.
+        entry: Both as JSON, for whoever finds an exchange lost; empty where its end changes nothing. The
+            MessagePack of the store's Lua knows no binary strings.
     """
 
     windows: tuple[Window, ...] = ()
     leases: tuple[Lease, ...] = ()
     records: tuple[tuple[str, int], ...] = ()
     is_empty: bool = True
-    needs_settling: bool = False
+    counted: tuple[Place, ...] = ()
+    held: tuple[str, ...] = ()
+    entry: str = ""
 
 
 Subject = tuple[str, str, Quota]  # its part of the store's keys, its name in words, what it may
@@ -77,13 +85,11 @@ def bill(subjects: Iterable[Subject], records: Iterable[tuple[str, int]] = ()) -
     windows = tuple(window for place, words, quota in given for window in _windows(place, words, quota))
     leases = tuple(lease for place, words, quota in given for lease in _leases(place, words, quota))
     rests_on = tuple(records)
-    return Bill(
-        windows,
-        leases,
-        rests_on,
-        is_empty=not (windows or leases or rests_on),
-        needs_settling=bool(leases) or any(window.unit == "tokens" for window in windows),
-    )
+    counted = tuple((window.key, window.slot) for window in windows if window.unit == "tokens")
+    held = tuple(lease.key for lease in leases)
+    entry = msgspec.json.encode((counted, held)).decode() if counted or held else ""
+    is_empty = not (windows or leases or rests_on)
+    return Bill(windows, leases, rests_on, is_empty, counted, held, entry)
 
 
 def _windows(place: str, words: str, quota: Quota) -> Iterator[Window]:

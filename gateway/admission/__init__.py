@@ -80,26 +80,24 @@ class Ticket(msgspec.Struct):
     Attributes:
         at: When it was admitted, in ms of the store; None: without the store.
         since: The same by this worker's clock, in ms.
-        left: What is left of each window of its bill.
+        rest: The windows of its bill that have the least left, and how much, as `admit.lua` tells it.
     """
 
     exchange: str
     bill: Bill
-    costs: tuple[int, ...]
     tokens: int
     at: int | None
     since: int
-    left: Sequence[int] = ()
+    rest: Sequence[int] = ()
     settled: bool = False
 
     def standing(self) -> Mapping[str, str]:
         """The `x-ratelimit-*` headers of its answer."""
-        return standing(self.bill.windows, self.left) if self.left else {}
+        return standing(self.bill.windows, self.rest)
 
 
 class _Waiting(msgspec.Struct, frozen=True):
     ask: Ask
-    tokens: int
     admitted: asyncio.Future[Ticket]
 
 
@@ -144,43 +142,40 @@ class Admission:
             ApiError: 503 where a limit cannot be checked.
             ChangedError: The bill rests on a record that has changed.
         """
-        costs = tuple(tokens if window.unit == "tokens" else 1 for window in bill.windows)
-        ask = Ask(exchange, bill, costs)
+        ask = Ask(exchange, bill, tokens)
         if self._store.is_away or self._is_catching_up:
-            return self._admit_alone(ask, tokens)
-        waiting = _Waiting(ask, tokens, asyncio.get_running_loop().create_future())
+            return self._admit_alone(ask)
+        waiting = _Waiting(ask, asyncio.get_running_loop().create_future())
         self._asking.append(waiting)
         if len(self._asking) == 1:  # what else comes in this turn of the event loop goes with it
             asyncio.get_running_loop().call_soon(self._send)
         try:
             return await waiting.admitted
         except StoreAwayError:
-            return self._admit_alone(ask, tokens)
+            return self._admit_alone(ask)
 
     def settle(self, ticket: Ticket, tokens: int) -> None:
         """An exchange has ended, having used so many tokens; a second time changes nothing."""
         if ticket.settled:
             return
         ticket.settled = True
-        self._live.discard(ticket.exchange)
-        for lease in ticket.bill.leases:
-            self._share.release(lease, ticket.exchange)
-        unused = tokens - ticket.tokens
-        counted = [window for window in ticket.bill.windows if window.unit == "tokens"]
-        if unused:
-            for window in counted:
-                self._share.change(window, ticket.since, unused)
-        leases = [lease.key for lease in ticket.bill.leases]
-        if ticket.at is not None and ticket.bill.needs_settling:
-            changes = [(window.key, window.slot, unused) for window in counted] if unused else []
-            self._settle_later(Settlement(ticket.exchange, ticket.at, changes, leases))
-        elif ticket.at is None:
-            for window in counted:
-                self._note_use(window.key, window.slot, ticket.since, tokens)
-            if leases:  # the store knows of them if it came back meanwhile
-                self._settle_later(Settlement(ticket.exchange, 0, [], leases, kind=1))
-            if not self._store.is_away:
-                self._tell_use()
+        bill, unused = ticket.bill, tokens - ticket.tokens
+        if bill.held:
+            self._share.release(bill, ticket.exchange)
+        if bill.counted and unused:
+            self._share.change(bill, ticket.since, unused)
+        if ticket.at is not None:
+            if bill.entry:
+                self._live.discard(ticket.exchange)
+                settlement = Settlement(ticket.exchange, ticket.at, unused, bill.counted, bill.held)
+                self._settle_later(settlement)
+            return
+        for key, slot in bill.counted:
+            self._note_use(key, slot, ticket.since, tokens)
+        if bill.held:  # the store knows of them if it came back meanwhile
+            self._settle_later(Settlement(ticket.exchange, 0, 0, (), bill.held, kind=1))
+        if not self._store.is_away:
+            self._tell_use()
 
     async def run(self) -> None:
         """Show that this worker lives, renew what its exchanges hold, and clear up after dead ones."""
@@ -209,24 +204,21 @@ class Admission:
         self._is_catching_up = True
         self._start(self._catch_up())
 
-    def _admit_alone(self, ask: Ask, tokens: int) -> Ticket:
-        for window, cost in zip(ask.bill.windows, ask.costs, strict=True):
-            self._share.check_window(window, cost)
-        for lease in ask.bill.leases:
-            self._share.check_lease(lease)
+    def _admit_alone(self, ask: Ask) -> Ticket:
+        self._share.check(ask.bill, ask.tokens)
         for window in ask.bill.windows:
             if window.unit == "requests":
                 self._note_use(window.key, window.slot, _now(), 1)
-        return self._admitted(ask, tokens, None, ())
+        return self._admitted(ask, None, ())
 
-    def _admitted(self, ask: Ask, tokens: int, at: int | None, left: Sequence[int]) -> Ticket:
-        for window, cost in zip(ask.bill.windows, ask.costs, strict=True):
-            self._share.note(window, cost)
-        for lease in ask.bill.leases:
-            self._share.hold(lease, ask.exchange)
-        if at is not None and ask.bill.needs_settling:
+    def _admitted(self, ask: Ask, at: int | None, rest: Sequence[int]) -> Ticket:
+        bill = ask.bill
+        self._share.note(bill, ask.tokens)
+        if bill.held:
+            self._share.hold(bill, ask.exchange)
+        if at is not None and bill.entry:
             self._live.add(ask.exchange)
-        return Ticket(ask.exchange, ask.bill, ask.costs, tokens, at, _now(), left)
+        return Ticket(ask.exchange, bill, ask.tokens, at, _now(), rest)
 
     def _send(self) -> None:
         """Send what waits, as far as not enough is under way already."""
@@ -252,7 +244,7 @@ class Admission:
     def _tell(self, waiting: _Waiting, now: int, answer: list[int]) -> None:
         verdict, *numbers = answer
         if verdict == 0:
-            ticket = self._admitted(waiting.ask, waiting.tokens, now, numbers)
+            ticket = self._admitted(waiting.ask, now, numbers)
             if waiting.admitted.done():  # who asked has left meanwhile
                 self.settle(ticket, 0)
             else:
@@ -302,7 +294,7 @@ class Admission:
         ahead = there - _now()
         used, self._used = self._used, {}
         for (key, slot, number), amount in used.items():
-            self._settling.append(Settlement("", number * slot + ahead, [(key, slot, amount)], kind=1))
+            self._settling.append(Settlement("", number * slot + ahead, amount, ((key, slot),), kind=1))
         self._settle_soon(0)
 
     async def _catch_up(self) -> None:
@@ -312,6 +304,7 @@ class Admission:
             self._tell_use()
             while self._settling:
                 await self._settle_some()
+            self._share.is_back()
         finally:
             self._is_catching_up = False
 
@@ -361,13 +354,14 @@ def _pieces(exchanges: Sequence[str]) -> Iterator[Sequence[str]]:
 def _refusal(ask: Ask, verdict: int, numbers: Sequence[int]) -> LimitError | ChangedError:
     match verdict:
         case 1:
-            index, used, wait, *left = numbers
-            window, cost = ask.bill.windows[index - 1], ask.costs[index - 1]
+            index, used, wait, *rest = numbers
+            window = ask.bill.windows[index - 1]
+            cost = ask.tokens if window.unit == "tokens" else 1
             seconds = None if wait < 0 else wait / 1000
-            return refused_by_window(window, cost, used, seconds, standing(ask.bill.windows, left))
+            return refused_by_window(window, cost, used, seconds, standing(ask.bill.windows, rest))
         case 2:
-            index, used, *left = numbers
-            return refused_by_lease(ask.bill.leases[index - 1], used, standing(ask.bill.windows, left))
+            index, used, *rest = numbers
+            return refused_by_lease(ask.bill.leases[index - 1], used, standing(ask.bill.windows, rest))
         case _:
             return ChangedError(ask.bill.records[numbers[0] - 1][0])
 

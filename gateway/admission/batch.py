@@ -1,11 +1,11 @@
-"""Admissions and settlements as the scripts take them: many in one call, each key named once."""
+"""Admissions and settlements as the scripts take them: many in one call, each key and bill named once."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from gateway.limits import Bill, Window
+from gateway.limits import Bill, Place, Window
 from gateway.store import TAG
 
 OPEN: Final = f"{TAG}:open"
@@ -17,128 +17,114 @@ Call = tuple[list[str], list[bytes]]  # a script's keys and arguments
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """A request that asks to be admitted; `costs` has one for each window of the bill."""
+    """A request that asks to be admitted, and how many tokens it may use."""
 
     exchange: str
     bill: Bill
-    costs: tuple[int, ...]
+    tokens: int
 
 
 class Settlement(msgspec.Struct, frozen=True):
-    """What ended exchanges change.
+    """What an ended exchange changes.
 
     Attributes:
         exchange: Its id; empty for what was admitted without the store.
         at: When it was admitted, in ms of the store.
-        changes: (window's key, a slot's length in ms, amount).
+        amount: By how much its windows change.
+        windows: Those that do.
         leases: The keys of what it held.
         kind: 0: it has an entry. 1: it has none. 2: it has an entry, if it is lost.
     """
 
     exchange: str
     at: int
-    changes: Sequence[tuple[str, int, int]]
+    amount: int
+    windows: Sequence[Place]
     leases: Sequence[str] = ()
     kind: int = 0
 
 
+class _Windows:
+    """Numbers for windows, from 1 on as Lua counts, and the length of each one's slots."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+        self.widths: list[int] = []
+
+    def number(self, key: str, slot: int) -> int:
+        number = self.numbers.get(key)
+        if number is None:
+            number = self.numbers[key] = len(self.numbers) + 1
+            self.widths.append(slot)
+        return number
+
+
 class _Keys:
-    """Numbers for keys, from 1 on as Lua counts."""
+    """Numbers for other keys, from 1 on."""
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
 
     def number(self, key: str) -> int:
-        numbers = self.numbers
-        number = numbers.get(key)
-        if number is None:
-            number = numbers[key] = len(numbers) + 1
-        return number
+        return self.numbers.setdefault(key, len(self.numbers) + 1)
 
 
 def admission(asks: Iterable[Ask], lease: int) -> Call:
     """The call of `admit.lua`. `lease` in ms."""
-    windows, leases, records = _Keys(), _Keys(), _Keys()
-    widths: list[int] = []
-    rows = []
+    windows, leases, records = _Windows(), _Keys(), _Keys()
+    numbers: dict[int, int] = {}
+    bills: list[object] = []
+    rows: list[tuple[str, int, int]] = []
     for ask in asks:
         bill = ask.bill
-        charges = [
-            (_numbered(windows, widths, window), cost, window.limit)
-            for window, cost in zip(bill.windows, ask.costs, strict=True)
-        ]
-        held = [(leases.number(each.key), each.limit) for each in bill.leases]
-        versions = [(records.number(key), version) for key, version in bill.records]
-        rows.append((ask.exchange, charges, held, versions, entry_of(ask) if bill.needs_settling else ""))
+        number = numbers.get(id(bill))
+        if number is None:
+            number = numbers[id(bill)] = len(numbers) + 1
+            charges = [_charge(windows, window) for window in bill.windows]
+            held = [(leases.number(each.key), each.limit) for each in bill.leases]
+            versions = [(records.number(key), version) for key, version in bill.records]
+            bills.append((charges, held, versions, bill.entry))
+        rows.append((ask.exchange, number, ask.tokens))
     keys = [*windows.numbers, *leases.numbers, *records.numbers, OPEN, ENTRIES]
-    return keys, [_encode((widths, len(leases.numbers), len(records.numbers), lease, rows))]
+    return keys, [_encode((windows.widths, len(leases.numbers), len(records.numbers), lease, bills, rows))]
 
 
-def _numbered(windows: _Keys, widths: list[int], window: Window) -> int:
-    number = windows.number(window.key)
-    if number > len(widths):
-        widths.append(window.slot)
-    return number
+def _charge(windows: _Windows, window: Window) -> tuple[int, int, int]:
+    return windows.number(window.key, window.slot), window.limit, 1 if window.unit == "tokens" else 0
 
 
-def answers(reply: bytes) -> list[list[int]]:
-    """What `admit.lua` says to each."""
-    return _decode_answers(reply)
-
-
-_decode_answers: Final = msgspec.msgpack.Decoder(list[list[int]]).decode
+answers: Final = msgspec.msgpack.Decoder(list[list[int]]).decode  # what `admit.lua` says to each
 
 
 def settlement(items: Iterable[Settlement]) -> Call:
     """The call of `settle.lua`."""
-    windows, leases = _Keys(), _Keys()
-    widths: list[int] = []
-    rows: list[Any] = []
+    windows, leases = _Windows(), _Keys()
+    numbers: dict[tuple[int, int], int] = {}
+    holdings: list[object] = []
+    rows: list[tuple[str, int, int, int, int]] = []
     for item in items:
-        changes = []
-        for key, slot, amount in item.changes:
-            number = windows.number(key)
-            if number > len(widths):
-                widths.append(slot)
-            changes.append((number, amount))
-        held = [leases.number(key) for key in item.leases]
-        rows.append((item.exchange, item.at, changes, held, item.kind))
+        place = (id(item.windows), id(item.leases))
+        number = numbers.get(place)
+        if number is None:
+            number = numbers[place] = len(numbers) + 1
+            changed = [windows.number(key, slot) for key, slot in item.windows]
+            holdings.append((changed, [leases.number(key) for key in item.leases]))
+        rows.append((item.exchange, item.at, item.amount, number, item.kind))
     keys = [*windows.numbers, *leases.numbers, OPEN, ENTRIES]
-    return keys, [_encode((widths, len(leases.numbers), rows))]
-
-
-class _Entry(msgspec.Struct, array_like=True):
-    """What is kept of an exchange for whoever finds it lost: what it reserved and what it holds."""
-
-    reserved: list[tuple[str, int, int]]
-    leases: list[str]
-
-
-def entry_of(ask: Ask) -> str:
-    """The entry of an exchange. What a lost one used is not known: it gets its tokens back.
-
-    It is JSON, for the MessagePack of the store's Lua knows no binary strings.
-    """
-    reserved = [
-        (window.key, window.slot, cost)
-        for window, cost in zip(ask.bill.windows, ask.costs, strict=True)
-        if window.unit == "tokens"
-    ]
-    return msgspec.json.encode(_Entry(reserved, [lease.key for lease in ask.bill.leases])).decode()
-
-
-def lost(exchange: bytes, kept: bytes) -> Settlement:
-    """The settlement of an exchange that was found lost."""
-    at, _, entry = kept.partition(b" ")
-    read = _decode_entry(entry)
-    changes = [(key, slot, -cost) for key, slot, cost in read.reserved]
-    return Settlement(exchange.decode(), int(at), changes, read.leases, kind=2)
-
-
-_decode_entry: Final = msgspec.json.Decoder(_Entry).decode
+    return keys, [_encode((windows.widths, len(leases.numbers), holdings, rows))]
 
 
 def renewal(lease: int, exchanges: Sequence[str], held: Sequence[tuple[str, Sequence[str]]]) -> Call:
     """The call of `renew.lua`: exchanges with an entry, and leases with the exchanges that hold them."""
     keys = [*(key for key, _exchanges in held), OPEN]
     return keys, [_encode((lease, exchanges, [holders for _key, holders in held]))]
+
+
+def lost(exchange: bytes, kept: bytes) -> Settlement:
+    """The settlement of an exchange that was found lost: nobody knows what it used, so its tokens go back."""
+    at, tokens, entry = kept.split(b" ", 2)
+    windows, leases = _decode_entry(entry)
+    return Settlement(exchange.decode(), int(at), -int(tokens), windows, leases, kind=2)
+
+
+_decode_entry: Final = msgspec.json.Decoder(tuple[list[Place], list[str]]).decode

@@ -1,7 +1,9 @@
 """What a client is told that a limit refused, as OpenAI words it, and where it stands with its limits."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Final
 
 from gateway.errors import LimitError
 from gateway.limits import SLOTS, Lease, Window
@@ -58,19 +60,36 @@ def refused_by_lease(lease: Lease, used: int, headers: Mapping[str, str] | None 
     )
 
 
-def standing(windows: Iterable[Window], left: Iterable[int]) -> Mapping[str, str]:
-    """The `x-ratelimit-*` headers: of the requests and of the tokens, the window that has the least left."""
-    tightest: dict[str, tuple[int, Window]] = {}
-    for window, rest in zip(windows, left, strict=True):
-        if window.unit not in tightest or rest < tightest[window.unit][0]:
-            tightest[window.unit] = (rest, window)
+def standing(windows: Sequence[Window], rest: Sequence[int]) -> Mapping[str, str]:
+    """The `x-ratelimit-*` headers.
+
+    Args:
+        windows: Those of a bill.
+        rest: Of the requests and of the tokens, which window has the least left, from 1 on, and how much; 0
+            where there is none.
+    """
     headers: dict[str, str] = {}
-    for unit, (rest, window) in tightest.items():
-        headers[f"x-ratelimit-limit-{unit}"] = str(window.limit)
-        headers[f"x-ratelimit-remaining-{unit}"] = str(max(0, rest))
-        # A window is as new once all its slots have gone by.
-        headers[f"x-ratelimit-reset-{unit}"] = duration((SLOTS + 1) * window.slot / 1000)
+    for place in range(0, len(rest), 2):
+        number, left = rest[place], rest[place + 1]
+        if number:
+            window = windows[number - 1]
+            limit, remaining, reset = _HEADERS[window.unit]
+            headers[limit] = str(window.limit)
+            headers[remaining] = str(max(0, left))
+            headers[reset] = _reset(window.slot)
     return headers
+
+
+_HEADERS: Final = {
+    unit: tuple(f"x-ratelimit-{what}-{unit}" for what in ("limit", "remaining", "reset"))
+    for unit in ("requests", "tokens")
+}
+
+
+@lru_cache(256)
+def _reset(slot: int) -> str:
+    """When a window is as new: once all its slots have gone by."""
+    return duration((SLOTS + 1) * slot / 1000)
 
 
 def duration(seconds: float) -> str:

@@ -3,9 +3,12 @@
 A worker notes all that it admits, so that an outage begins with its own admissions of the last window and
 not with empty ones. With n workers alive, each admits a n-th of a limit, and one request at least; so in any
 window of the outage no more than the limit, or n, are admitted by all of them together.
+
+While the store is there a note costs next to nothing: it goes to its bill, by the second and by the slot of a
+day. What that means for each window is worked out when the store is away and somebody asks.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -13,9 +16,11 @@ import msgspec
 
 from gateway.admission.refusals import refused_by_lease, refused_by_window
 from gateway.errors import store_away
-from gateway.limits import SLOTS, Lease, Window
+from gateway.limits import SLOTS, Bill, Lease, Window
 
-_MOST_WINDOWS: Final = 20_000  # those that were used longest ago are forgotten
+_MOST_BILLS: Final = 20_000  # those that were used longest ago are forgotten
+_FINE: Final = 1_000  # ms
+_COARSE: Final = 1_440_000  # a slot of a day
 
 
 class Share:
@@ -27,67 +32,88 @@ class Share:
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
-        self._windows: OrderedDict[str, _Slots] = OrderedDict()
+        self._uses: OrderedDict[Bill, _Use] = OrderedDict()
+        self._uses_of: defaultdict[str, list[_Use]] = defaultdict(list)
+        self._windows: dict[str, _Slots] = {}  # of those that were asked for while the store is away
         self._held: dict[str, set[str]] = {}
         self.workers: int | None = None  # how many were alive when the store was last heard; None: never
 
-    def note(self, window: Window, amount: int) -> None:
-        """Note what is used of a window."""
-        if window.away != "share":
+    def note(self, bill: Bill, tokens: int) -> None:
+        """Note a request with its tokens."""
+        if not bill.windows:
             return
-        slots = self._windows.get(window.key)
-        if slots is None:
-            slots = self._windows[window.key] = _Slots(window.slot)
-            if len(self._windows) > _MOST_WINDOWS:
-                self._windows.popitem(last=False)
+        use = self._uses.get(bill)
+        if use is None:
+            use = self._begin(bill)
         else:
-            self._windows.move_to_end(window.key)
-        slots.add(self._clock(), amount)
+            self._uses.move_to_end(bill)
+        now = self._clock()
+        use.fine.add(now, 1, tokens)
+        use.coarse.add(now, 1, tokens)
+        if self._windows:
+            for window in bill.windows:
+                slots = self._windows.get(window.key)
+                if slots is not None:
+                    slots.add(now, tokens if window.unit == "tokens" else 1)
 
-    def change(self, window: Window, then: int, amount: int) -> None:
-        """Note that more or less was used of a window, at a time in ms of the clock."""
-        slots = self._windows.get(window.key)
-        if slots is not None:
-            slots.change(then, amount)
+    def change(self, bill: Bill, then: int, tokens: int) -> None:
+        """Note that more or fewer tokens were used by a request that came at a time in ms of the clock."""
+        use = self._uses.get(bill)
+        if use is None:
+            return
+        use.fine.change(then, tokens)
+        use.coarse.change(then, tokens)
+        if self._windows:
+            for key, _slot in bill.counted:
+                if key in self._windows:
+                    self._windows[key].change(then, tokens)
 
-    def hold(self, lease: Lease, exchange: str) -> None:
+    def hold(self, bill: Bill, exchange: str) -> None:
         """Note that an exchange is in flight."""
-        self._held.setdefault(lease.key, set()).add(exchange)
+        for key in bill.held:
+            self._held.setdefault(key, set()).add(exchange)
 
-    def release(self, lease: Lease, exchange: str) -> None:
+    def release(self, bill: Bill, exchange: str) -> None:
         """Note that it is no more."""
-        held = self._held.get(lease.key)
-        if held is not None:
-            held.discard(exchange)
-            if not held:
-                del self._held[lease.key]
+        for key in bill.held:
+            held = self._held.get(key)
+            if held is not None:
+                held.discard(exchange)
+                if not held:
+                    del self._held[key]
 
     def held(self) -> Iterator[tuple[str, list[str]]]:
         """Each lease's key with the exchanges in flight that hold it."""
         for key, exchanges in self._held.items():
             yield key, list(exchanges)
 
-    def check_window(self, window: Window, amount: int) -> None:
-        """Let this worker's part of a window pass.
+    def is_back(self) -> None:
+        """The store is there again."""
+        self._windows.clear()
+
+    def check(self, bill: Bill, tokens: int) -> None:
+        """Let a request pass, as far as this worker's part of each limit goes.
 
         Raises:
-            ApiError: 429 where it has no room, 503 where nobody may pass unchecked.
+            LimitError: A part has no room.
+            ApiError: 503 where nobody may pass unchecked.
         """
+        for window in bill.windows:
+            self._check_window(window, tokens if window.unit == "tokens" else 1)
+        for lease in bill.leases:
+            self._check_lease(lease)
+
+    def _check_window(self, window: Window, amount: int) -> None:
         limit = self._part(window)
         if limit is None:
             return
-        slots, now = self._windows.get(window.key), self._clock()
-        used = slots.used(now) if slots else 0
+        slots, now = self._slots(window), self._clock()
+        used = slots.used(now)
         if used + amount > limit:
-            wait = None if amount > limit or slots is None else slots.wait(now, used + amount - limit)
+            wait = None if amount > limit else slots.wait(now, used + amount - limit)
             raise refused_by_window(msgspec.structs.replace(window, limit=limit), amount, used, wait)
 
-    def check_lease(self, lease: Lease) -> None:
-        """Let this worker's part of a lease pass.
-
-        Raises:
-            ApiError: As for a window.
-        """
+    def _check_lease(self, lease: Lease) -> None:
         limit = self._part(lease)
         used = len(self._held.get(lease.key, ()))
         if limit is not None and used >= limit:
@@ -100,6 +126,76 @@ class Share:
         if limited.away == "closed" or self.workers is None:
             raise store_away()
         return max(1, limited.limit // max(1, self.workers)) if limited.limit else 0
+
+    def _begin(self, bill: Bill) -> "_Use":
+        use = self._uses[bill] = _Use()
+        for window in bill.windows:
+            self._uses_of[window.key].append(use)
+        if len(self._uses) > _MOST_BILLS:
+            forgotten, its = self._uses.popitem(last=False)
+            for window in forgotten.windows:
+                self._uses_of[window.key].remove(its)
+                if not self._uses_of[window.key]:
+                    del self._uses_of[window.key]
+        return use
+
+    def _slots(self, window: Window) -> "_Slots":
+        slots = self._windows.get(window.key)
+        if slots is None:
+            slots = self._windows[window.key] = _Slots(window.slot)
+            now = self._clock()
+            for at, amount in sorted(self._notes(window)):
+                slots.add(min(now, at), amount)
+        return slots
+
+    def _notes(self, window: Window) -> Iterator[tuple[int, int]]:
+        """When something was admitted to a window, at the latest, and how much."""
+        for use in self._uses_of.get(window.key, ()):
+            kept = use.fine if window.slot <= _FINE else use.coarse
+            for at, requests, tokens in kept.entries():
+                yield at, tokens if window.unit == "tokens" else requests
+
+
+class _Notes:
+    """Requests and tokens by slots of one length; sixty-one of them are kept."""
+
+    __slots__ = ("_length", "_slots")
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._slots: deque[list[int]] = deque(maxlen=SLOTS + 1)  # [number, requests, tokens], oldest first
+
+    def add(self, now: int, requests: int, tokens: int) -> None:
+        number = now // self._length
+        slots = self._slots
+        if slots and slots[-1][0] == number:
+            slots[-1][1] += requests
+            slots[-1][2] += tokens
+        else:
+            slots.append([number, requests, tokens])
+
+    def change(self, then: int, tokens: int) -> None:
+        number = then // self._length
+        for slot in reversed(self._slots):
+            if slot[0] <= number:
+                if slot[0] == number:
+                    slot[2] += tokens
+                return
+
+    def entries(self) -> Iterator[tuple[int, int, int]]:
+        """When each slot ends, in ms, and what it holds: it counts until all of it is out of a window."""
+        for number, requests, tokens in self._slots:
+            yield (number + 1) * self._length - 1, requests, tokens
+
+
+class _Use:
+    """What was used of one bill."""
+
+    __slots__ = ("coarse", "fine")
+
+    def __init__(self) -> None:
+        self.fine = _Notes(_FINE)
+        self.coarse = _Notes(_COARSE)
 
 
 class _Slots:
@@ -115,7 +211,7 @@ class _Slots:
     def add(self, now: int, amount: int) -> None:
         number = now // self._length
         slots = self._slots
-        if slots and slots[-1][0] == number:
+        if slots and slots[-1][0] >= number:
             slots[-1][1] += amount
         else:
             self._let_go(number)
@@ -126,9 +222,8 @@ class _Slots:
         number = then // self._length
         for slot in reversed(self._slots):
             if slot[0] <= number:
-                if slot[0] == number:
-                    slot[1] += amount
-                    self._sum += amount
+                slot[1] += amount
+                self._sum += amount
                 return
 
     def used(self, now: int) -> int:

@@ -7,25 +7,28 @@
 -- KEYS     the windows (hashes), the leases (sorted sets: exchange -> when it ends, in ms), the records (hashes
 --          whose field `v` is their version), then `open` (sorted set: exchange -> when it counts as lost) and
 --          `entries` (hash: exchange -> when it was admitted, and what it holds)
--- ARGV[3]  MessagePack: {widths, leases, records, lease, asks}
+-- ARGV[3]  MessagePack: {widths, leases, records, lease, bills, asks}
 --            widths   a window's slot in ms, one each
 --            leases, records   how many keys of each kind there are
 --            lease    how long an exchange is let live without being renewed, in ms
---            asks     {exchange, charges, leases, versions, entry}:
---              charges   {{window, cost, limit}}
+--            bills    {charges, leases, versions, entry}, what several asks may have in common:
+--              charges   {{window, limit, unit}}; unit 0: each ask counts as one, 1: its tokens count
 --              leases    {{lease, limit}}
 --              versions  {{record, version}}; nothing is admitted by a record that has changed
 --              entry     what to keep of what it holds, for whoever finds it lost; '' for nothing
+--            asks     {exchange, bill, tokens}
 -- Reply    {now, MessagePack}: one answer an ask
---            {0, left...}             admitted; what is left of each window
---            {1, charge, used, wait, left...}  refused by a window: which of its charges, and in how many ms there
---                                     will be room (-1: never, for more is asked than the limit)
---            {2, lease, used, left...}         refused by a lease
---            {3, version}             a record has changed: which one
+--            {0, rest}                    admitted
+--            {1, charge, used, wait, rest}  refused by a window: which of its charges, and in how many ms there will
+--                                         be room (-1: never, for more is asked than the limit)
+--            {2, lease, used, rest}       refused by a lease
+--            {3, version}                 a record has changed: which one
+--          rest: charge, left, charge, left: of the requests' windows and of the tokens' the one that has the least
+--          left, and how much; charge 0 where there is none
 
 local SLOTS = 60
 
-local widths, lease_count, record_count, lease_ms, asks = unpack(cmsgpack.unpack(ARGV[3]))
+local widths, lease_count, record_count, lease_ms, bills, asks = unpack(cmsgpack.unpack(ARGV[3]))
 local window_count = #widths
 local open = KEYS[window_count + lease_count + record_count + 1]
 local entries = KEYS[window_count + lease_count + record_count + 2]
@@ -124,17 +127,29 @@ local function changed(held)
   end
 end
 
--- Appends what is left of each window.
+-- Appends which windows have the least left.
 local function with_rest(answer, charges)
-  for _, charge in ipairs(charges) do answer[#answer + 1] = charge[3] - window_at(charge[1]).sum end
+  for unit = 0, 1 do
+    local tightest, least = 0, 0
+    for index, charge in ipairs(charges) do
+      if charge[3] == unit then
+        local left = charge[2] - window_at(charge[1]).sum
+        if tightest == 0 or left < least then tightest, least = index, left end
+      end
+    end
+    answer[#answer + 1] = tightest
+    answer[#answer + 1] = least
+  end
   return answer
 end
 
+local function cost_of(charge, tokens) return charge[3] == 1 and tokens or 1 end
+
 -- Of several windows that have no room, the one that will be the last to have some.
-local function full(charges)
+local function full(charges, tokens)
   local refusal
   for index, charge in ipairs(charges) do
-    local window, cost, limit = window_at(charge[1]), charge[2], charge[3]
+    local window, cost, limit = window_at(charge[1]), cost_of(charge, tokens), charge[2]
     if window.sum + cost > limit then
       local wait = cost > limit and -1 or wait_for(window, window.sum + cost - limit)
       if not refusal or wait == -1 or (refusal[4] ~= -1 and wait > refusal[4]) then
@@ -154,11 +169,11 @@ end
 
 local opened, kept = {}, {}
 
-local function take(exchange, charges, wanted, entry)
+local function take(exchange, tokens, charges, wanted, entry)
   for _, charge in ipairs(charges) do
-    local window = window_at(charge[1])
-    window.sum = window.sum + charge[2]
-    window.added = window.added + charge[2]
+    local window, cost = window_at(charge[1]), cost_of(charge, tokens)
+    window.sum = window.sum + cost
+    window.added = window.added + cost
   end
   for _, each in ipairs(wanted) do
     local lease = lease_at(each[1])
@@ -170,18 +185,19 @@ local function take(exchange, charges, wanted, entry)
     opened[#opened + 1] = now + lease_ms
     opened[#opened + 1] = exchange
     kept[#kept + 1] = exchange
-    kept[#kept + 1] = now .. ' ' .. entry
+    kept[#kept + 1] = now .. ' ' .. tokens .. ' ' .. entry
   end
   return with_rest({0}, charges)
 end
 
 local answers = {}
 for index, ask in ipairs(asks) do
-  local exchange, charges, wanted, held, entry = unpack(ask)
+  local exchange, bill, tokens = unpack(ask)
+  local charges, wanted, held, entry = unpack(bills[bill])
   answers[index] = changed(held)
-    or full(charges)
+    or full(charges, tokens)
     or busy(wanted, charges)
-    or take(exchange, charges, wanted, entry)
+    or take(exchange, tokens, charges, wanted, entry)
 end
 
 for _, window in pairs(windows) do

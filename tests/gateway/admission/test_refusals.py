@@ -52,7 +52,8 @@ def test_too_many_in_flight() -> None:
 
 
 def test_the_headers_show_the_tightest_window_of_each_unit() -> None:
-    assert standing(_BILL.windows, [50, 40, -3, 60]) == {
+    assert standing(_BILL.windows, [0, 0, 0, 0]) == {}
+    assert standing(_BILL.windows, [2, 40, 3, -3]) == {
         "x-ratelimit-limit-requests": "1000",
         "x-ratelimit-remaining-requests": "40",
         "x-ratelimit-reset-requests": "24h24m0s",

@@ -106,12 +106,12 @@ async def test_what_is_left_counts_down_and_comes_back(any_store: Store) -> None
     for _ in range(3):
         ticket = await gate.admits(made, 10)
         assert ticket is not None
-        lefts.append(list(ticket.left))
-    assert lefts == [[2, 90], [1, 80], [0, 70]]
+        lefts.append(list(ticket.rest))
+    assert lefts == [[1, 2, 2, 90], [1, 1, 2, 80], [1, 0, 2, 70]]
     gate.move(61_500)
     ticket = await gate.admits(made, 10)
     assert ticket is not None
-    assert list(ticket.left) == [2, 90]
+    assert list(ticket.rest) == [1, 2, 2, 90]
 
 
 async def test_a_refusal_says_exactly_when_there_is_room(any_store: Store) -> None:
