@@ -107,6 +107,7 @@ class Answer:
         out: list[Delta] = []
         if payload.streamed_data is not msgspec.UNSET:
             self._take_events(out, payload.streamed_data)
+        counted = len(out)
         if payload.response is not msgspec.UNSET:
             self._text(out, _text(payload.response))
         if payload.tool_calls:
@@ -119,8 +120,9 @@ class Answer:
         self.broke = self.broke or (isinstance(payload.status, str) and payload.status in _FAILURES)
         if payload.finish_reason is not None:
             self._end_of(payload.finish_reason)
-        self._take_usage(payload.usage, alone=not (out or choices))
-        for delta in out:
+        if payload.streamed_data is msgspec.UNSET or payload.usage is not None:  # else the last one told
+            self._take_usage(payload.usage, alone=not (out or choices))
+        for delta in out[counted:]:
             if isinstance(delta, _COUNTED):
                 self._characters += len(delta.text)
         return out

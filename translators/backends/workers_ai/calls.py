@@ -88,7 +88,9 @@ class Calls:
     def _take_one(self, fragment: dict[str, Any], *, whole: bool) -> list[Delta]:
         nested = fragment.get("function")
         function = nested if isinstance(nested, dict) else fragment
-        name, arguments = _text(function.get("name")), _arguments(function.get("arguments"))
+        # Llama's chat template names the arguments `parameters`.
+        stated = function.get("arguments", function.get("parameters"))
+        name, arguments = _text(function.get("name")), _arguments(stated)
         call_id = _text(fragment.get("id"))
         index = fragment.get("index") if _is_index(fragment.get("index")) else None
         call = None if whole or function is fragment else self._find(index)

@@ -100,13 +100,7 @@ class Messages:
         return parts if has_images else text
 
     def _harmless(self, text: str) -> str:
-        """Text in which the server finds no image: it scans even plain text for data URLs (code 8006)."""
-        if _DATA_URL not in text or not (self._facts.speaks_openai and "vision" in self._facts.can):
-            return text
-        self._report.note(
-            "messages", Fate.TRANSFORMED, "data URLs in text are broken by an invisible character"
-        )
-        return text.replace(_DATA_URL, _BROKEN_DATA_URL)
+        return harmless(text, "messages", self._facts, self._report)
 
     def _thinking(self, turn: Turn) -> dict[str, str]:
         """Replayed thinking, never inside the content, which garbles it.
@@ -114,7 +108,7 @@ class Messages:
         It has two names: vLLM reads the one (release notes of Cloudflare's provider), SGLang the other, and
         answers of Workers AI bear the marks of both.
         """
-        texts = [part.text for part in turn.parts if isinstance(part, chat.Reasoning)]
+        texts = [self._harmless(part.text) for part in turn.parts if isinstance(part, chat.Reasoning)]
         return dict.fromkeys(("reasoning", "reasoning_content"), "".join(texts)) if texts else {}
 
     def _image(self, image: chat.Image, where: str) -> list[dict[str, Any]]:
@@ -164,7 +158,8 @@ class Messages:
         arguments = call.arguments or "{}"
         if call.kind == "custom":
             arguments = wrap_custom(call.arguments)
-        return {"id": call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+        function = {"name": call.name, "arguments": self._harmless(arguments)}
+        return {"id": call_id, "type": "function", "function": function}
 
     def _result(self, result: chat.Result, turn: Turn) -> Message:
         self._check_length(result.text, turn)
@@ -184,6 +179,14 @@ class Messages:
     def _function_id(self) -> str:
         self._functions += 1
         return f"call_function{self._functions - 1}"
+
+
+def harmless(text: str, parameter: str, facts: Facts, report: Report) -> str:
+    """Text in which the server finds no image: it scans even plain text for data URLs (code 8006)."""
+    if _DATA_URL not in text or not (facts.speaks_openai and "vision" in facts.can):
+        return text
+    report.note(parameter, Fate.TRANSFORMED, "data URLs in text are broken by an invisible character")
+    return text.replace(_DATA_URL, _BROKEN_DATA_URL)
 
 
 def utf16_length(text: str) -> int:

@@ -16,7 +16,7 @@ from translators.backends.workers_ai.ask import LEAST_BYTES_PER_TOKEN, Asker
 from translators.backends.workers_ai.catalogue import Facts
 from translators.backends.workers_ai.guided import with_guided
 from translators.backends.workers_ai.judges import judge_for
-from translators.backends.workers_ai.messages import Messages, utf16_length
+from translators.backends.workers_ai.messages import Messages, harmless, utf16_length
 from translators.backends.workers_ai.parameters import translate_parameters
 from translators.backends.workers_ai.prompted_tools import knows_no_tools, told_of_tools
 from translators.backends.workers_ai.reasoning import taken_as_words, will_think
@@ -256,7 +256,8 @@ def _questions(chat: ChatRequest, facts: Facts, report: Report) -> Iterator[dict
         _check_prompt(prompt, facts)
         if not facts.takes_prompt:
             report.note("prompt", Fate.TRANSFORMED, "it becomes a user's message: the model only chats")
-            yield {"messages": [{"role": "user", "content": prompt}]}
+            content = harmless(prompt, "prompt", facts, report)
+            yield {"messages": [{"role": "user", "content": content}]}
         else:
             yield {"prompt": prompt}
 

@@ -202,3 +202,16 @@ def test_the_status_of_the_responses_shape_is_the_reason(status: str, reason: st
 def test_content_that_is_no_string_is_read_as_text(content: Any, text: str) -> None:
     whole = _whole({"choices": [{"message": {"content": content}, "finish_reason": "stop"}]})
     assert whole[0] == _stream(_chunk({"content": content}, "stop"))[0] == Text(0, text)
+
+
+def test_a_list_of_events_ends_a_stream_as_its_last_one_does() -> None:
+    ended = [{"response": "a"}, {"response": "", "usage": {"prompt_tokens": 5, "completion_tokens": 2}}]
+    *_, finish, usage = _stream({"streamed_data": ended}, done=False)
+    assert (finish, usage) == (Finish(0, "stop"), Usage(5, 2))
+    assert isinstance(_stream({"streamed_data": ended[::-1]}, done=False)[-1], Failed)
+
+
+def test_what_comes_in_a_list_is_counted_once_where_nobody_reports() -> None:
+    *_, apart = _stream({"response": "a" * 400})
+    *_, listed = _stream({"streamed_data": [{"response": "a" * 400}]})
+    assert listed == apart

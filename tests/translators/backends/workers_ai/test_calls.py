@@ -158,3 +158,10 @@ def test_fragments_that_repeat_id_and_name_are_looked_at_once() -> None:
 def test_many_calls_of_one_event_are_counted_on() -> None:
     deltas = Calls(STAMP, 0).take([{"name": "f", "arguments": {}}] * 20_000)
     assert [delta.index for delta in deltas if isinstance(delta, Call)] == list(range(20_000))
+
+
+def test_arguments_that_are_called_parameters_are_arguments() -> None:
+    """So Llama's chat template names them; an answer that keeps that name would lose them."""
+    assert _calls([{"name": "f", "parameters": {"a": 1}}]) == [("f", '{"a":1}')]
+    assert _calls([_fragment(0, "c", name="f", parameters='{"a":1}')]) == [("f", '{"a":1}')]
+    assert _calls([{"name": "f", "arguments": {"a": 1}, "parameters": {"b": 2}}]) == [("f", '{"a":1}')]

@@ -1,5 +1,6 @@
 """Requests for the models whose input is OpenAI's own schema."""
 
+import json
 from typing import Any
 
 import pytest
@@ -298,6 +299,29 @@ def test_a_data_url_in_plain_text_is_no_image_to_a_server_that_scans_for_them() 
     assert all("data:image/" not in each and each.replace("\u200b", "") == text for each in sent)
     assert exchange.fates()["messages"] == "transformed"
     assert translated({"model": "m", "messages": messages}, SEED).bodies[0]["messages"][0]["content"] == text
+
+
+def test_a_data_url_is_no_image_in_thoughts_and_arguments_either() -> None:
+    text = f"see {PIXEL}"
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": json.dumps({"a": text})}}
+    custom = {"id": "d", "type": "custom", "custom": {"name": "g", "input": text}}
+    turn = {"role": "assistant", "content": "", "reasoning_content": text, "tool_calls": [call, custom]}
+    exchange = translated({"model": "m", "messages": [turn]}, KIMI)
+    (message,) = exchange.bodies[0]["messages"]
+    assert "data:image/" not in json.dumps(message, ensure_ascii=False)
+    first, second = (json.loads(each["function"]["arguments"]) for each in message["tool_calls"])
+    said = [message["reasoning"], message["reasoning_content"], first["a"], second["input"]]
+    assert [each.replace("\u200b", "") for each in said] == [text] * 4
+    assert exchange.fates()["messages"] == "transformed"
+
+
+def test_a_data_url_in_a_completions_prompt_is_no_image() -> None:
+    exchange = translated({"model": "m", "prompt": [f"see {PIXEL}", "hi"]}, KIMI)
+    first, second = (body["messages"][0]["content"] for body in exchange.bodies)
+    assert "data:image/" not in first
+    assert second == "hi"
+    details = next(entry.detail for entry in exchange.entries if entry.parameter == "prompt")
+    assert "data URLs" in details
 
 
 @pytest.mark.parametrize("model", [GLM, QWEN3])
