@@ -36,7 +36,7 @@ _MOST_ASKS: Final = 64  # in one call; a script holds up the store for all other
 _MOST_SETTLED: Final = 128
 _MOST_RENEWED: Final = 1000
 _CALLS: Final = 2  # under way at once: while the store works on one, the next is on its way
-_COMPANY: Final = 0.005  # seconds that a settlement waits for others
+_COMPANY: Final = 0.02  # seconds that a settlement of tokens waits for others; a lease is given back at once
 _MOST_WAITING: Final = 200_000  # settlements that are kept for a store that is away
 
 _MEMBERSHIP: Final = 2.0  # seconds between two signs of life
@@ -121,6 +121,7 @@ class Admission:
         self._settling: deque[Settlement] = deque()
         self._used: dict[tuple[str, int, int], int] = {}  # without the store: window, slot's length, which
         self._is_catching_up = False
+        self._settling_all = asyncio.Lock()
         self._woken: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -195,8 +196,7 @@ class Admission:
         """Settle what is left, and leave."""
         with suppress(TimeoutError, StoreAwayError):
             async with asyncio.timeout(_LAST_SETTLEMENTS):
-                while self._settling and not self._store.is_away:
-                    await self._settle_some()
+                await self._settle_all()
                 await self._join(0)
 
     def returned(self) -> None:
@@ -229,6 +229,8 @@ class Admission:
 
     async def _send_some(self, asking: Sequence[_Waiting]) -> None:
         try:
+            if self._settling_all.locked() or self._settling:
+                await self._give_back_first(asking)
             keys, args = batch.admission([waiting.ask for waiting in asking], self._lease)
             now, packed = await self._store.run(_ADMIT, keys, args)
             for waiting, answer in zip(asking, batch.answers(packed), strict=True):
@@ -240,6 +242,11 @@ class Admission:
         finally:
             self._asked -= 1
             self._send()
+
+    async def _give_back_first(self, asking: Sequence[_Waiting]) -> None:
+        """Let who has just got an answer ask again: the store learns that the lease is free before that."""
+        if any(waiting.ask.bill.held for waiting in asking):
+            await self._settle_all()
 
     def _tell(self, waiting: _Waiting, now: int, answer: list[int]) -> None:
         verdict, *numbers = answer
@@ -256,21 +263,27 @@ class Admission:
         self._settling.append(settlement)
         if len(self._settling) > _MOST_WAITING:
             self._settling.popleft()
-        self._settle_soon(_COMPANY if len(self._settling) < _MOST_SETTLED else 0)
+        waits = not settlement.leases and len(self._settling) < _MOST_SETTLED
+        self._settle_soon(_COMPANY if waits else 0)
 
     def _settle_soon(self, seconds: float) -> None:
-        if self._settling and self._woken is None and not self._store.is_away:
-            self._woken = asyncio.get_running_loop().call_later(seconds, self._settle_now)
+        if not self._settling or self._store.is_away:
+            return
+        loop = asyncio.get_running_loop()
+        if self._woken is not None and self._woken.when() > loop.time() + seconds:
+            self._woken.cancel()
+            self._woken = None
+        if self._woken is None:
+            self._woken = loop.call_later(seconds, self._settle_now)
 
     def _settle_now(self) -> None:
+        self._woken = None
         self._start(self._settle_all())
 
     async def _settle_all(self) -> None:
-        try:
+        async with self._settling_all:
             while self._settling:
                 await self._settle_some()
-        finally:
-            self._woken = None
 
     async def _settle_some(self) -> None:
         items = [self._settling.popleft() for _ in range(min(_MOST_SETTLED, len(self._settling)))]
@@ -302,8 +315,7 @@ class Admission:
             await self._join(_MEMBER_FOR)
             await self._renew()
             self._tell_use()
-            while self._settling:
-                await self._settle_some()
+            await self._settle_all()
             self._share.is_back()
         finally:
             self._is_catching_up = False

@@ -290,3 +290,9 @@ async def test_requests_at_the_same_time_are_admitted_exactly(serve_stored: Serv
     _key_id, headers = await _issue(workers[0], quota={"rpm": 25})
     answers = await asyncio.gather(*(_ask(workers[number % 2], headers) for number in range(60)))
     assert sum(answer.status_code == 200 for answer in answers) == 25
+
+
+async def test_who_has_got_an_answer_may_ask_again_at_once(served: Served) -> None:
+    _key_id, headers = await _issue(served, quota={"concurrency": 1})
+    answers = [await _ask(served, headers, stream=bool(number % 2)) for number in range(40)]
+    assert {answer.status_code for answer in answers} == {200}
