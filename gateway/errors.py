@@ -1,12 +1,15 @@
 """Errors that the gateway itself answers, in words that the person reading can act on."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Final
 
 from translators.errors import SERVER_ERROR, ApiError
 
 # For logs and metrics only, where nothing was sent.
 CLIENT_LEFT: Final = 499  # nginx's, for a client that closed the connection
+
+
+Standing = Sequence[tuple[bytes, bytes]]  # the `x-ratelimit-*` headers of an answer
 
 
 class LimitError(ApiError):
@@ -26,12 +29,12 @@ class LimitError(ApiError):
         *,
         retry_after: float | None = None,
         is_hopeless: bool = False,
-        standing: Mapping[str, str] | None = None,
+        standing: Standing = (),
     ) -> None:
         super().__init__(429, message, type=kind, code="rate_limit_exceeded", retry_after=retry_after)
         self.subject: Final = subject
         self.is_hopeless: Final = is_hopeless
-        self.standing: Final = standing or {}
+        self.standing: Final = standing
 
 
 class TargetFullError(LimitError):

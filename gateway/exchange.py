@@ -5,7 +5,7 @@ written from here.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic, time
 from typing import Literal, Protocol
@@ -66,7 +66,7 @@ class Exchange:
     address: str = ""
     key: str = ""
     permission: Sequence[tuple[bytes, bytes]] = ()
-    standing: Mapping[str, str] | None = None
+    standing: Sequence[tuple[bytes, bytes]] = ()
 
     def __post_init__(self) -> None:
         random = os.urandom(28).hex()  # asked of the system once for both

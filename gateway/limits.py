@@ -4,7 +4,8 @@ A subject is whoever has limits: the gateway, a model, a team, a key, a key's us
 nothing is decided and nothing is asked of the store; `admission` sends what is described here.
 """
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -15,6 +16,8 @@ from gateway.store import TAG
 SLOTS: Final = 60
 _MINUTE: Final = 60_000  # ms
 _DAY: Final = 86_400_000
+
+_STANDING: Final = ("limit", "remaining", "reset")
 
 Unit = Literal["requests", "tokens"]
 
@@ -41,6 +44,14 @@ class Window(msgspec.Struct, frozen=True):
     away: Away
 
 
+class Shown(msgspec.Struct, frozen=True):
+    """What of a window's `x-ratelimit-*` headers is always the same."""
+
+    limit: tuple[bytes, bytes]
+    remaining: bytes
+    reset: tuple[bytes, bytes]
+
+
 class Lease(msgspec.Struct, frozen=True):
     """How many exchanges may be in flight at once. The attributes are a window's."""
 
@@ -59,6 +70,7 @@ class Bill(msgspec.Struct, frozen=True, eq=False):
     Attributes:
         windows: Each charged with one request or with the request's tokens.
         leases: Each held until the exchange ends.
+        shown: For each window its headers.
         records: The records that it rests on, with the version that is known of each: store's key -> version.
         is_empty: Whether nothing need be asked.
         counted: The windows of tokens, which the end of an exchange changes.
@@ -68,6 +80,7 @@ class Bill(msgspec.Struct, frozen=True, eq=False):
     """
 
     windows: tuple[Window, ...] = ()
+    shown: tuple[Shown, ...] = ()
     leases: tuple[Lease, ...] = ()
     records: tuple[tuple[str, int], ...] = ()
     is_empty: bool = True
@@ -89,7 +102,43 @@ def bill(subjects: Iterable[Subject], records: Iterable[tuple[str, int]] = ()) -
     held = tuple(lease.key for lease in leases)
     entry = msgspec.json.encode((counted, held)).decode() if counted or held else ""
     is_empty = not (windows or leases or rests_on)
-    return Bill(windows, leases, rests_on, is_empty, counted, held, entry)
+    shown = tuple(map(_shown, windows))
+    return Bill(windows, shown, leases, rests_on, is_empty, counted, held, entry)
+
+
+def standing(made: Bill, rest: Sequence[int]) -> list[tuple[bytes, bytes]]:
+    """The `x-ratelimit-*` headers.
+
+    Args:
+        made: The bill.
+        rest: Of the requests and of the tokens, which window has the least left, from 1 on, and how much; 0
+            where there is none.
+    """
+    headers: list[tuple[bytes, bytes]] = []
+    for place in range(0, len(rest), 2):
+        number = rest[place]
+        if number:
+            shown, left = made.shown[number - 1], rest[place + 1]
+            headers += (shown.limit, (shown.remaining, b"%d" % max(0, left)), shown.reset)
+    return headers
+
+
+def duration(seconds: float) -> str:
+    """A time as OpenAI writes it: `20ms`, `1.5s`, `6m0s`, `23h59m1s`."""
+    if seconds < 1:
+        return f"{max(1, math.ceil(seconds * 1000))}ms"
+    if seconds < 60:
+        return f"{math.ceil(seconds * 10) / 10:g}s"
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s"
+
+
+def _shown(window: Window) -> Shown:
+    limit, remaining, reset = (f"x-ratelimit-{what}-{window.unit}".encode() for what in _STANDING)
+    # A window is as new once all its slots have gone by.
+    anew = duration((SLOTS + 1) * window.slot / 1000)
+    return Shown((limit, str(window.limit).encode()), remaining, (reset, anew.encode()))
 
 
 def _windows(place: str, words: str, quota: Quota) -> Iterator[Window]:

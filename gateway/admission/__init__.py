@@ -1,15 +1,16 @@
 """Lets requests in, each against all of its limits at once, and settles what they used when they end.
 
 One call to the store decides many requests: those that come in the same turn of the event loop, and those
-that come while the store is still busy with earlier ones. What ended exchanges give back waits a little for
-company. A call that did not answer in time counts as not made; what it may have taken in spite of that is
-free again when its lease runs out. While the store is away each limit says what holds (`share`), and what was
-admitted meanwhile is told to the store when it is back.
+that come while the store is still busy with earlier ones. The same call first gives back what ended exchanges
+held, so that who has just got an answer may ask again; one call is under way at a time, and so in order. A
+call that did not answer in time counts as not made; what it may have taken in spite of that is free again
+when its lease runs out. While the store is away each limit says what holds (`share`), and what was admitted
+meanwhile is told to the store when it is back.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Final, Protocol
@@ -18,13 +19,13 @@ import msgspec
 
 from gateway.admission import batch
 from gateway.admission.batch import Ask, Settlement
-from gateway.admission.refusals import refused_by_lease, refused_by_window, standing
+from gateway.admission.refusals import refused_by_lease, refused_by_window
 from gateway.admission.share import Share
-from gateway.errors import LimitError
-from gateway.limits import Bill
+from gateway.errors import LimitError, Standing
+from gateway.limits import Bill, standing
 from gateway.store import TAG, Script, StoreAwayError
 
-_ADMIT: Final = Script("admit")
+_TURN: Final = Script("turn", parts=("settle", "admit"))
 _SETTLE: Final = Script("settle")
 _RENEW: Final = Script("renew")
 _LOST: Final = Script("lost")
@@ -35,8 +36,8 @@ _WORKERS: Final = f"{TAG}:workers"
 _MOST_ASKS: Final = 64  # in one call; a script holds up the store for all others
 _MOST_SETTLED: Final = 128
 _MOST_RENEWED: Final = 1000
-_CALLS: Final = 2  # under way at once: while the store works on one, the next is on its way
 _COMPANY: Final = 0.02  # seconds that a settlement of tokens waits for others; a lease is given back at once
+_PAUSE: Final = 0.25  # seconds before a settlement that failed is tried again
 _MOST_WAITING: Final = 200_000  # settlements that are kept for a store that is away
 
 _MEMBERSHIP: Final = 2.0  # seconds between two signs of life
@@ -91,9 +92,9 @@ class Ticket(msgspec.Struct):
     rest: Sequence[int] = ()
     settled: bool = False
 
-    def standing(self) -> Mapping[str, str]:
+    def standing(self) -> Standing:
         """The `x-ratelimit-*` headers of its answer."""
-        return standing(self.bill.windows, self.rest)
+        return standing(self.bill, self.rest)
 
 
 class _Waiting(msgspec.Struct, frozen=True):
@@ -116,12 +117,11 @@ class Admission:
         self._lease = int(lease * 1000)
         self._share = Share(_now)
         self._asking: deque[_Waiting] = deque()
-        self._asked = 0  # calls under way
+        self._is_asking = False  # whether a call is under way, or begins when this turn of the loop is over
         self._live: set[str] = set()  # exchanges with an entry in the store
         self._settling: deque[Settlement] = deque()
         self._used: dict[tuple[str, int, int], int] = {}  # without the store: window, slot's length, which
         self._is_catching_up = False
-        self._settling_all = asyncio.Lock()
         self._woken: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -148,12 +148,16 @@ class Admission:
             return self._admit_alone(ask)
         waiting = _Waiting(ask, asyncio.get_running_loop().create_future())
         self._asking.append(waiting)
-        if len(self._asking) == 1:  # what else comes in this turn of the event loop goes with it
-            asyncio.get_running_loop().call_soon(self._send)
+        self._wake()
         try:
             return await waiting.admitted
         except StoreAwayError:
             return self._admit_alone(ask)
+        except asyncio.CancelledError:
+            admitted = waiting.admitted
+            if not admitted.cancelled() and admitted.exception() is None:
+                self.settle(admitted.result(), 0)  # who asked left in the moment of being let in
+            raise
 
     def settle(self, ticket: Ticket, tokens: int) -> None:
         """An exchange has ended, having used so many tokens; a second time changes nothing."""
@@ -189,7 +193,7 @@ class Admission:
                     await self._renew()
                     await self._clear_up()
                 beat += 1
-                self._settle_soon(0)
+                self._settle_now()
             await asyncio.sleep(_MEMBERSHIP)
 
     async def stop(self) -> None:
@@ -220,33 +224,53 @@ class Admission:
             self._live.add(ask.exchange)
         return Ticket(ask.exchange, bill, ask.tokens, at, _now(), rest)
 
-    def _send(self) -> None:
-        """Send what waits, as far as not enough is under way already."""
-        while self._asking and self._asked < _CALLS:
-            self._asked += 1
-            asking = [self._asking.popleft() for _ in range(min(_MOST_ASKS, len(self._asking)))]
-            self._start(self._send_some(asking))
+    def _wake(self) -> None:
+        """Ask the store when this turn of the event loop is over; what else comes in it goes with it."""
+        if not self._is_asking:
+            self._is_asking = True
+            asyncio.get_running_loop().call_soon(self._begin)
 
-    async def _send_some(self, asking: Sequence[_Waiting]) -> None:
+    def _begin(self) -> None:
+        self._start(self._ask())
+
+    async def _ask(self) -> None:
+        """One call after the other, as long as there is something that does not wait for company."""
         try:
-            if self._settling_all.locked() or self._settling:
-                await self._give_back_first(asking)
-            keys, args = batch.admission([waiting.ask for waiting in asking], self._lease)
-            now, packed = await self._store.run(_ADMIT, keys, args)
+            while self._asking or (self._woken is None and self._settling and not self._store.is_away):
+                if self._asking:
+                    await self._admit_some()
+                else:
+                    await self._settle_or_later()
+        finally:
+            self._is_asking = False
+
+    async def _admit_some(self) -> None:
+        asking = [self._asking.popleft() for _ in range(min(_MOST_ASKS, len(self._asking)))]
+        items = self._take_settlements()
+        try:
+            admitted = batch.admission((each.ask for each in asking), self._lease)
+            keys, args = batch.turn(batch.settlement(items), admitted)
+            now, packed = await self._store.run(_TURN, keys, args)
             for waiting, answer in zip(asking, batch.answers(packed), strict=True):
                 self._tell(waiting, now, answer)
         except Exception as error:  # noqa: BLE001 - each of those who wait is told
+            self._put_back(items)
             for waiting in asking:
                 if not waiting.admitted.done():
                     waiting.admitted.set_exception(error)
-        finally:
-            self._asked -= 1
-            self._send()
 
-    async def _give_back_first(self, asking: Sequence[_Waiting]) -> None:
-        """Let who has just got an answer ask again: the store learns that the lease is free before that."""
-        if any(waiting.ask.bill.held for waiting in asking):
-            await self._settle_all()
+    async def _settle_or_later(self) -> None:
+        try:
+            await self._settle_some()
+        except StoreAwayError:
+            self._woken = asyncio.get_running_loop().call_later(_PAUSE, self._settle_now)
+
+    def _take_settlements(self) -> list[Settlement]:
+        return [self._settling.popleft() for _ in range(min(_MOST_SETTLED, len(self._settling)))]
+
+    def _put_back(self, items: Sequence[Settlement]) -> None:
+        """Once more when the store is back: those with an entry change nothing twice."""
+        self._settling.extendleft(item for item in reversed(items) if item.kind != 1)
 
     def _tell(self, waiting: _Waiting, now: int, answer: list[int]) -> None:
         verdict, *numbers = answer
@@ -263,36 +287,30 @@ class Admission:
         self._settling.append(settlement)
         if len(self._settling) > _MOST_WAITING:
             self._settling.popleft()
-        waits = not settlement.leases and len(self._settling) < _MOST_SETTLED
-        self._settle_soon(_COMPANY if waits else 0)
-
-    def _settle_soon(self, seconds: float) -> None:
-        if not self._settling or self._store.is_away:
+        if self._store.is_away or self._is_catching_up:
             return
-        loop = asyncio.get_running_loop()
-        if self._woken is not None and self._woken.when() > loop.time() + seconds:
-            self._woken.cancel()
-            self._woken = None
-        if self._woken is None:
-            self._woken = loop.call_later(seconds, self._settle_now)
+        if settlement.leases or len(self._settling) >= _MOST_SETTLED:
+            self._settle_now()
+        elif self._woken is None:
+            self._woken = asyncio.get_running_loop().call_later(_COMPANY, self._settle_now)
 
     def _settle_now(self) -> None:
-        self._woken = None
-        self._start(self._settle_all())
-
-    async def _settle_all(self) -> None:
-        async with self._settling_all:
-            while self._settling:
-                await self._settle_some()
+        if self._woken is not None:
+            self._woken.cancel()
+            self._woken = None
+        self._wake()
 
     async def _settle_some(self) -> None:
-        items = [self._settling.popleft() for _ in range(min(_MOST_SETTLED, len(self._settling)))]
+        items = self._take_settlements()
         try:
             await self._store.run(_SETTLE, *batch.settlement(items))
         except StoreAwayError:
-            # Once more when it is back: those with an entry change nothing twice.
-            self._settling.extendleft(item for item in reversed(items) if item.kind != 1)
+            self._put_back(items)
             raise
+
+    async def _settle_all(self) -> None:
+        while self._settling:
+            await self._settle_some()
 
     def _note_use(self, key: str, slot: int, since: int, amount: int) -> None:
         """Keep what was used of a window without the store, until it is back."""
@@ -308,7 +326,7 @@ class Admission:
         used, self._used = self._used, {}
         for (key, slot, number), amount in used.items():
             self._settling.append(Settlement("", number * slot + ahead, amount, ((key, slot),), kind=1))
-        self._settle_soon(0)
+        self._settle_now()
 
     async def _catch_up(self) -> None:
         try:
@@ -370,10 +388,10 @@ def _refusal(ask: Ask, verdict: int, numbers: Sequence[int]) -> LimitError | Cha
             window = ask.bill.windows[index - 1]
             cost = ask.tokens if window.unit == "tokens" else 1
             seconds = None if wait < 0 else wait / 1000
-            return refused_by_window(window, cost, used, seconds, standing(ask.bill.windows, rest))
+            return refused_by_window(window, cost, used, seconds, standing(ask.bill, rest))
         case 2:
             index, used, *rest = numbers
-            return refused_by_lease(ask.bill.leases[index - 1], used, standing(ask.bill.windows, rest))
+            return refused_by_lease(ask.bill.leases[index - 1], used, standing(ask.bill, rest))
         case _:
             return ChangedError(ask.bill.records[numbers[0] - 1][0])
 

@@ -114,6 +114,11 @@ def settlement(items: Iterable[Settlement]) -> Call:
     return keys, [_encode((windows.widths, len(leases.numbers), holdings, rows))]
 
 
+def turn(settled: Call, admitted: Call) -> Call:
+    """Both calls as one, of `turn.lua`."""
+    return [*settled[0], *admitted[0]], [str(len(settled[0])).encode(), *settled[1], *admitted[1]]
+
+
 def renewal(lease: int, exchanges: Sequence[str], held: Sequence[tuple[str, Sequence[str]]]) -> Call:
     """The call of `renew.lua`: exchanges with an entry, and leases with the exchanges that hold them."""
     keys = [*(key for key, _exchanges in held), OPEN]

@@ -1,19 +1,14 @@
-"""What a client is told that a limit refused, as OpenAI words it, and where it stands with its limits."""
+"""What a client is told that a limit refused, as OpenAI words it."""
 
-import math
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from typing import Final
-
-from gateway.errors import LimitError
-from gateway.limits import SLOTS, Lease, Window
+from gateway.errors import LimitError, Standing
+from gateway.limits import Lease, Window, duration
 
 # Where waiting takes longer, SDKs that ask again by themselves do not wait so long, and ask in vain.
 _WORTH_WAITING = 60.0  # seconds
 
 
 def refused_by_window(
-    window: Window, cost: int, used: int, wait: float | None, headers: Mapping[str, str] | None = None
+    window: Window, cost: int, used: int, wait: float | None, headers: Standing = ()
 ) -> LimitError:
     """429: a window has no room.
 
@@ -43,7 +38,7 @@ def refused_by_window(
     )
 
 
-def refused_by_lease(lease: Lease, used: int, headers: Mapping[str, str] | None = None) -> LimitError:
+def refused_by_lease(lease: Lease, used: int, headers: Standing = ()) -> LimitError:
     """429: too many requests are in flight."""
     advice = "Please try again when one of them has ended." if lease.limit else "No request is allowed."
     message = (
@@ -58,49 +53,6 @@ def refused_by_lease(lease: Lease, used: int, headers: Mapping[str, str] | None 
         is_hopeless=lease.limit == 0,
         standing=headers,
     )
-
-
-def standing(windows: Sequence[Window], rest: Sequence[int]) -> Mapping[str, str]:
-    """The `x-ratelimit-*` headers.
-
-    Args:
-        windows: Those of a bill.
-        rest: Of the requests and of the tokens, which window has the least left, from 1 on, and how much; 0
-            where there is none.
-    """
-    headers: dict[str, str] = {}
-    for place in range(0, len(rest), 2):
-        number, left = rest[place], rest[place + 1]
-        if number:
-            window = windows[number - 1]
-            limit, remaining, reset = _HEADERS[window.unit]
-            headers[limit] = str(window.limit)
-            headers[remaining] = str(max(0, left))
-            headers[reset] = _reset(window.slot)
-    return headers
-
-
-_HEADERS: Final = {
-    unit: tuple(f"x-ratelimit-{what}-{unit}" for what in ("limit", "remaining", "reset"))
-    for unit in ("requests", "tokens")
-}
-
-
-@lru_cache(256)
-def _reset(slot: int) -> str:
-    """When a window is as new: once all its slots have gone by."""
-    return duration((SLOTS + 1) * slot / 1000)
-
-
-def duration(seconds: float) -> str:
-    """A time as OpenAI writes it: `20ms`, `1.5s`, `6m0s`, `23h59m1s`."""
-    if seconds < 1:
-        return f"{max(1, math.ceil(seconds * 1000))}ms"
-    if seconds < 60:
-        return f"{math.ceil(seconds * 10) / 10:g}s"
-    minutes, rest = divmod(math.ceil(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s"
 
 
 def _short(window: Window) -> str:

@@ -212,7 +212,7 @@ class Client:
         if self._exchange.translation:
             headers.append((b"x-penstock-translation", self._exchange.translation.encode()))
         if self._exchange.standing:
-            headers += _encoded(self._exchange.standing)
+            headers += self._exchange.standing
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def _write(self, data: bytes, *, last: bool) -> None:

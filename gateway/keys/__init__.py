@@ -85,16 +85,17 @@ class Keys:
         given = _given_key(headers)
         if given is None:
             raise unauthorized(given=False)
-        if hmac.compare_digest(hashlib.sha256(given).digest(), self._master):
-            return self._operator
-        if self.register is None:
-            raise unauthorized(given=True)
-        caller = self._known.get(self._digest(given))
+        caller = self._known.get(self._digest(given)) if self._known else None
         if caller is not None:
             if is_away:
                 self.check_unconfirmed(caller)
             caller.check(address)
-        return caller
+            return caller
+        if hmac.compare_digest(hashlib.sha256(given).digest(), self._master):
+            return self._operator
+        if self.register is None:
+            raise unauthorized(given=True)
+        return None
 
     def check_unconfirmed(self, caller: Caller) -> None:
         """Let in whom the store cannot confirm now, if it did not long ago.

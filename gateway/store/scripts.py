@@ -1,5 +1,6 @@
 """The Lua scripts: one atomic idea per file in `gateway/lua`, each behind the same prologue."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from hashlib import sha1
 from importlib.resources import files
@@ -7,15 +8,22 @@ from typing import Final
 
 
 class Script:
-    """One script. Its first two arguments are the prologue's; its reply begins with the store's time."""
+    """One script. Its first two arguments are the prologue's; its reply begins with the store's time.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: The file's, without its ending.
+        parts: Other scripts that it calls by their names, with the KEYS and ARGV that it gives them.
+    """
+
+    def __init__(self, name: str, parts: Sequence[str] = ()) -> None:
         self.name: Final = name
+        self._parts = parts
 
     @cached_property
     def text(self) -> str:
         """What the store runs."""
-        return _read("prologue") + _read(self.name)
+        parts = (f"local function {part}(KEYS, ARGV)\n{_read(part)}\nend\n" for part in self._parts)
+        return "".join([_read("prologue"), *parts, _read(self.name)])
 
     @cached_property
     def sha(self) -> str:

@@ -30,7 +30,7 @@ async def _all_told(served: Served) -> None:
     """Wait until the store knows of all that has ended."""
     admission = served.gateway.doors.admission
     async with asyncio.timeout(PATIENCE):
-        while admission._settling or admission._tasks:  # noqa: ASYNC110 - turns, not time
+        while admission._settling or admission._is_asking:  # noqa: ASYNC110 - turns, not time
             await asyncio.sleep(0.001)
 
 

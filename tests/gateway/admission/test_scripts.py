@@ -48,7 +48,7 @@ class Gate:
     async def told(self) -> None:
         """Wait until all settlements are made."""
         for worker in self.workers:
-            while worker._asking or worker._settling or worker._tasks:  # noqa: ASYNC110 - turns, not time
+            while worker._asking or worker._settling or worker._is_asking:  # noqa: ASYNC110 - turns, not time
                 await asyncio.sleep(0.001)
 
     async def used(self, made: Bill) -> Sequence[int]:
