@@ -102,12 +102,12 @@ def routes_of(settings: Settings) -> Routes:
     return Routes(settings, catalogue.load(settings.data_dir))
 
 
-def build(settings: Settings, master_key: str, state: State | None = None) -> Gateway:
+def build(settings: Settings, master_key: str | None, state: State | None = None) -> Gateway:
     """All rooms of one process, joined.
 
     Args:
         settings: What is set.
-        master_key: The operator's key.
+        master_key: The operator's key; None where that is an issued one.
         state: Where shared state is kept; without it what needs some is refused, as in an outage.
     """
     store = Store(state.url, settings.store.timeout) if state else NoStore()
@@ -210,6 +210,7 @@ async def _running(gateway: Gateway) -> AsyncIterator[None]:
         store.when_back(admission.returned)
         store.listen(CHANGES, gateway.keys.changed)
         tasks.append(asyncio.create_task(admission.run()))
+        tasks.append(asyncio.create_task(gateway.keys.run()))
     _calm_the_collector()
     try:
         yield

@@ -9,6 +9,7 @@ from gateway import app
 from gateway import settings as configuration
 from gateway.cli import descriptors, server
 from gateway.cli.console import config_option, examples, fail, host_option, load_settings, port_option, stderr
+from gateway.cli.first_key import operators_key
 from gateway.cli.state import kept_state
 from gateway.keys import KeptKeyError, MasterKey, NoPepperError, master_key
 from gateway.settings import Settings
@@ -36,25 +37,24 @@ def serve(config: Path | None, host: str | None, port: int | None) -> None:
         listener = server.listen(host or settings.server.host, settings.server.port if port is None else port)
     except server.ListenError as error:
         fail(str(error))
-    try:  # only now that the gateway can start: a key that is made here is shown once
-        key = master_key(settings)
-    except OSError as error:
-        fail(f"cannot keep a key in {settings.data_dir}: {error.strerror}; set keys.master or data_dir")
-    except KeptKeyError as error:
-        fail(str(error))
     try:
-        server.run(_serve(settings, key, listener, config))
+        server.run(_serve(settings, master_key(settings), listener, config))
     except (server.StartError, EmbeddedError, KeptKeyError, NoPepperError) as error:
         fail(str(error))
 
 
-async def _serve(settings: Settings, key: MasterKey, listener: socket.socket, config: Path | None) -> None:
+async def _serve(
+    settings: Settings, master: MasterKey | None, listener: socket.socket, config: Path | None
+) -> None:
     async with kept_state(settings) as state:
-        site = server.gateway_site(app.build(settings, key.value, state), listener)
-        await server.serve(site, started=lambda: _greet(settings, key, site.url, config))
+        site = server.gateway_site(app.build(settings, master.value if master else None, state), listener)
+        # Only now that the gateway has started: a key that is made here is shown once.
+        async with server.running(site) as stop, operators_key(master, state) as key:
+            _greet(settings, key, site.url, config)
+            await stop.wait()
 
 
-def _greet(settings: Settings, key: MasterKey, url: str, config: Path | None) -> None:
+def _greet(settings: Settings, key: str | None, url: str, config: Path | None) -> None:
     console = stderr()
     console.print("[bold]Penstock[/] is ready. Ctrl-C ends it.")
     for label, text in _facts(settings, key, url, config):
@@ -62,18 +62,14 @@ def _greet(settings: Settings, key: MasterKey, url: str, config: Path | None) ->
         console.print(text, markup=False)
 
 
-def _facts(settings: Settings, key: MasterKey, url: str, config: Path | None) -> list[tuple[str, str]]:
+def _facts(settings: Settings, key: str | None, url: str, config: Path | None) -> list[tuple[str, str]]:
     facts = [
         ("base_url", f"{url}/v1"),
         ("settings", str(configuration.locate(config) or "the environment")),
         ("backends", ", ".join(settings.backends)),
         ("models", _models(settings)),
     ]
-    if key.created:
-        facts.append(("key", f"{key.value}  (made now and shown this once; kept in {key.path})"))
-    elif key.path:
-        facts.append(("key", f"as kept in {key.path}"))
-    return facts
+    return [*facts, ("key", key)] if key is not None else facts
 
 
 def _models(settings: Settings) -> str:

@@ -1,75 +1,99 @@
 """Who may call: the operator with the master key, and whoever holds a key that was issued.
 
-`master` keeps the gateway's own secrets, `secrets` is the form of issued keys, `records` what is known of
-them, `register` keeps and changes that in the store, and `callers` is what a request needs of it. Here a
-request's key is looked at: first without asking anybody, and in the store where it is not known.
+`secrets` is the form of issued keys, `records` what is known of them, `verdicts` whether that is good.
+`archive` is how the store has it, `register` how it is read, changed and listed in `pages`. `callers` is what
+a request needs of it, `known` those of late, and `together` asks for one only once. `pepper` and `master` are
+the gateway's own secrets, and `bootstrap` makes the first key of all.
+
+Here a request's key is looked at: first without asking anybody, and in the store where it is not known.
 """
 
 import asyncio
-import hashlib
 import hmac
 from collections import OrderedDict
 from collections.abc import Mapping
 from functools import partial
-from time import monotonic
-from typing import Final, TypeVar
+from time import monotonic, time
+from typing import Final
 
 from gateway.errors import store_away, unauthorized
+from gateway.keys.archive import CHANGES, UnknownRecordError
+from gateway.keys.bootstrap import FirstKey
 from gateway.keys.callers import Caller
-from gateway.keys.master import KeptKeyError, MasterKey, NoPepperError, master_key, pepper
-from gateway.keys.records import Key, Team
-from gateway.keys.register import CHANGES, Actor, ConflictError, Register, UnknownRecordError
-from gateway.keys.secrets import PREFIX, foreign_digest, is_well_formed
+from gateway.keys.known import Known
+from gateway.keys.master import MasterKey, master_key
+from gateway.keys.pages import Page
+from gateway.keys.pepper import KeptKeyError, NoPepperError, pepper
+from gateway.keys.records import AuditEntry, Key, Role, Rotated, Status, Team
+from gateway.keys.register import Actor, ConflictError, Register
+from gateway.keys.secrets import is_ours, is_well_formed, stored_digest
+from gateway.keys.together import Together
+from gateway.keys.verdicts import Verdict
 from gateway.store import StoreAwayError
+from translators.errors import ApiError
 
 __all__ = [
     "CHANGES",
     "Actor",
+    "AuditEntry",
     "Caller",
     "ConflictError",
+    "FirstKey",
     "KeptKeyError",
     "Key",
     "Keys",
     "MasterKey",
     "NoPepperError",
+    "Page",
     "Register",
+    "Role",
+    "Rotated",
+    "Status",
     "Team",
     "UnknownRecordError",
+    "Verdict",
     "master_key",
     "pepper",
 ]
 
 Headers = Mapping[bytes, bytes]
 
-_Value = TypeVar("_Value")
-
-_MOST_KNOWN: Final = 10_000
 _MOST_UNKNOWN: Final = 10_000
 _SHORT: Final = 1.0  # seconds that an answer of the store is believed without asking again
+_LONGEST: Final = 512  # bytes of a key; nobody issues longer ones
+_NOTES: Final = 10.0  # seconds between two notes of who has called
+_FOREIGN: Final = b""  # what is asked together beside secrets: whether there are keys made elsewhere
 
 
 class Keys:
     """Checks the keys of requests.
 
     Args:
-        master: The operator's key.
+        master: The operator's key, where there is one.
         register: The issued keys; None where there is no store.
         secret: What digests are made under.
         stale: Seconds for which a key holds that the store cannot confirm.
     """
 
     def __init__(
-        self, master: str, register: Register | None = None, secret: bytes = b"", stale: float = 0.0
+        self,
+        master: str | None,
+        register: Register | None = None,
+        secret: bytes = b"",
+        stale: float = 0.0,
     ) -> None:
-        self._master = hashlib.sha256(master.encode()).digest()
+        self._secret = secret
+        self._master = self._shown(master.encode()) if master is not None else None
+        self._longest = max(_LONGEST, len(master or ""))
         self._operator: Final = Caller()
         self.register: Final = register
-        self._secret = secret
         self._stale = stale
-        self._known: OrderedDict[bytes, Caller] = OrderedDict()
-        self._unknown: OrderedDict[bytes, float] = OrderedDict()  # digest -> until when
-        self._asking: dict[bytes, asyncio.Task[Caller | None]] = {}
-        self._foreign = (False, float("-inf"))  # whether there are keys without our checksum; as of when
+        self._known: Final = Known()
+        self._unknown: OrderedDict[bytes, float] = OrderedDict()  # what is kept of a secret -> until when
+        self._looking: Together[Caller | None] = Together()
+        self._asking_foreign: Together[bool] = Together()
+        self._foreign = (False, float("-inf"))  # whether there are keys made elsewhere; as of when
+        self._used: dict[str, float] = {}  # key -> when; not noted in the store yet
 
     def known(self, headers: Headers, address: str = "", *, is_away: bool = False) -> Caller | None:
         """Whose key a request has, where nobody need be asked; None where only the store can tell.
@@ -85,17 +109,26 @@ class Keys:
         given = _given_key(headers)
         if given is None:
             raise unauthorized(given=False)
-        caller = self._known.get(self._digest(given)) if self._known else None
-        if caller is not None:
-            if is_away:
-                self.check_unconfirmed(caller)
-            caller.check(address)
-            return caller
-        if hmac.compare_digest(hashlib.sha256(given).digest(), self._master):
-            return self._operator
-        if self.register is None:
+        if len(given) > self._longest:
             raise unauthorized(given=True)
-        return None
+        shown = self._shown(given)
+        caller = self._known.get(shown)
+        if caller is None:
+            if self._master is not None and hmac.compare_digest(shown, self._master):
+                return self._operator
+            if self.register is None:
+                raise unauthorized(given=True)
+            return None
+        if is_away:
+            self.check_unconfirmed(caller)
+        try:
+            caller.check(address)
+        except ApiError:
+            if is_away or monotonic() - caller.confirmed < _SHORT:
+                raise
+            return None  # it may hold again, and the word of that be lost
+        self._used[caller.id] = time()
+        return caller
 
     def check_unconfirmed(self, caller: Caller) -> None:
         """Let in whom the store cannot confirm now, if it did not long ago.
@@ -113,107 +146,110 @@ class Keys:
             ApiError: 401; 503 where the store does not answer.
         """
         given = _given_key(headers)
-        caller = await self._look_up(given) if given is not None else None
+        try:
+            caller = await self._look_up(given) if given is not None else None
+        except StoreAwayError:
+            raise store_away() from None
         if caller is None:
             raise unauthorized(given=given is not None)
         caller.check(address)
+        self._used[caller.id] = time()
         return caller
 
     async def refresh(self, caller: Caller, address: str) -> Caller:
         """The same caller as the store has it now.
 
         Raises:
-            ApiError: 401 where the key does not hold any more; 503 where the store does not answer.
+            ApiError: 401 where the key, or the secret that was given, does not hold any more; 503 where the
+                store does not answer.
         """
-        for digest, known in list(self._known.items()):
-            if known is caller:
-                del self._known[digest]
-        if caller.key is None or self.register is None:
-            return caller
         try:
-            anew = await _read(self.register, caller.key.id, caller.until if caller.key.old_until else None)
+            return await self._refresh(caller, address)
         except StoreAwayError:
             raise store_away() from None
+
+    async def fresh(self, caller: Caller, address: str) -> Caller:
+        """The caller, as of a moment ago at most: for what is not admitted, where versions are compared.
+
+        Raises:
+            ApiError: As for `refresh`, but where the store does not answer what is known holds for its time.
+        """
+        if caller.key is None or monotonic() - caller.confirmed < _SHORT:
+            return caller
+        try:
+            return await self._refresh(caller, address)
+        except StoreAwayError:
+            self.check_unconfirmed(caller)
+            return caller
+
+    def changed(self, record_id: bytes) -> None:
+        """A key or team has changed: forget what is known of it."""
+        self._known.drop_all_of(record_id.decode(errors="replace"))
+        self._unknown.clear()
+        self._foreign = (self._foreign[0], float("-inf"))
+
+    async def run(self) -> None:
+        """Note in the store who has called, until cancelled."""
+        while True:
+            await asyncio.sleep(_NOTES)
+            await self.note()
+
+    async def note(self) -> None:
+        """Note who has called since the last time; where the store is away, with the next ones."""
+        if self.register is None or not self._used:
+            return
+        used, self._used = self._used, {}
+        try:
+            await self.register.archive.note_used(used)
+        except StoreAwayError:
+            self._used = {**used, **self._used}
+
+    def _shown(self, given: bytes) -> bytes:
+        """What is kept of a secret here, which nobody can make without the pepper."""
+        return hmac.digest(self._secret, given, "sha256")
+
+    async def _look_up(self, given: bytes) -> Caller | None:
+        shown, now = self._shown(given), monotonic()
+        if self.register is None or self._unknown.get(shown, now) > now:
+            return None
+        if not await self._may_be_one(self.register, given):
+            return None
+        stored = stored_digest(self._secret, given)
+        return await self._looking.ask(shown, partial(self._find, self.register, shown, stored))
+
+    async def _refresh(self, caller: Caller, address: str) -> Caller:
+        if caller.key is None or self.register is None:
+            return caller
+        ask = partial(self._find, self.register, caller.shown, caller.stored)
+        anew = await self._looking.ask(caller.shown, ask)
         if anew is None:
             raise unauthorized(given=True)
         anew.check(address)
         return anew
 
-    async def fresh(self, caller: Caller, address: str) -> Caller:
-        """The caller, as of a moment ago at most: for what is not admitted, where versions are compared."""
-        if caller.key is None or monotonic() - caller.confirmed < _SHORT:
-            return caller
-        return await self.refresh(caller, address)
-
-    def changed(self, record_id: bytes) -> None:
-        """A key or team has changed: forget what is known of it."""
-        name = record_id.decode(errors="replace")
-        for digest, caller in list(self._known.items()):
-            if name in {caller.id, caller.team.id if caller.team else ""}:
-                del self._known[digest]
-        self._unknown.clear()
-
-    def _digest(self, given: bytes) -> bytes:
-        return hmac.digest(self._secret, given, "sha256")
-
-    async def _look_up(self, given: bytes) -> Caller | None:
-        digest, now = self._digest(given), monotonic()
-        if self.register is None or self._unknown.get(digest, now) > now:
-            return None
-        try:
-            if not await self._may_be_one(self.register, given):
-                return None
-            # Those who ask for the same key at the same time ask once.
-            task = self._asking.get(digest)
-            if task is None:
-                task = self._asking[digest] = asyncio.create_task(self._find(self.register, given, digest))
-                task.add_done_callback(partial(self._asked, digest))
-            return await asyncio.shield(task)
-        except StoreAwayError:
-            raise store_away() from None
-
-    def _asked(self, digest: bytes, task: asyncio.Task[Caller | None]) -> None:
-        del self._asking[digest]
-        if not task.cancelled():
-            task.exception()  # retrieved, also where all who asked have left
-
     async def _may_be_one(self, register: Register, given: bytes) -> bool:
         """Whether the store need be asked: most garbage shows at once."""
-        if given.startswith(PREFIX.encode()):
+        if is_ours(given):
             return is_well_formed(given)
         known, asked = self._foreign
         if not known and monotonic() - asked > _SHORT:
-            self._foreign = known, _asked = await register.has_foreign(), monotonic()
+            known = await self._asking_foreign.ask(_FOREIGN, register.archive.has_foreign)
+            self._foreign = known, monotonic()
         return known
 
-    async def _find(self, register: Register, given: bytes, digest: bytes) -> Caller | None:
-        digests = [digest.hex()]
-        if not given.startswith(PREFIX.encode()):
-            digests.append(foreign_digest(given))
-        found = await register.find(*digests)
-        caller = None if found is None else await _read(register, *found)
-        if caller is None:
-            _put(self._unknown, digest, monotonic() + _SHORT, _MOST_UNKNOWN)
-        else:
-            _put(self._known, digest, caller, _MOST_KNOWN)
+    async def _find(self, register: Register, shown: bytes, stored: str) -> Caller | None:
+        asked = monotonic()
+        held = await register.held(stored)
+        if held is None:
+            self._known.drop(shown)
+            self._unknown[shown] = asked + _SHORT
+            if len(self._unknown) > _MOST_UNKNOWN:
+                self._unknown.popitem(last=False)
+            return None
+        caller = Caller(held, shown, stored)
+        caller.confirmed = asked
+        self._known.put(caller)
         return caller
-
-
-async def _read(register: Register, key_id: str, until: float | None) -> Caller | None:
-    try:
-        key, version = await register.read_key(key_id)
-        if key.team is None:
-            return Caller(key, version, until=until)
-        team, team_version = await register.read_team(key.team)
-    except UnknownRecordError:
-        return None
-    return Caller(key, version, team, team_version, until)
-
-
-def _put(known: OrderedDict[bytes, _Value], digest: bytes, value: _Value, most: int) -> None:
-    known[digest] = value
-    if len(known) > most:
-        known.popitem(last=False)
 
 
 def _given_key(headers: Headers) -> bytes | None:

@@ -13,14 +13,19 @@ from time import monotonic, time
 from typing import Any, Final
 
 from gateway import errors
-from gateway.keys.records import Key, Team
-from gateway.keys.register import place
+from gateway.keys.archive import place
+from gateway.keys.verdicts import Held, flaw
 
 _MASTER: Final = "master"
 
 
 class Caller:
     """The holder of a key; with no key, the operator with the master key.
+
+    Args:
+        held: The key, its team, and until when the secret that was given holds.
+        shown: What is kept here of that secret: its HMAC.
+        stored: What it is stored under.
 
     Attributes:
         key: The key.
@@ -31,31 +36,25 @@ class Caller:
         confirmed: When the store last said that all this holds, in seconds of `monotonic`.
     """
 
-    __slots__ = ("_may_come_from", "_may_use", "confirmed", "identity", "key", "records", "team", "until")
+    __slots__ = (
+        "_may_come_from", "_may_use", "confirmed", "held", "identity", "key", "records", "shown", "stored",
+        "team", "until",
+    )  # fmt: skip
 
-    def __init__(
-        self,
-        key: Key | None = None,
-        version: int = 0,
-        team: Team | None = None,
-        team_version: int = 0,
-        until: float | None = None,
-    ) -> None:
-        self.key: Final = key
-        self.team: Final = team
-        records = []
-        if key is not None:
-            records.append((place(key.id), version))
-        if team is not None:
-            records.append((place(team.id), team_version))
-        self.records: Final = tuple(records)
+    def __init__(self, held: Held | None = None, shown: bytes = b"", stored: str = "") -> None:
+        self.held: Final = held
+        self.shown: Final = shown
+        self.stored: Final = stored
+        self.key: Final = held.key if held is not None else None
+        self.team: Final = held.team if held is not None else None
+        self.until: Final = held.until if held is not None else None
+        bases = [each for each in (self.key, self.team) if each is not None]
+        self.records: Final = tuple((place(each.id), each.version) for each in bases)
         self.identity: Final = self.records
-        ends = [each for each in (until, key.expires if key else None) if each is not None]
-        self.until: Final = min(ends, default=None)
         self.confirmed = monotonic()
-        globs = [each.models for each in (key, team) if each is not None and each.models is not None]
+        globs = [each.models for each in bases if each.models is not None]
         self._may_use: Final = lru_cache(256)(_matcher(globs))
-        networks = key.allowed_ips if key is not None else None
+        networks = self.key.allowed_ips if self.key is not None else None
         self._may_come_from: Final = (
             None if networks is None else [ipaddress.ip_network(each, strict=False) for each in networks]
         )
@@ -90,15 +89,26 @@ class Caller:
         Raises:
             ApiError: 401 for a key that does not hold, or not from there.
         """
-        key = self.key
-        if key is None:
+        if self.held is None:
             return
-        if key.revoked is not None:
-            raise errors.unauthorized(given=True)
-        if key.disabled or (self.team is not None and self.team.disabled):
-            raise errors.key_disabled("key" if key.disabled else "team")
-        if self.until is not None and time() >= self.until:
-            raise errors.key_expired()
+        match flaw(self.held, time()):
+            case None:
+                self.check_address(address)
+            case "disabled":
+                raise errors.key_disabled("key")
+            case "team_disabled":
+                raise errors.key_disabled("team")
+            case "expired":
+                raise errors.key_expired()
+            case _:
+                raise errors.unauthorized(given=True)
+
+    def check_address(self, address: str) -> None:
+        """Let the caller come from an address.
+
+        Raises:
+            ApiError: 401, as OpenAI has it.
+        """
         if self._may_come_from is not None and not _is_inside(address, self._may_come_from):
             raise errors.address_not_allowed()
 

@@ -1,4 +1,7 @@
-"""What is known of keys and teams, as the store keeps it. Times are seconds since 1970."""
+"""What is known of keys and teams, as the store keeps it. Times are seconds since 1970.
+
+No record holds a secret or what one is stored under, so each may be shown as it is.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -8,6 +11,19 @@ import msgspec
 from gateway.quota import UNLIMITED, Quota
 
 Role = Literal["inference", "read_only", "admin"]
+Status = Literal["active", "disabled", "expired", "revoked"]
+
+
+class Rotated(msgspec.Struct, frozen=True, kw_only=True):
+    """The secret that a key had before, while that one is taken as well.
+
+    Attributes:
+        old_redacted: What is shown of it.
+        old_expires: From then on it is refused.
+    """
+
+    old_redacted: str
+    old_expires: float
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -17,7 +33,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         id: `key_` and random characters.
         name: What people call it.
         redacted: What is shown of its secret.
-        digest: Under what that is stored.
+        created: When it was made.
         role: `inference` may ask models; `read_only` may read what the admin API shows; `admin` may all.
         team: The id of its team.
         expires: From then on it is refused.
@@ -30,15 +46,14 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         defaults: Parameters of requests that do not set them.
         disabled: Whether it is refused for the time being.
         revoked: Since when it is refused for good.
-        old_redacted: What is shown of the secret that it had before.
-        old_digest: Under what that one is stored.
-        old_until: Until when that one is taken as well.
+        rotated: The secret before this one, while it is taken as well.
+        last_used: When it was last used, to the minute.
+        version: Goes up with every change; 1 at first.
     """
 
     id: str
     name: str
     redacted: str
-    digest: str
     created: float
     role: Role = "inference"
     team: str | None = None
@@ -52,13 +67,21 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     defaults: Mapping[str, Any] = {}
     disabled: bool = False
     revoked: float | None = None
-    old_redacted: str | None = None
-    old_digest: str | None = None
-    old_until: float | None = None
+    rotated: Rotated | None = None
+    last_used: float | None = None
+    version: int = 0
+
+    def status(self, now: float) -> Status:
+        """What becomes of it, its team left aside."""
+        if self.revoked is not None:
+            return "revoked"
+        if self.disabled:
+            return "disabled"
+        return "expired" if self.expires is not None and now >= self.expires else "active"
 
 
 class Team(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A team, whose limits its keys share."""
+    """A team, whose limits its keys share. The attributes are a key's."""
 
     id: str
     name: str
@@ -70,19 +93,27 @@ class Team(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: tuple[str, ...] = ()
     disabled: bool = False
     revoked: float | None = None
+    version: int = 0
+
+    def status(self, now: float) -> Status:
+        """What becomes of its keys; time alone changes nothing."""
+        del now
+        if self.revoked is not None:
+            return "revoked"
+        return "disabled" if self.disabled else "active"
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line of the audit log.
 
     Attributes:
+        id: Where it stands in the log.
         at: When.
         actor: Who: a key's id, or `master`.
         address: Whence, where that is known.
         action: What was done, such as `key.create`.
         subject: To which record.
         changes: Field -> [before, after]; never a secret.
-        id: Where it stands in the log.
     """
 
     at: float

@@ -1,4 +1,4 @@
-"""The keys and teams in the store: made, read, changed, and every change in the audit log.
+"""The register of keys and teams: made, read, changed and ended, every change in the audit log.
 
 Each change is one script, which writes the record, what leads to it and the log's entry together, and only
 if nobody has changed the record since it was read. The version that goes up with it is what admission
@@ -7,50 +7,41 @@ admitted.
 """
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from time import time
-from types import MappingProxyType
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from gateway.keys.records import Entry, Key, Team
-from gateway.keys.secrets import digest, new_secret, redacted
-from gateway.store import TAG, Script
-
-CHANGES: Final = "ps:changes"  # the channel on which a changed record's id is announced
-FOREIGN: Final = f"{TAG}:foreign"  # set once keys without our checksum have been brought in
-AUDIT: Final = f"{TAG}:audit"
-
-_WRITE: Final = Script("write")
-_READ: Final = Script("read")
-_FIND: Final = Script("find")
+from gateway.keys.archive import (
+    FOR_GOOD,
+    NO_MORE,
+    Archive,
+    KeyChange,
+    Record,
+    Secrets,
+    Store,
+    UnknownRecordError,
+)
+from gateway.keys.pages import Page, is_asked_for, page_of
+from gateway.keys.records import AuditEntry, Key, Rotated, Status, Team
+from gateway.keys.secrets import (
+    digest,
+    foreign_digest,
+    is_ours,
+    is_well_formed,
+    new_secret,
+    redacted,
+    stored_digest,
+)
+from gateway.keys.verdicts import Held, Verdict, flaw
 
 _TRIES: Final = 8
-_PAGE: Final = 100
-_FOR_GOOD: Final = 0
-_NO_MORE: Final = -1
-
-_NOT_LOGGED: Final = frozenset({"digest", "old_digest"})
-
-
-class UnknownRecordError(Exception):
-    """There is no such key or team; the text says which was asked for."""
+_CHANGED: Final = "changed"
 
 
 class ConflictError(Exception):
     """What is asked for does not go together with what there is; the text says why and what to do."""
-
-
-class Store(Protocol):
-    """The part of the store that this room uses."""
-
-    async def run(self, script: Script, keys: Sequence[str], args: Sequence[bytes | str | int]) -> list[Any]:
-        """Run a script; StoreAwayError where it does not answer."""
-
-    async def command(self, *words: bytes | str | int) -> Any:
-        """Give a plain command; StoreAwayError where it does not answer."""
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -60,7 +51,6 @@ class Actor(msgspec.Struct, frozen=True):
     address: str = ""
 
 
-Record = Key | Team
 _Record = TypeVar("_Record", Key, Team)
 
 
@@ -73,276 +63,313 @@ class Register:
     """
 
     def __init__(self, store: Store, pepper: bytes) -> None:
-        self._store = store
+        self.archive: Final = Archive(store)
         self._pepper = pepper
-
-    def digest(self, secret: bytes) -> str:
-        """Under what a secret is stored."""
-        return digest(self._pepper, secret)
 
     async def create_key(self, fields: Mapping[str, Any], actor: Actor) -> tuple[Key, str]:
         """Make a key.
+
+        Args:
+            fields: A key's, as far as people set them; the name is all that is needed.
+            actor: Who makes it.
 
         Returns:
             It, and its secret, which nobody can read again.
 
         Raises:
-            UnknownRecordError: Its team.
+            UnknownRecordError: There is no such team.
             StoreAwayError: The store does not answer; the same for all that follows.
         """
-        secret = new_secret(admin=fields.get("role") == "admin")
-        stored = {"redacted": redacted(secret), "digest": self.digest(secret.encode())}
-        return await self._add_key({**fields, **stored}, actor, "key.create"), secret
+        secret = new_secret(fields.get("role", "inference"))
+        key = new_key(fields, redacted(secret))
+        return await self._add_key(key, digest(self._pepper, secret), actor), secret
 
-    async def import_key(self, fields: Mapping[str, Any], foreign: str, shown: str, actor: Actor) -> Key:
-        """Take in a key that was made elsewhere, under the digest that is stored of it.
+    async def import_secret(self, fields: Mapping[str, Any], sha256: str, shown: str, actor: Actor) -> Key:
+        """Make a key whose secret was made elsewhere, where the SHA-256 of it was stored.
+
+        Args:
+            fields: As for a new key.
+            sha256: 64 hexadecimal digits.
+            shown: What may be shown of the secret.
+            actor: Who brings it in.
 
         Raises:
-            ConflictError: There is one with this secret.
+            ConflictError: There is a key with this secret, or that is no SHA-256.
+            UnknownRecordError: There is no such team.
         """
-        if await self.find(foreign) is not None:
-            raise ConflictError(f"a key with the secret {shown} is here already")
-        await self._store.command("SET", FOREIGN, 1)
-        return await self._add_key({**fields, "redacted": shown, "digest": foreign}, actor, "key.import")
+        if len(sha256) != 64 or set(sha256.lower()) - set("0123456789abcdef"):
+            raise ConflictError(
+                "a key made elsewhere is brought in by the SHA-256 of its secret: 64 hex digits"
+            )
+        key = new_key(fields, shown)
+        return await self._add_key(key, foreign_digest(self._pepper, sha256), actor, foreign=True)
 
-    async def _add_key(self, fields: Mapping[str, Any], actor: Actor, action: str) -> Key:
-        if fields.get("team") is not None:
-            await self.team(fields["team"])
-        key = msgspec.convert({**fields, "id": f"key_{secrets.token_hex(8)}", "created": time()}, Key)
-        await self._write(key, 0, actor, action, _changes(None, key), {key.digest: _FOR_GOOD})
-        return key
+    async def _add_key(self, key: Key, stored: str, actor: Actor, *, foreign: bool = False) -> Key:
+        entry = _entry(actor, "key.import" if foreign else "key.create", key, _changes(None, key))
+        for _ in range(_TRIES):
+            change = KeyChange(
+                before=None,
+                after=key,
+                secrets=Secrets(stored),
+                digests={stored: FOR_GOOD},
+                joined=await self._open_team(key.team),
+                foreign=foreign,
+            )
+            why = await self.archive.write_key(change, entry)
+            if not why:
+                return msgspec.structs.replace(key, version=1)
+            if why == "taken":
+                raise ConflictError(f"a key with the secret {key.redacted} is here already")
+        raise _restless(key.id)
 
-    async def key(self, key_id: str) -> Key:
+    async def get_key(self, key_id: str) -> Key:
         """The key with this id.
 
         Raises:
             UnknownRecordError: There is none.
         """
-        return (await self.read_key(key_id))[0]
+        key, _secrets = await self.archive.key(key_id)
+        return msgspec.structs.replace(key, last_used=await self.archive.last_used(key_id))
 
-    async def read_key(self, key_id: str) -> tuple[Key, int]:
-        """The key with this id, and its version."""
-        return await self._read(key_id, Key)
+    async def list_keys(
+        self,
+        team: str | None = None,
+        status: Status | None = None,
+        query: str | None = None,
+        limit: int = 100,
+        after: str | None = None,
+    ) -> Page[Key]:
+        """Keys, the newest first.
 
-    async def read_team(self, team_id: str) -> tuple[Team, int]:
-        """The team with this id, and its version."""
-        return await self._read(team_id, Team)
-
-    async def team(self, team_id: str) -> Team:
-        """The team with this id.
+        Args:
+            team: Only those of the team with this id.
+            status: Only those; None: all that are not revoked.
+            query: Only those with this text in their id, name, tags or what is shown of their secret.
+            limit: So many at most.
+            after: Only those behind the one with this id.
 
         Raises:
-            UnknownRecordError: There is none.
+            UnknownRecordError: There is none behind which others could be.
         """
-        return (await self.read_team(team_id))[0]
+        # A revoked key is on no team's list, so that the team can end.
+        listed = self.archive.keys(after, team if status != "revoked" else None)
 
-    async def find(self, *digests: str) -> tuple[str, float | None] | None:
-        """Whose a secret is, by the digests under which it may be stored.
+        def shown(key: Key) -> bool:
+            return (team is None or key.team == team) and is_asked_for(key, status, query, key.redacted)
 
-        Returns:
-            The key's id, and until when this secret holds; None where it is nobody's.
-        """
-        _now, *found = await self._store.run(_FIND, [_secret(each) for each in digests], ())
-        if not found:
-            return None
-        lasting = found[1]
-        return found[0].decode(), None if lasting < 0 else time() + lasting / 1000
-
-    async def has_foreign(self) -> bool:
-        """Whether there are keys that were made elsewhere."""
-        return bool(await self._store.command("EXISTS", FOREIGN))
+        return await page_of(listed, shown, limit)
 
     async def update_key(self, key_id: str, changes: Mapping[str, Any], actor: Actor) -> Key:
-        """Change fields of a key.
+        """Change fields of a key; what is absent stays as it is.
 
         Raises:
             UnknownRecordError: There is none, or no such team.
             ConflictError: It is revoked, or somebody else keeps changing it.
         """
-        if changes.get("team") is not None:
-            await self.team(changes["team"])
-        return await self._change(key_id, Key, lambda _key: changes, actor, "key.update")
+        return await self._change_key(key_id, "key.update", actor, lambda _key: changes)
 
-    async def rotate_key(self, key_id: str, grace: float, actor: Actor) -> tuple[Key, str]:
+    async def disable_key(self, key_id: str, actor: Actor) -> Key:
+        """Refuse a key for the time being."""
+        return await self._change_key(key_id, "key.disable", actor, lambda _key: {"disabled": True})
+
+    async def enable_key(self, key_id: str, actor: Actor) -> Key:
+        """Take a key again."""
+        return await self._change_key(key_id, "key.enable", actor, lambda _key: {"disabled": False})
+
+    async def rotate_key(self, key_id: str, grace_seconds: float, actor: Actor) -> tuple[Key, str]:
         """Give a key a new secret; the old one is taken for so many seconds more.
 
         One that was still taken from an earlier rotation is not taken any more.
+
+        Returns:
+            The key, and its new secret, which nobody can read again.
         """
-        secret = new_secret(admin=(await self.key(key_id)).role == "admin")
-        new = self.digest(secret.encode())
+        key, _secrets = await self.archive.key(key_id)
+        secret = new_secret(key.role)
+        new = digest(self._pepper, secret)
+        grace = max(0, int(grace_seconds * 1000))
 
-        def rotated(key: Key) -> Mapping[str, Any]:
-            return {
-                "redacted": redacted(secret),
-                "digest": new,
-                "old_redacted": key.redacted if grace else None,
-                "old_digest": key.digest if grace else None,
-                "old_until": time() + grace if grace else None,
-            }
+        def fields(key: Key) -> Mapping[str, Any]:
+            old = Rotated(old_redacted=key.redacted, old_expires=time() + grace / 1000) if grace else None
+            return {"redacted": redacted(secret), "rotated": old}
 
-        def digests(key: Key) -> Mapping[str, int]:
-            older = {key.old_digest: _NO_MORE} if key.old_digest else {}
-            return {**older, key.digest: int(grace * 1000) or _NO_MORE, new: _FOR_GOOD}
+        def turn(held: Secrets) -> tuple[Secrets, Mapping[str, int]]:
+            older = {held.old: NO_MORE} if held.old else {}
+            turned = Secrets(new, held.digest if grace else "")
+            return turned, {**older, held.digest: grace or NO_MORE, new: FOR_GOOD}
 
-        return await self._change(key_id, Key, rotated, actor, "key.rotate", digests), secret
-
-    async def set_disabled(self, key_id: str, actor: Actor, *, disabled: bool) -> Key:
-        """Refuse a key for the time being, or take it again."""
-        action = "key.disable" if disabled else "key.enable"
-        return await self._change(key_id, Key, lambda _key: {"disabled": disabled}, actor, action)
+        return await self._change_key(key_id, "key.rotate", actor, fields, turn), secret
 
     async def revoke_key(self, key_id: str, actor: Actor) -> Key:
-        """Refuse a key for good. A second time changes nothing."""
-        key, _version = await self.read_key(key_id)
+        """Refuse a key for good, a second time without a word. Its record is kept for 90 days."""
+        key = await self.get_key(key_id)
         if key.revoked is not None:
             return key
 
-        def digests(key: Key) -> Mapping[str, int]:
-            return {each: _NO_MORE for each in (key.digest, key.old_digest) if each}
+        def turn(held: Secrets) -> tuple[Secrets, Mapping[str, int]]:
+            return Secrets(), {each: NO_MORE for each in (held.digest, held.old) if each}
 
-        return await self._change(key_id, Key, lambda _key: {"revoked": time()}, actor, "key.revoke", digests)
+        return await self._change_key(
+            key_id, "key.revoke", actor, lambda _key: {"revoked": time(), "rotated": None}, turn
+        )
+
+    async def verify(self, secret: str) -> Verdict:
+        """Whether a secret is good, and why not."""
+        given = secret.encode(errors="replace")
+        if is_ours(given) and not is_well_formed(given):
+            return Verdict("malformed")
+        held = await self.held(stored_digest(self._pepper, given))
+        if held is None:
+            return Verdict("unknown")
+        return Verdict(flaw(held, time()), held.key)
+
+    async def held(self, stored: str) -> Held | None:
+        """Who holds the secret that is stored so; None where nobody does."""
+        owner = await self.archive.owner(stored)
+        if owner is None:
+            return None
+        key_id, until = owner
+        try:
+            key, _secrets = await self.archive.key(key_id)
+            team = None if key.team is None else await self.archive.team(key.team)
+        except UnknownRecordError:
+            return None
+        return Held(key, team, until)
 
     async def create_team(self, fields: Mapping[str, Any], actor: Actor) -> Team:
-        """Make a team."""
+        """Make a team; the name is all that is needed."""
         team = msgspec.convert({**fields, "id": f"team_{secrets.token_hex(8)}", "created": time()}, Team)
-        await self._write(team, 0, actor, "team.create", _changes(None, team))
-        return team
+        await self.archive.write_team(None, team, _entry(actor, "team.create", team, _changes(None, team)))
+        return msgspec.structs.replace(team, version=1)
+
+    async def get_team(self, team_id: str) -> Team:
+        """The team with this id.
+
+        Raises:
+            UnknownRecordError: There is none.
+        """
+        return await self.archive.team(team_id)
+
+    async def list_teams(
+        self,
+        status: Status | None = None,
+        query: str | None = None,
+        limit: int = 100,
+        after: str | None = None,
+    ) -> Page[Team]:
+        """Teams; as keys are listed."""
+        return await page_of(self.archive.teams(after), lambda team: is_asked_for(team, status, query), limit)
 
     async def update_team(self, team_id: str, changes: Mapping[str, Any], actor: Actor) -> Team:
         """Change fields of a team; as for a key."""
-        return await self._change(team_id, Team, lambda _team: changes, actor, "team.update")
+        return await self._change_team(team_id, "team.update", actor, changes)
 
-    async def revoke_team(self, team_id: str, actor: Actor) -> Team:
-        """End a team that has no keys any more.
+    async def disable_team(self, team_id: str, actor: Actor) -> Team:
+        """Refuse all keys of a team for the time being."""
+        return await self._change_team(team_id, "team.disable", actor, {"disabled": True})
+
+    async def enable_team(self, team_id: str, actor: Actor) -> Team:
+        """Take the keys of a team again."""
+        return await self._change_team(team_id, "team.enable", actor, {"disabled": False})
+
+    async def delete_team(self, team_id: str, actor: Actor) -> Team:
+        """End a team that has no keys any more, a second time without a word.
 
         Raises:
             ConflictError: It has some.
         """
-        async for key in self.all_keys():
-            if key.team == team_id and key.revoked is None:
-                raise ConflictError(
-                    f"the team has keys, such as {key.id} ('{key.name}'): move them to another team or "
-                    "revoke them first"
-                )
-        return await self._change(team_id, Team, lambda _team: {"revoked": time()}, actor, "team.delete")
+        team = await self.get_team(team_id)
+        if team.revoked is not None:
+            return team
+        return await self._change_team(team_id, "team.delete", actor, {"revoked": time()})
 
-    async def all_keys(self, after: str | None = None) -> AsyncIterator[Key]:
-        """All keys, the newest first, from behind one of them on."""
-        async for key in self._all(Key, after):
-            yield key
+    async def audit(self, limit: int, after: str | None = None) -> list[AuditEntry]:
+        """What has been changed, the latest first, from behind an entry on.
 
-    async def all_teams(self, after: str | None = None) -> AsyncIterator[Team]:
-        """All teams, the newest first, from behind one of them on."""
-        async for team in self._all(Team, after):
-            yield team
+        Raises:
+            UnknownRecordError: That is no entry's id.
+        """
+        return await self.archive.audit(limit, after)
 
-    async def audit(self, limit: int, after: str | None = None) -> list[Entry]:
-        """What has been changed, the latest first, from behind an entry on."""
-        end = f"({after}" if after else "+"
-        found = await self._store.command("XREVRANGE", AUDIT, end, "-", "COUNT", limit)
-        return [_entry(where, fields) for where, fields in found or ()]
-
-    async def _all(self, kind: type[_Record], after: str | None) -> AsyncIterator[_Record]:
-        """Records of a kind, a page at a time, so that a list of any length is read in bounded steps."""
-        start = 0
-        if after is not None:
-            rank = await self._store.command("ZREVRANK", _list(kind), after)
-            start = 0 if rank is None else rank + 1
-        while True:
-            ids = await self._store.command("ZREVRANGE", _list(kind), start, start + _PAGE - 1)
-            for each in ids:
-                with suppress(UnknownRecordError):
-                    yield (await self._read(each.decode(), kind))[0]
-            if len(ids) < _PAGE:
-                return
-            start += _PAGE
-
-    async def _read(self, record_id: str, kind: type[_Record]) -> tuple[_Record, int]:
-        _now, *found = await self._store.run(_READ, [place(record_id)], ())
-        if not found or not record_id.startswith(f"{_name(kind)}_"):
-            raise UnknownRecordError(f"there is no {_name(kind)} with the id '{record_id[:64]}'")
-        version, record = found
-        return msgspec.json.decode(record, type=kind), version
-
-    async def _change(  # noqa: PLR0913, PLR0917 - what a change is made of
+    async def _change_key(
         self,
-        record_id: str,
-        kind: type[_Record],
-        change: Callable[[_Record], Mapping[str, Any]],
-        actor: Actor,
+        key_id: str,
         action: str,
-        digests: Callable[[_Record], Mapping[str, int]] = lambda _record: {},
-    ) -> _Record:
-        """Change a record as it is now, whoever else is changing it."""
+        actor: Actor,
+        fields: Callable[[Key], Mapping[str, Any]],
+        turn: Callable[[Secrets], tuple[Secrets, Mapping[str, int]]] = lambda held: (held, {}),
+    ) -> Key:
+        """Change a key as it is now, whoever else is changing it."""
         for _ in range(_TRIES):
-            before, version = await self._read(record_id, kind)
-            if before.revoked is not None:
-                raise ConflictError(f"{record_id} is revoked and cannot be changed: make a new one")
-            after = msgspec.convert({**msgspec.structs.asdict(before), **change(before)}, kind)
-            changes = _changes(before, after)
-            if not changes and not digests(before):
+            before, held = await self.archive.key(key_id)
+            after, changes = _changed(before, fields(before))
+            turned, digests = turn(held)
+            if not changes and not digests:
                 return before
-            if await self._write(after, version, actor, action, changes, digests(before)):
-                return after
-        raise ConflictError(f"{record_id} is being changed by somebody else all the time: try again")
+            change = KeyChange(
+                before=before,
+                after=after,
+                secrets=turned,
+                digests=digests,
+                joined=await self._open_team(after.team) if after.team != before.team else None,
+            )
+            if not await self.archive.write_key(change, _entry(actor, action, after, changes)):
+                return msgspec.structs.replace(after, version=before.version + 1)
+        raise _restless(key_id)
 
-    async def _write(  # noqa: PLR0913, PLR0917 - what the script takes
-        self,
-        record: Record,
-        version: int,
-        actor: Actor,
-        action: str,
-        changes: Mapping[str, tuple[Any, Any]],
-        digests: Mapping[str, int] = MappingProxyType({}),
-    ) -> bool:
-        """Whether the record was written: nobody had changed it."""
-        entry = Entry(
-            at=time(),
-            actor=actor.id,
-            address=actor.address,
-            action=action,
-            subject=record.id,
-            changes=changes,
-        )
-        keys = [place(record.id), _list(type(record)), AUDIT, *(_secret(each) for each in digests)]
-        encode = msgspec.json.encode
-        args: list[bytes | str | int] = [
-            version,
-            encode(record),
-            record.id,
-            repr(record.created),
-            encode(entry),
-            *digests.values(),
-        ]
-        _now, written = await self._store.run(_WRITE, keys, args)
-        return bool(written)
+    async def _change_team(self, team_id: str, action: str, actor: Actor, fields: Mapping[str, Any]) -> Team:
+        for _ in range(_TRIES):
+            before = await self.archive.team(team_id)
+            after, changes = _changed(before, fields)
+            if not changes:
+                return before
+            why = await self.archive.write_team(before, after, _entry(actor, action, after, changes))
+            if not why:
+                return msgspec.structs.replace(after, version=before.version + 1)
+            if why != _CHANGED:
+                raise ConflictError(
+                    f"the team has keys, such as {why}: move them to another team or revoke them first"
+                )
+        raise _restless(team_id)
 
-
-def place(record_id: str) -> str:
-    """Where a record stands in the store; admission looks at its version there."""
-    return f"{TAG}:{record_id}"
+    async def _open_team(self, team_id: str | None) -> Team | None:
+        """A team that keys may join."""
+        if team_id is None:
+            return None
+        team = await self.archive.team(team_id)
+        if team.revoked is not None:
+            raise UnknownRecordError(f"the team {team_id} is deleted")
+        return team
 
 
-def _list(kind: type[Record]) -> str:
-    return f"{TAG}:{_name(kind)}s"
+def new_key(fields: Mapping[str, Any], shown: str) -> Key:
+    """A key that nobody has written yet."""
+    own = {"id": f"key_{secrets.token_hex(8)}", "created": time(), "redacted": shown}
+    return msgspec.convert({**fields, **own}, Key)
 
 
-def _name(kind: type[Record]) -> str:
-    return kind.__name__.lower()
-
-
-def _secret(stored: str) -> str:
-    return f"{TAG}:secret:{stored}"
+def _changed(before: _Record, fields: Mapping[str, Any]) -> tuple[_Record, Mapping[str, tuple[Any, Any]]]:
+    """A record with other fields, and what that changes."""
+    if before.revoked is not None:
+        raise ConflictError(f"{before.id} is revoked and cannot be changed: make a new one")
+    after = msgspec.convert({**msgspec.structs.asdict(before), **fields}, type(before))
+    return after, _changes(before, after)
 
 
 def _changes(before: Record | None, after: Record) -> Mapping[str, tuple[Any, Any]]:
-    """Field -> before and after, of those that differ and may be seen."""
+    """Field -> before and after, of those that differ."""
     then = msgspec.to_builtins(before) if before is not None else {}
     now = msgspec.to_builtins(after)
-    fields = [name for name in {**then, **now} if name not in _NOT_LOGGED]
-    return {name: (then.get(name), now.get(name)) for name in fields if then.get(name) != now.get(name)}
+    return {
+        name: (then.get(name), now.get(name)) for name in {**then, **now} if then.get(name) != now.get(name)
+    }
 
 
-def _entry(where: bytes, fields: Any) -> Entry:
-    text = fields[b"entry"] if isinstance(fields, dict) else fields[1]
-    return msgspec.structs.replace(msgspec.json.decode(text, type=Entry), id=where.decode())
+def _entry(actor: Actor, action: str, record: Record, changes: Mapping[str, tuple[Any, Any]]) -> AuditEntry:
+    return AuditEntry(
+        at=time(), actor=actor.id, address=actor.address, action=action, subject=record.id, changes=changes
+    )
+
+
+def _restless(record_id: str) -> ConflictError:
+    return ConflictError(f"{record_id} is being changed by somebody else all the time: try again")

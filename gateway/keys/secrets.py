@@ -13,36 +13,55 @@ import string
 import zlib
 from typing import Final
 
+from gateway.keys.records import Role
+
 PREFIX: Final = "sk-ps-"
 ADMIN_PREFIX: Final = "sk-ps-admin-"
 
 _ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _BODY: Final = 40
 _CHECK: Final = 6
+_OURS: Final = PREFIX.encode()
 _FORM: Final = re.compile(rb"sk-ps-(?:admin-)?[0-9A-Za-z]{46}")
 
 
-def new_secret(*, admin: bool = False) -> str:
+def new_secret(role: Role) -> str:
     """A key that nobody has yet."""
-    body = (ADMIN_PREFIX if admin else PREFIX) + "".join(secrets.choice(_ALPHABET) for _ in range(_BODY))
+    prefix = ADMIN_PREFIX if role == "admin" else PREFIX
+    body = prefix + "".join(secrets.choice(_ALPHABET) for _ in range(_BODY))
     return body + _checksum(body.encode())
 
 
+def is_ours(secret: bytes) -> bool:
+    """Whether this says that we made it; what was made elsewhere has no checksum to be looked at."""
+    return secret.startswith(_OURS)
+
+
 def is_well_formed(secret: bytes) -> bool:
-    """Whether this may be a key of ours."""
+    """Whether this may be a key that we made; garbage is told without asking anybody."""
     if _FORM.fullmatch(secret) is None:
         return False
     return _checksum(secret[:-_CHECK]).encode() == secret[-_CHECK:]
 
 
-def digest(pepper: bytes, secret: bytes) -> str:
-    """What a key is stored under."""
-    return hmac.digest(pepper, secret, "sha256").hex()
+def digest(pepper: bytes, secret: str) -> str:
+    """What a key that we made is stored under."""
+    return hmac.digest(pepper, secret.encode(), "sha256").hex()
 
 
-def foreign_digest(secret: bytes) -> str:
-    """What LiteLLM stores of a key, which is all that there is of one that comes from there."""
-    return f"sha256:{hashlib.sha256(secret).hexdigest()}"
+def foreign_digest(pepper: bytes, sha256: str) -> str:
+    """What a key is stored under that was made elsewhere, where only the SHA-256 of its secret is known.
+
+    Kept apart from ours: else whoever has read such a SHA-256 could show it as if it were a key.
+    """
+    return f"foreign:{hmac.digest(pepper, sha256.lower().encode(), 'sha256').hex()}"
+
+
+def stored_digest(pepper: bytes, given: bytes) -> str:
+    """What the key that somebody shows would be stored under."""
+    if is_ours(given):
+        return hmac.digest(pepper, given, "sha256").hex()
+    return foreign_digest(pepper, hashlib.sha256(given).hexdigest())
 
 
 def redacted(secret: str) -> str:

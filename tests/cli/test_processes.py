@@ -76,7 +76,7 @@ def test_serve_answers_with_the_key_that_it_shows_once(
     with started({**environment, **account}, tmp_path, "serve", "--port", "0") as process:
         banner = read_until(process.stderr, "key ")
         url = re.search(r"base_url +(\S+)", banner)
-        key = re.search(r"key +(sk-ps-\S+)", banner)
+        key = re.search(r"key +(sk-ps-admin-\S+)", banner)
         assert url, banner
         assert key, banner
         assert SIMULATED_API_TOKEN not in banner
@@ -116,7 +116,7 @@ def test_serve_with_a_kept_key_that_is_none_says_what_to_do(environment: Environ
     with started({**environment, **account}, tmp_path, "serve", "--port", "0") as process:
         _, stderr = process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == 1
-    assert stderr.startswith(f"the key kept in {kept} is empty: delete the file to have a new key made")
+    assert stderr.startswith(f"the key kept in {kept} is empty: delete the file, or set keys.master")
     assert stderr.count("\n") == 1
 
 

@@ -295,7 +295,7 @@ async def test_a_full_disk_under_the_key_that_is_made_at_the_first_start(tmp_pat
         _, said = await process.communicate()
     assert process.returncode == 1
     assert said.decode().startswith(f"cannot keep a key in {data}")
-    assert "set keys.master or data_dir" in said.decode()
+    assert "set keys.pepper or data_dir" in said.decode()
     assert not list(data.iterdir()), "no half of a key is left, which the next start would take"
 
 

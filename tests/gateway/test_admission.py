@@ -123,7 +123,7 @@ async def test_a_change_is_obeyed_at_the_next_request_whether_announced_or_not(
         assert (await _ask(each, headers)).status_code == 200
     match change:
         case "disable":
-            await register.set_disabled(key_id, ROOT, disabled=True)
+            await register.disable_key(key_id, ROOT)
         case "revoke":
             await register.revoke_key(key_id, ROOT)
         case "expire":

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from gateway.keys import KeptKeyError, Keys, MasterKey, master_key
+from gateway.keys import KeptKeyError, Keys, MasterKey, NoPepperError, master_key, pepper
 from gateway.settings import Settings
 from tests.gateway.scripted import Backend
 from tests.gateway.served import MASTER, Served, asks, backend_settings
@@ -89,29 +90,52 @@ async def test_operations_need_no_key(served: Served, path: str) -> None:
 
 
 def test_the_key_of_the_settings_is_kept_nowhere(tmp_path: Path) -> None:
-    key = master_key(_settings(tmp_path, master=MASTER))
-    assert (key.value, key.created, key.path) == (MASTER, False, None)
+    assert master_key(_settings(tmp_path, master=MASTER)) == MasterKey(MASTER)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_key_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
+def test_a_key_that_an_earlier_version_has_kept_is_taken_and_none_is_made(tmp_path: Path) -> None:
+    assert master_key(_settings(tmp_path)) is None
+    assert list(tmp_path.iterdir()) == []
+    path = tmp_path / "master.key"
+    path.write_text(f"{MASTER}\n")
+    assert master_key(_settings(tmp_path)) == MasterKey(MASTER, path)
+
+
+def test_a_kept_key_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    path.mkdir()
+    with pytest.raises(KeptKeyError) as raised:
+        master_key(_settings(tmp_path))
+    assert str(raised.value) == f"cannot read {path}: Is a directory; set keys.master or data_dir"
+
+
+def test_the_pepper_of_the_settings_is_kept_nowhere(tmp_path: Path) -> None:
+    assert pepper(_settings(tmp_path, pepper="0123456789abcdef")) == b"0123456789abcdef"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_shared_store_needs_a_pepper_of_the_settings(tmp_path: Path) -> None:
+    settings = _settings(tmp_path).model_copy(update={"redis_url": SecretStr("redis://store")})
+    with pytest.raises(NoPepperError, match=r"set keys\.pepper \(or PENSTOCK_PEPPER\)"):
+        pepper(settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pepper_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    made = master_key(_settings(folder))
-    assert made.created
-    assert made.value.startswith("sk-ps-")
-    assert len(made.value) > 40
+    made = pepper(_settings(folder))
+    assert len(made) == 64
     [kept] = folder.iterdir()
-    assert kept == made.path
     assert kept.stat().st_mode & 0o777 == 0o600
     assert folder.stat().st_mode & 0o077 == 0
-    again = master_key(_settings(folder))
-    assert (again.value, again.created) == (made.value, False)
+    assert pepper(_settings(folder)) == made
 
 
-def test_of_two_processes_that_start_at_once_one_makes_the_key(
+def test_of_two_processes_that_start_at_once_one_makes_the_pepper(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = MasterKey("")
+    first = b""
     read_bytes = Path.read_bytes
 
     def starts_another_first(path: Path) -> bytes:
@@ -120,22 +144,23 @@ def test_of_two_processes_that_start_at_once_one_makes_the_key(
         try:
             return read_bytes(path)
         finally:
-            first = master_key(_settings(tmp_path))
+            first = pepper(_settings(tmp_path))
 
     monkeypatch.setattr(Path, "read_bytes", starts_another_first)
-    second = master_key(_settings(tmp_path))
-    assert first.created
-    assert (second.value, second.created) == (first.value, False)
+    assert pepper(_settings(tmp_path)) == first != b""
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_crash_while_a_key_is_made_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_while_a_pepper_is_made_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gateway.keys.master.os.link", fails)
-    with pytest.raises(OSError, match="No space left"):
-        master_key(_settings(tmp_path))
+    monkeypatch.setattr("os.link", fails)
+    with pytest.raises(KeptKeyError) as raised:
+        pepper(_settings(tmp_path))
+    assert str(raised.value) == (
+        f"cannot keep a key in {tmp_path}: No space left on device; set keys.pepper or data_dir"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -155,16 +180,21 @@ def test_a_kept_key_that_is_none_is_refused_in_words(tmp_path: Path, kept: bytes
     path.write_bytes(kept)
     with pytest.raises(KeptKeyError) as raised:
         master_key(_settings(tmp_path))
+    assert str(raised.value) == f"the key kept in {path} {flaw}: delete the file, or set keys.master"
+    assert path.read_bytes() == kept
+    path = path.rename(tmp_path / "pepper")
+    with pytest.raises(KeptKeyError) as raised:
+        pepper(_settings(tmp_path))
     assert str(raised.value) == (
-        f"the key kept in {path} {flaw}: delete the file to have a new key made, or set keys.master"
+        f"the key kept in {path} {flaw}: put the right one back, or delete the file and issue all keys anew"
     )
     assert path.read_bytes() == kept
 
 
 def test_a_key_shows_in_no_repr(tmp_path: Path) -> None:
-    made = master_key(_settings(tmp_path))
-    assert made.value not in repr(made)
-    assert made.value not in f"{Keys(made.value)!r} {vars(Keys(made.value))}"
+    key = master_key(_settings(tmp_path, master=MASTER))
+    assert MASTER not in repr(key)
+    assert MASTER not in f"{Keys(MASTER)!r} {vars(Keys(MASTER))}"
 
 
 def test_headers_that_are_no_text_are_a_wrong_key() -> None:

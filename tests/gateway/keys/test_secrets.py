@@ -1,31 +1,71 @@
 """Issued keys are told from garbage by their form alone, and nothing that is stored tells them."""
 
+import hashlib
+import re
 import string
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from gateway.keys.secrets import digest, foreign_digest, is_well_formed, new_secret, redacted
+from gateway.keys.records import Role
+from gateway.keys.secrets import (
+    digest,
+    foreign_digest,
+    is_well_formed,
+    new_secret,
+    redacted,
+    stored_digest,
+)
 
 BASE62 = string.ascii_letters + string.digits
 
 
-@pytest.mark.parametrize(("admin", "length"), [(False, 52), (True, 58)])
-def test_a_new_key_has_the_form_that_it_should_have(*, admin: bool, length: int) -> None:
-    secret = new_secret(admin=admin)
-    assert len(secret) == length
-    assert secret.startswith("sk-ps-admin-" if admin else "sk-ps-")
+ROLES: tuple[Role, ...] = ("inference", "read_only", "admin")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_new_key_has_the_form_that_it_should_have(role: Role) -> None:
+    secret = new_secret(role)
+    prefix = "sk-ps-admin-" if role == "admin" else "sk-ps-"
+    assert re.fullmatch(rf"{prefix}[0-9A-Za-z]{{46}}", secret)
     assert is_well_formed(secret.encode())
-    assert new_secret() != new_secret()
+    assert new_secret(role) != new_secret(role)
 
 
 @given(st.data())
 def test_a_key_with_one_wrong_character_is_refused(data: st.DataObject) -> None:
-    secret = new_secret(admin=data.draw(st.booleans()))
+    secret = new_secret(data.draw(st.sampled_from(ROLES)))
     place = data.draw(st.integers(0, len(secret) - 1))
     other = data.draw(st.sampled_from(BASE62 + "-_ ").filter(lambda each: each != secret[place]))
     assert not is_well_formed((secret[:place] + other + secret[place + 1 :]).encode())
+
+
+@given(st.sampled_from(ROLES), st.data())
+def test_a_key_of_another_length_is_refused(role: Role, data: st.DataObject) -> None:
+    secret = new_secret(role)
+    cut = data.draw(st.integers(0, len(secret) - 1))
+    more = data.draw(st.text(BASE62, min_size=1, max_size=60))
+    assert not is_well_formed(secret[:cut].encode())
+    assert not is_well_formed((secret + more).encode())
+    assert not is_well_formed((more + secret).encode())
+
+
+@given(st.data())
+def test_a_key_of_another_prefix_is_refused(data: st.DataObject) -> None:
+    secret = new_secret("inference").removeprefix("sk-ps-")
+    prefix = data.draw(st.sampled_from(["", "sk-", "sk-ps-admin-", "sk-ps", "SK-PS-", "sk-ps--", " sk-ps-"]))
+    assert not is_well_formed((prefix + secret).encode())
+    admin = new_secret("admin").removeprefix("sk-ps-admin-")
+    assert not is_well_formed(f"sk-ps-{admin}".encode())
+
+
+@given(st.sampled_from(ROLES), st.binary(max_size=8), st.binary(max_size=8))
+def test_white_space_and_other_bytes_around_a_key_are_refused(
+    role: Role, before: bytes, after: bytes
+) -> None:
+    secret = new_secret(role).encode()
+    assert is_well_formed(before + secret + after) == (not before and not after)
 
 
 @given(
@@ -36,12 +76,26 @@ def test_garbage_is_refused(secret: bytes) -> None:
 
 
 def test_a_key_is_stored_under_a_secret_of_ours() -> None:
-    secret = new_secret().encode()
+    secret = new_secret("inference")
     assert digest(b"one", secret) != digest(b"two", secret)
-    assert secret.decode() not in digest(b"one", secret) + foreign_digest(secret)
-    assert foreign_digest(b"sk-1234") == (
-        "sha256:88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b"
-    )
+    assert digest(b"one", secret) == stored_digest(b"one", secret.encode())
+    assert secret not in digest(b"one", secret)
+
+
+def test_a_key_made_elsewhere_is_found_by_the_sha256_that_is_stored_there() -> None:
+    sha256 = "88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b"
+    stored = foreign_digest(b"one", sha256)
+    assert stored == foreign_digest(b"one", sha256.upper()) == stored_digest(b"one", b"sk-1234")
+    assert stored != foreign_digest(b"two", sha256)
+    assert sha256 not in stored
+
+
+@given(st.binary(max_size=100))
+def test_no_two_secrets_are_stored_alike(given_one: bytes) -> None:
+    # Neither may what is stored elsewhere of one be shown in its place.
+    sha256 = hashlib.sha256(given_one).hexdigest()
+    seen = {stored_digest(b"p", each) for each in (given_one, sha256.encode(), b"foreign:" + given_one)}
+    assert len(seen) == 3
 
 
 @pytest.mark.parametrize(
