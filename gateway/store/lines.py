@@ -119,6 +119,25 @@ class Lines:
         return line
 
 
+async def ask_once(line: Any, within: float, *commands: bytes) -> list[Any]:
+    """Connect, give some packed commands, and close; gives the replies.
+
+    Raises:
+        TimeoutError: It took too long.
+        RedisError: The server says so, or the connection broke.
+    """
+    replies = []
+    try:
+        async with asyncio.timeout(within):
+            await line.connect()
+            for command in commands:
+                await line.send_packed_command(command, check_health=False)
+                replies.append(await line.read_response())
+    finally:
+        await close(line)
+    return replies
+
+
 async def close(line: Any) -> None:
     """Close a connection without waiting for the other side."""
     with suppress(exceptions.RedisError, OSError):

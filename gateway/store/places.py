@@ -15,7 +15,7 @@ from redis.exceptions import AskError, MovedError, RedisError
 
 from gateway.store.addresses import Address, Place
 from gateway.store.failures import StoreAwayError
-from gateway.store.lines import Lines, close, packed
+from gateway.store.lines import Lines, ask_once, packed
 
 _SLOTS: Final = 16384
 _WAIT: Final = 0.3  # seconds for those who may know; some of them may hang
@@ -100,7 +100,7 @@ class OfSentinel:
         """Ask all Sentinels, and believe most of them."""
         words = packed("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._address.service)
         connections = [self._address.sentinel_connection(place) for place in self._address.places]
-        answers = [reply for reply in await _ask_all(connections, words) if isinstance(reply, list)]
+        answers = [reply for replies in await _ask_all(connections, words) for reply in replies if reply]
         named = Counter((host.decode(), int(port)) for host, port in answers)
         if named:
             await self._use(named.most_common(1)[0][0])
@@ -141,14 +141,12 @@ class OfCluster:
     async def find(self) -> Whereabouts:
         """Ask all nodes, and believe those that have seen the latest change and serve."""
         places = list(dict.fromkeys([*self._servers, *self._address.places]))
-        words = packed("CLUSTER", "SLOTS"), packed("CLUSTER", "INFO")
-        replies = await asyncio.gather(
-            *(_ask_all([self._address.connection(place)], *words) for place in places)
-        )
+        connections = [self._address.connection(place) for place in places]
+        replies = await _ask_all(connections, packed("CLUSTER", "SLOTS"), packed("CLUSTER", "INFO"))
         views = [
             (_freshness(found[1]), place, found[0])
             for place, found in zip(places, replies, strict=True)
-            if len(found) == 2 and found[0]
+            if found and found[0]
         ]
         if views:
             _, told_by, slots = max(views, key=lambda view: view[0])
@@ -195,20 +193,12 @@ def _freshness(info: bytes) -> tuple[bool, int]:
     return facts.get("cluster_state") == "ok", int(facts.get("cluster_current_epoch", 0))
 
 
-async def _ask_all(connections: Sequence[Any], *commands: bytes) -> list[Any]:
-    """The replies of those that answer in time, each over a connection of its own."""
-    replies: list[Any] = []
-    await asyncio.gather(*(_ask_one(connection, commands, replies) for connection in connections))
-    return replies
+async def _ask_all(connections: Sequence[Any], *commands: bytes) -> list[list[Any]]:
+    """The replies of each that answers in time; none of one that does not."""
+    return await asyncio.gather(*(_ask(connection, commands) for connection in connections))
 
 
-async def _ask_one(connection: Any, commands: Sequence[bytes], replies: list[Any]) -> None:
-    try:
-        with suppress(RedisError, OSError):
-            async with asyncio.timeout(_WAIT):
-                await connection.connect()
-                for command in commands:
-                    await connection.send_packed_command(command, check_health=False)
-                    replies.append(await connection.read_response())
-    finally:
-        await close(connection)
+async def _ask(connection: Any, commands: Sequence[bytes]) -> list[Any]:
+    with suppress(RedisError, OSError):
+        return await ask_once(connection, _WAIT, *commands)
+    return []

@@ -24,19 +24,21 @@ from stat import S_ISDIR
 from subprocess import DEVNULL
 from time import monotonic
 from typing import Any, Final, Literal
+from urllib.parse import quote
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, RedisError
 
+from gateway.store.addresses import read
+from gateway.store.flaws import facts_of
+from gateway.store.lines import ask_once, packed
 from gateway.store.programs import EmbeddedError, ending_with_us, find_program
 
 if sys.platform != "win32":
     import fcntl
 
 _START: Final = 20.0  # seconds in which it must answer, if only that it still reads its data
-_END: Final = 5.0
+_END: Final = 10.0
+_ANSWER: Final = 1.0
 _LOOK: Final = 0.25
 _SOON: Final = 0.01
 _REST: Final = 1.0  # seconds before a server that would not start is started again, and at most
@@ -60,7 +62,7 @@ async def embedded(data_dir: Path, appendfsync: str) -> AsyncIterator[str]:
         await server.start()
         watching = asyncio.create_task(server.watch())
         try:
-            yield f"unix://{server.socket}"
+            yield f"unix://{quote(str(server.socket))}"
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
@@ -112,9 +114,8 @@ class _Server:
         if self._lock is None:
             return
         if self._process is not None or self._adopted:
-            with suppress(OSError, RedisError, TimeoutError):
-                async with asyncio.timeout(_END):
-                    await _shut_down(self.socket)
+            with suppress(OSError, RedisError):  # it ends before it would answer
+                await _ask(self.socket, packed("SHUTDOWN"))
             await self._end()
         with suppress(OSError):
             self.socket.unlink(missing_ok=True)
@@ -211,15 +212,12 @@ class _Server:
         await self._adopt()
 
     async def _adopt(self) -> None:
-        client = _client(self.socket)
+        commands = packed("INFO", "server"), packed("CONFIG", "SET", "appendfsync", self._appendfsync)
         try:
-            facts = await client.info("server")
-            self._adopted = int(facts["process_id"])
-            await client.config_set("appendfsync", self._appendfsync)
+            told, _done = await _ask(self.socket, *commands)
+            self._adopted = int(facts_of(told)["process_id"])
         except (OSError, RedisError):
             self._adopted = 0  # it has ended just now, which the next look finds
-        finally:
-            await client.aclose()
 
     async def _run(self, lock: int) -> None:
         """Start the server, which holds the lock from then on, and wait until it answers."""
@@ -265,18 +263,13 @@ class _Server:
         """Whether a server is there that keeps its data where we do."""
         if not self.socket.exists():
             return "silent"
-        client = _client(self.socket)
         try:
-            kept = await client.execute_command("CONFIG", "GET", "dir")
-            await client.execute_command("PING")
+            (_name, kept), _pong = await _ask(self.socket, packed("CONFIG", "GET", "dir"), packed("PING"))
         except BusyLoadingError:
             return "loads"
         except (OSError, RedisError):
             return "silent"
-        finally:
-            with suppress(OSError, RedisError):
-                await client.aclose()
-        return "answers" if Path(_value(kept)) == self._kept.resolve() else "silent"
+        return "answers" if Path(os.fsdecode(kept)) == self._kept.resolve() else "silent"
 
 
 def _locked(path: Path) -> FileIO | None:
@@ -320,24 +313,8 @@ def _run_dir(data_dir: Path) -> Path:
     return Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / name
 
 
-def _value(reply: object) -> str:
-    """The value of CONFIG GET, as a list or as a mapping."""
-    if isinstance(reply, dict):
-        reply = [*reply.values()]
-    return os.fsdecode(reply[-1]) if isinstance(reply, list) and reply else ""
-
-
-def _client(path: Path) -> Any:
-    retry = Retry(NoBackoff(), 0)  # whoever asks asks again
-    return Redis(unix_socket_path=str(path), socket_connect_timeout=1, socket_timeout=1, retry=retry)
-
-
-async def _shut_down(path: Path) -> None:
-    client = _client(path)
-    try:
-        await client.execute_command("SHUTDOWN")
-    finally:
-        await client.aclose()
+async def _ask(socket: Path, *commands: bytes) -> list[Any]:
+    return await ask_once(read(f"unix://{quote(str(socket))}").connection(None), _ANSWER, *commands)
 
 
 def _first_word(path: Path) -> str:

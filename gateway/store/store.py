@@ -20,6 +20,7 @@ from redis import exceptions
 
 from gateway.store import addresses
 from gateway.store.announcements import Listener
+from gateway.store.bounds import Bound
 from gateway.store.failures import WORDS, Reason, StoreAwayError, reason_of
 from gateway.store.flaws import facts_of, flaws_in
 from gateway.store.lines import Lines, Word, packed
@@ -137,7 +138,7 @@ class Store:
             raise StoreAwayError("away")
         end = asyncio.get_running_loop().time() + (self._timeout if within is None else within)
         try:
-            async with asyncio.timeout_at(end):
+            async with Bound(end):
                 reply = await self._evaluate(script, keys, args, end)
         except Exception as error:
             raise self._failed(error, keys[0]) from error
@@ -186,7 +187,7 @@ class Store:
             self._where = await self._where.find()
             await self._where.lines(self._probed).warm()
         end = asyncio.get_running_loop().time() + within
-        async with asyncio.timeout_at(end):
+        async with Bound(end):
             await self._evaluate(_PROBE, [self._probed], (), end)
 
     async def _evaluate(

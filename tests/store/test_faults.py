@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
+import uvloop
 
 from gateway.store import TAG, Reason, Script, Store, StoreAwayError
 from gateway.store.clock import Clock
@@ -118,6 +119,25 @@ async def test_a_crowd_waits_no_longer_than_one() -> None:
             assert None not in reasons
             server.go_on()
             await is_used_again(store)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_loop_that_was_held_up_is_no_outage(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    async def hold_up(store: Store) -> None:
+        for _ in range(10):
+            call = asyncio.create_task(store.run(PROBE, [KEY]))
+            for _ in range(3):
+                await asyncio.sleep(0)
+            sleep(2 * TIMEOUT)  # noqa: ASYNC251 - this is what holds the loop up
+            await call
+
+    async def main(url: str) -> None:
+        async with started(url) as store:
+            await hold_up(store)
+            assert store.failures == {}
+
+    with serving(valkey()) as server, asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main(server.url))
 
 
 async def test_connecting_that_takes_for_ever_holds_nobody_up() -> None:

@@ -238,6 +238,17 @@ async def test_a_terminal_s_interrupt_is_for_the_gateway_alone(tmp_path: Path) -
         assert os.getsid(_facts(url)["process_id"]) != os.getsid(0)
 
 
+async def test_nothing_that_the_watch_waits_for_holds_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.store.server._LOOK", 0)
+    async with embedded(tmp_path, "everysec"):
+        for turns in range(100):
+            async with asyncio.timeout(BACK), embedded(tmp_path, "everysec"):
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+
+
 async def test_a_run_directory_of_somebody_else_is_not_trusted(tmp_path: Path) -> None:
     async with embedded(tmp_path, "everysec") as url:
         folder = _socket(url).parent
