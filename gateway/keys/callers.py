@@ -17,6 +17,8 @@ from gateway.keys.archive import place
 from gateway.keys.verdicts import Held, flaw
 
 _MASTER: Final = "master"
+_REMEMBERED: Final = 64  # models and addresses, of each caller
+_LONGEST: Final = 256  # characters of what is remembered: clients may ask for any model
 
 
 class Caller:
@@ -53,11 +55,9 @@ class Caller:
         self.identity: Final = self.records
         self.confirmed = monotonic()
         globs = [each.models for each in bases if each.models is not None]
-        self._may_use: Final = lru_cache(256)(_matcher(globs))
+        self._may_use: Final = _remembering(_matcher(globs))
         networks = self.key.allowed_ips if self.key is not None else None
-        self._may_come_from: Final = (
-            None if networks is None else [ipaddress.ip_network(each, strict=False) for each in networks]
-        )
+        self._may_come_from: Final = None if networks is None else _remembering(_locator(networks))
 
     @property
     def id(self) -> str:
@@ -109,7 +109,7 @@ class Caller:
         Raises:
             ApiError: 401, as OpenAI has it.
         """
-        if self._may_come_from is not None and not _is_inside(address, self._may_come_from):
+        if self._may_come_from is not None and not self._may_come_from(address):
             raise errors.address_not_allowed()
 
     def check_inference(self) -> None:
@@ -131,20 +131,29 @@ class Caller:
             raise errors.model_not_allowed(model)
 
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
 def _matcher(globs: Iterable[Iterable[str]]) -> Callable[[str], bool]:
     """Whether a model matches one glob of each list."""
     patterns = [re.compile("|".join(f"(?:{translate(each)})" for each in some) or r"(?!)") for some in globs]
     return lambda model: all(pattern.match(model) for pattern in patterns)
 
 
-def _is_inside(address: str, networks: Iterable[Network]) -> bool:
-    try:
-        given = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(given, ipaddress.IPv6Address) and given.ipv4_mapped is not None:
-        given = given.ipv4_mapped
-    return any(given in network for network in networks)
+def _locator(networks: Iterable[str]) -> Callable[[str], bool]:
+    """Whether an address is in one of the networks."""
+    known = [ipaddress.ip_network(each, strict=False) for each in networks]
+
+    def is_inside(address: str) -> bool:
+        try:
+            given = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        if isinstance(given, ipaddress.IPv6Address) and given.ipv4_mapped is not None:
+            given = given.ipv4_mapped
+        return any(given in network for network in known)
+
+    return is_inside
+
+
+def _remembering(judge: Callable[[str], bool]) -> Callable[[str], bool]:
+    """The same, which looks at what it was asked of late only once."""
+    remembered = lru_cache(_REMEMBERED)(judge)
+    return lambda asked: remembered(asked) if len(asked) <= _LONGEST else judge(asked)

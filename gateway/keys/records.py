@@ -4,6 +4,7 @@ No record holds a secret or what one is stored under, so each may be shown as it
 """
 
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Any, Literal
 
 import msgspec
@@ -70,6 +71,15 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rotated: Rotated | None = None
     last_used: float | None = None
     version: int = 0
+
+    def __post_init__(self) -> None:
+        """Look at what msgspec knows no type for.
+
+        Raises:
+            ValueError: A network is none; where msgspec reads a key, its ValidationError.
+        """
+        for network in self.allowed_ips or ():
+            ip_network(network, strict=False)
 
     def status(self, now: float) -> Status:
         """What becomes of it, its team left aside."""

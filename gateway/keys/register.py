@@ -78,7 +78,8 @@ class Register:
 
         Raises:
             UnknownRecordError: There is no such team.
-            StoreAwayError: The store does not answer; the same for all that follows.
+            msgspec.ValidationError: A field is not what it should be.
+            StoreAwayError: The store does not answer; these two the same for all that follows.
         """
         secret = new_secret(fields.get("role", "inference"))
         key = new_key(fields, redacted(secret))

@@ -1,0 +1,54 @@
+"""The callers of late: so many at most, and all that rest on a record are forgotten with it."""
+
+import hypothesis.strategies as st
+from hypothesis import given
+
+from gateway.keys import Caller, Key, Team
+from gateway.keys.known import Known
+from gateway.keys.verdicts import Held
+
+MOST = 4
+
+
+def _caller(secret: int, key: int, team: int) -> Caller:
+    own = Key(id=f"key_{key}", name="k", redacted="", created=0.0, version=1)
+    its = Team(id=f"team_{team}", name="t", created=0.0, version=1) if team else None
+    return Caller(Held(own, its, None), bytes([secret]))
+
+
+STEPS = st.lists(
+    st.tuples(st.just("put"), st.integers(0, 9), st.integers(0, 4), st.integers(0, 2))
+    | st.tuples(st.sampled_from(["get", "drop"]), st.integers(0, 9))
+    | st.tuples(st.just("key"), st.integers(0, 4))
+    | st.tuples(st.just("team"), st.integers(1, 2)),
+    max_size=60,
+)
+
+
+@given(STEPS)
+def test_it_is_a_list_of_those_seen_last(steps: list[tuple[str, int, int, int]]) -> None:
+    known, model = Known(MOST), list[Caller]()  # the one seen last is the last
+    for name, number, *rest in steps:
+        match name:
+            case "put":
+                caller = _caller(number, *rest)
+                model = [each for each in model if each.shown != caller.shown] + [caller]
+                model = model[-MOST:]
+                known.put(caller)
+            case "get":
+                found = [each for each in model if each.shown == bytes([number])]
+                assert known.get(bytes([number])) is (found[0] if found else None)
+                model = [each for each in model if each not in found] + found
+            case "drop":
+                model = [each for each in model if each.shown != bytes([number])]
+                known.drop(bytes([number]))
+            case "key":
+                model = [each for each in model if each.id != f"key_{number}"]
+                known.drop_all_of(f"key_{number}")
+            case _:
+                model = [each for each in model if each.team is None or each.team.id != f"team_{number}"]
+                known.drop_all_of(f"team_{number}")
+        assert list(known._callers.values()) == model
+    for caller in model:
+        known.drop(caller.shown)
+    assert not known._resting  # nothing is kept of who is gone
