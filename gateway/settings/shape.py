@@ -146,7 +146,7 @@ class Keys(Section):
     master: MasterKey | None = Field(
         default=None,
         description="The operator's key, for administration and inference, at least 16 characters. "
-        "Without one, `penstock serve` makes one and keeps it in data_dir.",
+        "Without one, the first key that `penstock serve` makes, an admin's, is shown once.",
     )
     pepper: MasterKey | None = Field(
         default=None,
