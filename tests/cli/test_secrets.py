@@ -219,7 +219,7 @@ def test_a_process_that_crashes_tells_no_secret(
     config = _config(tmp_path, "http://127.0.0.1:1")
     code = LOUD + BROKEN.format(function) + START
     if function == "application":
-        code = code.replace("app.application", "server.serve")
+        code = code.replace("app.application", "server.running")
     done = _done(environment, tmp_path, code, "serve", "--config", config, "--port", "0")
     assert done.returncode != 0
     assert "RuntimeError: a mistake of ours" in done.stderr
