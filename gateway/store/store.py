@@ -104,7 +104,7 @@ class Store:
         try:
             await self.probe(_PATIENCE)
         except Exception as error:  # noqa: BLE001 - whatever it is, the store is away
-            self._went_away(reason_of(error))
+            self._went_away(reason_of(error), error)
             return
         for flaw in await self.flaws():
             _logger.warning("Store: %s.", flaw)
@@ -252,7 +252,7 @@ class Store:
             self._failed_in_a_row += 1
         if reason in _OPENS_AT_ONCE or self._failed_in_a_row >= _A_ROW:
             self._probed = _beside(key)
-            self._went_away(reason)
+            self._went_away(reason, error)
         else:
             self._note(reason)
             self._log(reason, error)
@@ -265,14 +265,18 @@ class Store:
         now = monotonic()
         if now >= self._may_log_at:
             self._may_log_at = now + _LOG_PAUSE
-            _logger.warning("Store: %s (%s).", WORDS[reason], str(error).partition("\n")[0][:200])
+            _logger.warning("Store: %s (%s).", WORDS[reason], _first_line(error))
 
-    def _went_away(self, reason: Reason) -> None:
+    def _went_away(self, reason: Reason, error: Exception) -> None:
         self._note(reason)
         if self._away_for is not None:
             return
         self._away_for = reason
-        _logger.warning("Store: %s. Until it answers each limit goes by its 'away' setting.", WORDS[reason])
+        _logger.warning(
+            "Store: %s (%s). Until it answers each limit goes by its 'away' setting.",
+            WORDS[reason],
+            _first_line(error),
+        )
         self._probing = asyncio.create_task(self._look_for_it())
         for told in self._when_away:
             told()
@@ -290,10 +294,10 @@ class Store:
                 self._away_for = None
         self._failed_in_a_row = 0
         _logger.warning("Store: it answers again.")
+        for told in self._when_back:  # before anybody else asks it
+            told()
         for listener in self._listeners:
             await listener.renew()
-        for told in self._when_back:
-            told()
 
 
 class NoStore:
@@ -311,6 +315,10 @@ class NoStore:
             StoreAwayError: Always.
         """
         raise StoreAwayError("away")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200] or type(error).__name__
 
 
 def _beside(key: str) -> str:

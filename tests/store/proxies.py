@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -24,8 +25,10 @@ class Delay:
 
 
 @asynccontextmanager
-async def delayed(server: Server, seconds: float) -> AsyncIterator[Delay]:
-    """A server as if it were far away; how far may be changed."""
+async def delayed(
+    server: Server, seconds: float, context: ssl.SSLContext | None = None
+) -> AsyncIterator[Delay]:
+    """A server on a socket, as if it were far away, and behind TLS where there is a context for that."""
     tasks: set[asyncio.Task[None]] = set()
     delay = Delay(0, seconds)
 
@@ -44,7 +47,7 @@ async def delayed(server: Server, seconds: float) -> AsyncIterator[Delay]:
             task = asyncio.create_task(pump(source, target))
             tasks.add(task)
 
-    async with await asyncio.start_server(accept, "127.0.0.1", 0) as listening:
+    async with await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context) as listening:
         delay.port = listening.sockets[0].getsockname()[1]
         yield delay
         for task in tasks:
