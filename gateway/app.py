@@ -124,6 +124,8 @@ def build(settings: Settings, master_key: str | None, state: State | None = None
         overload.tick(lag)
         overload.memory(memory.share())
         metrics.loop_lag(lag)
+        if isinstance(store, Store):
+            metrics.store(store.failures.items(), is_away=store.is_away)
 
     upstreams = {
         name: _upstream(name, backend, settings.deadlines, metrics)
@@ -133,7 +135,7 @@ def build(settings: Settings, master_key: str | None, state: State | None = None
         settings=settings,
         store=store,
         keys=keys,
-        doors=Doors(admission, keys, settings),
+        doors=Doors(admission, keys, settings, metrics),
         origin=Origin(settings.server.trusted_proxies),
         cors=Cors(settings.server.cors),
         suspects=Suspects(),

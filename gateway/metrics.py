@@ -40,6 +40,10 @@ class Metrics(Collector):
         self._loop_lag = 0.0
         self._attempts: Counter[Labels] = Counter()
         self._credentials: Counter[Labels] = Counter()
+        self._limited: Counter[Labels] = Counter()
+        self._admitted_alone: Counter[Labels] = Counter({(): 0})
+        self._store_failures: Mapping[Labels, int] = {}
+        self._store_is_up: bool | None = None  # None: there is none
         self._deadlines: Counter[Labels] = Counter()
         self._refused: Counter[Labels] = Counter()
         self._shed: Counter[Labels] = Counter()
@@ -80,6 +84,19 @@ class Metrics(Collector):
         """A backend's credential was read anew, or could not be."""
         self._credentials[backend, outcome] += 1
 
+    def limited(self, subject: str, unit: str) -> None:
+        """A limit has refused a request; whose, by its kind."""
+        self._limited[subject, unit] += 1
+
+    def admitted_alone(self) -> None:
+        """A request was admitted without the store."""
+        self._admitted_alone[()] += 1
+
+    def store(self, failures: Iterable[tuple[str, int]], *, is_away: bool) -> None:
+        """How often the store has failed by reason, and whether it is away."""
+        self._store_failures = {(reason,): count for reason, count in failures}
+        self._store_is_up = not is_away
+
     def deadline(self, reason: str) -> None:
         """A deadline has passed."""
         self._deadlines[(reason,)] += 1
@@ -119,6 +136,26 @@ class Metrics(Collector):
             ("backend", "outcome"),
             self._attempts,
         )
+        yield _counter(
+            "penstock_limit_refusals_total",
+            "Requests that a limit refused, by whose it is (gateway, model, team, key, target) and its unit.",
+            ("subject", "unit"),
+            self._limited,
+        )
+        yield _counter(
+            "penstock_admitted_without_store_total",
+            "Requests that were admitted while the store was away.",
+            (),
+            self._admitted_alone,
+        )
+        yield _counter(
+            "penstock_store_failures_total",
+            "Calls to the store that failed, by reason.",
+            ("reason",),
+            self._store_failures,
+        )
+        if self._store_is_up is not None:
+            yield GaugeMetricFamily("penstock_store_up", "Whether the store answers.", self._store_is_up)
         yield _counter(
             "penstock_credential_refreshes_total",
             "Readings of backends' credentials by outcome: new, failed.",

@@ -17,6 +17,7 @@ from gateway.estimates import Estimates
 from gateway.exchange import Exchange
 from gateway.keys import Caller, Keys
 from gateway.limits import Bill, Subject, bill
+from gateway.metrics import Metrics
 from gateway.quota import UNLIMITED, Quota
 from gateway.routing import Target
 from gateway.settings import Limits, Settings
@@ -34,9 +35,10 @@ _PAID_RPM: Final = 20
 class Doors:
     """Makes out bills, and remembers them."""
 
-    def __init__(self, admission: Admission, keys: Keys, settings: Settings) -> None:
+    def __init__(self, admission: Admission, keys: Keys, settings: Settings, metrics: Metrics) -> None:
         self.admission: Final = admission
         self.keys: Final = keys
+        self.metrics: Final = metrics
         self.estimates: Final = Estimates()
         self._gateway = quota_of(settings.limits)
         self._models = {name: quota_of(route.limits) for name, route in settings.models.items()}
@@ -145,6 +147,7 @@ class Door:
                 continue
             self._ticket = ticket  # settled at the end, also where what follows refuses
             if ticket.at is None:
+                self._doors.metrics.admitted_alone()
                 self._doors.keys.check_unconfirmed(self._caller)
             else:
                 self._caller.confirmed = monotonic()
@@ -157,6 +160,7 @@ class Door:
             return await self._doors.admission.admit(self._exchange.request_id, made, tokens)
         except LimitError as refusal:
             self._exchange.standing = refusal.standing
+            self._doors.metrics.limited(_kind(refusal.subject), refusal.type)
             if refusal.subject.startswith(_TARGET):
                 raise TargetFullError(
                     refusal.message, refusal.type, refusal.subject, retry_after=refusal.retry_after
@@ -173,6 +177,12 @@ class Door:
             self._doors.admission.settle(self._ticket, tokens)
         for ticket in self._further:
             self._doors.admission.settle(ticket, 0)
+
+
+def _kind(subject: str) -> str:
+    """What kind of subject this is: gateway, model, team, key or target."""
+    first = subject.partition(" ")[0]
+    return {"this": "gateway", "the": "target"}.get(first, first)
 
 
 def quota_of(limits: Limits) -> Quota:

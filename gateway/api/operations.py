@@ -3,9 +3,12 @@
 import asyncio
 from typing import Final
 
+import msgspec
+
 from gateway.api.wire import JSON, Client, Request
 from gateway.metrics import CONTENT_TYPE
 from gateway.pipeline import Gateway
+from gateway.store import Store
 
 _OK: Final = b'{"status":"ok"}'
 
@@ -15,12 +18,22 @@ async def health(_gateway: Gateway, _request: Request, client: Client) -> None:
     await client.send_whole(200, JSON, _OK)
 
 
-async def ready(_gateway: Gateway, _request: Request, client: Client) -> None:
+async def ready(gateway: Gateway, _request: Request, client: Client) -> None:
     """`GET /readyz`: the process takes requests; whether backends are up is not asked.
 
-    One that is ending says so by refusing connections: the server closes its socket before anything else.
+    A store that is away keeps nobody out, for each limit says what holds then; one that would forget what it
+    is told does. A process that ends says so by refusing connections: the server closes its socket first.
     """
-    await client.send_whole(200, JSON, _OK)
+    store = gateway.store
+    if not isinstance(store, Store):
+        await client.send_whole(200, JSON, _OK)
+        return
+    if store.is_away:
+        await client.send_whole(200, JSON, b'{"status":"ok","store":"away"}')
+        return
+    flaws = await store.flaws()
+    body = {"status": "not ready", "store": flaws} if flaws else {"status": "ok", "store": "up"}
+    await client.send_whole(503 if flaws else 200, JSON, msgspec.json.encode(body))
 
 
 async def metrics(gateway: Gateway, _request: Request, client: Client) -> None:

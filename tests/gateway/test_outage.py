@@ -197,3 +197,36 @@ async def test_streams_hold_their_place_over_an_outage(
     async with asyncio.timeout(PATIENCE):
         while await _ask(workers[1], headers) != 200:  # noqa: ASYNC110 - settled a moment later
             await asyncio.sleep(0.01)
+
+
+async def test_the_store_shows_in_readiness_and_in_the_metrics(
+    workers: list[Served], server: Server
+) -> None:
+    served = workers[0]
+    headers = await _issue(served, quota={"rpm": 1})
+    ready = await served.client.get("/readyz")
+    assert (ready.status_code, ready.json()) == (200, {"status": "ok", "store": "up"})
+    assert [await _ask(served, headers) for _ in range(2)] == [200, 429]
+    assert await served.metric("penstock_limit_refusals_total", subject="key", unit="requests") == 1
+    assert served.gateway.ticker.woke is not None
+    served.gateway.ticker.woke(0)
+    assert await served.metric("penstock_store_up") == 1
+    other = await _issue(served)
+    assert await _ask(served, other) == 200
+    server.kill()
+    assert [await _ask(served, other) for _ in range(5)] == [200] * 5
+    served.gateway.ticker.woke(0)
+    assert await served.metric("penstock_store_up") == 0
+    assert await served.metric("penstock_store_failures_total") >= 1
+    assert await served.metric("penstock_admitted_without_store_total") == 5
+    ready = await served.client.get("/readyz")
+    assert (ready.status_code, ready.json()) == (200, {"status": "ok", "store": "away"})
+
+
+async def test_a_store_that_would_forget_is_not_ready(tmp_path: Path, backend: Backend) -> None:
+    with serving(valkey(), "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru") as forgetful:
+        settings = {"data_dir": tmp_path, "backends": {"b": backend_settings(backend.url)}}
+        async with serving_gateway(settings, State(forgetful.url, b"a pepper of the tests")) as served:
+            ready = await served.client.get("/readyz")
+            assert ready.status_code == 503
+            assert "noeviction" in ready.json()["store"][0]
