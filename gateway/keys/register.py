@@ -52,6 +52,7 @@ class Actor(msgspec.Struct, frozen=True):
 
 
 _Record = TypeVar("_Record", Key, Team)
+Changes = Mapping[str, Any] | Callable[[_Record], Mapping[str, Any]]
 
 
 class Register:
@@ -160,14 +161,19 @@ class Register:
 
         return await page_of(listed, shown, limit)
 
-    async def update_key(self, key_id: str, changes: Mapping[str, Any], actor: Actor) -> Key:
+    async def update_key(self, key_id: str, changes: Changes[Key], actor: Actor) -> Key:
         """Change fields of a key; what is absent stays as it is.
+
+        Args:
+            key_id: Which.
+            changes: The fields, or what gives them for the key as it is when it is changed.
+            actor: Who changes it.
 
         Raises:
             UnknownRecordError: There is none, or no such team.
             ConflictError: It is revoked, or somebody else keeps changing it.
         """
-        return await self._change_key(key_id, "key.update", actor, lambda _key: changes)
+        return await self._change_key(key_id, "key.update", actor, _given(changes))
 
     async def disable_key(self, key_id: str, actor: Actor) -> Key:
         """Refuse a key for the time being."""
@@ -261,17 +267,17 @@ class Register:
         """Teams; as keys are listed."""
         return await page_of(self.archive.teams(after), lambda team: is_asked_for(team, status, query), limit)
 
-    async def update_team(self, team_id: str, changes: Mapping[str, Any], actor: Actor) -> Team:
+    async def update_team(self, team_id: str, changes: Changes[Team], actor: Actor) -> Team:
         """Change fields of a team; as for a key."""
-        return await self._change_team(team_id, "team.update", actor, changes)
+        return await self._change_team(team_id, "team.update", actor, _given(changes))
 
     async def disable_team(self, team_id: str, actor: Actor) -> Team:
         """Refuse all keys of a team for the time being."""
-        return await self._change_team(team_id, "team.disable", actor, {"disabled": True})
+        return await self._change_team(team_id, "team.disable", actor, lambda _team: {"disabled": True})
 
     async def enable_team(self, team_id: str, actor: Actor) -> Team:
         """Take the keys of a team again."""
-        return await self._change_team(team_id, "team.enable", actor, {"disabled": False})
+        return await self._change_team(team_id, "team.enable", actor, lambda _team: {"disabled": False})
 
     async def delete_team(self, team_id: str, actor: Actor) -> Team:
         """End a team that has no keys any more, a second time without a word.
@@ -282,7 +288,7 @@ class Register:
         team = await self.get_team(team_id)
         if team.revoked is not None:
             return team
-        return await self._change_team(team_id, "team.delete", actor, {"revoked": time()})
+        return await self._change_team(team_id, "team.delete", actor, lambda _team: {"revoked": time()})
 
     async def audit(self, limit: int, after: str | None = None) -> list[AuditEntry]:
         """What has been changed, the latest first, from behind an entry on.
@@ -318,10 +324,12 @@ class Register:
                 return msgspec.structs.replace(after, version=before.version + 1)
         raise _restless(key_id)
 
-    async def _change_team(self, team_id: str, action: str, actor: Actor, fields: Mapping[str, Any]) -> Team:
+    async def _change_team(
+        self, team_id: str, action: str, actor: Actor, fields: Callable[[Team], Mapping[str, Any]]
+    ) -> Team:
         for _ in range(_TRIES):
             before = await self.archive.team(team_id)
-            after, changes = _changed(before, fields)
+            after, changes = _changed(before, fields(before))
             if not changes:
                 return before
             why = await self.archive.write_team(before, after, _entry(actor, action, after, changes))
@@ -341,6 +349,10 @@ class Register:
         if team.revoked is not None:
             raise UnknownRecordError(f"the team {team_id} is deleted")
         return team
+
+
+def _given(changes: Changes[_Record]) -> Callable[[_Record], Mapping[str, Any]]:
+    return changes if callable(changes) else lambda _record: changes
 
 
 def new_key(fields: Mapping[str, Any], shown: str) -> Key:

@@ -6,7 +6,10 @@ from pydantic import Field
 
 from gateway.settings.section import Section
 
-Count = Annotated[int, Field(ge=0)]
+# The store's scripts count in doubles, and add.
+_MOST = 10**15
+
+Count = Annotated[int, Field(ge=0, le=_MOST)]
 
 
 class Burst(Section):

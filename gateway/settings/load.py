@@ -144,10 +144,10 @@ class _Report:
     def _hint(self, detail: ErrorDetails) -> str:
         loc, kind = detail["loc"], detail["type"]
         if kind == "extra_forbidden":
-            return _suggestion(str(loc[-1]), self.shape.names(loc[:-1]))
+            return suggestion(str(loc[-1]), self.shape.names(loc[:-1]))
         if kind == "literal_error":
             choices = self.shape.choices(loc)
-            return _suggestion(str(detail["input"]), choices) if len(choices) > 1 else ""
+            return suggestion(str(detail["input"]), choices) if len(choices) > 1 else ""
         return ""
 
     def _position(self, loc: Loc, *, at_key: bool) -> Position | None:
@@ -165,7 +165,8 @@ class _Report:
         self.mistakes.append(Mistake(self.document.name, dotted(loc), message, position, shown))
 
 
-def _suggestion(word: str, choices: list[str]) -> str:
+def suggestion(word: str, choices: list[str]) -> str:
+    """The choice that is nearest to a word, as a question behind a mistake; nothing where none is near."""
     close = get_close_matches(word, choices, n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""
 
@@ -187,7 +188,7 @@ def _wrong_target(target: Values, backends: Values) -> Iterator[tuple[str, str]]
     if not isinstance(name, str) or not name:
         return  # which is told as it is
     if name not in backends:
-        yield "backend", f"there is no backend of this name{_suggestion(name, list(backends))}"
+        yield "backend", f"there is no backend of this name{suggestion(name, list(backends))}"
         return
     if not isinstance(model, str) or not model:
         return

@@ -28,10 +28,10 @@ def json_schema() -> Schema:
 
 
 class Shape:
-    """Answers what may stand at a place of the configuration."""
+    """Answers what may stand at a place of a document, by its JSON Schema; by default the configuration's."""
 
-    def __init__(self) -> None:
-        self.root = Settings.model_json_schema()
+    def __init__(self, root: Schema | None = None) -> None:
+        self.root = Settings.model_json_schema() if root is None else root
 
     def names(self, loc: Loc) -> list[str]:
         """The keys that the mapping at `loc` knows."""
