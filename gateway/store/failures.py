@@ -16,7 +16,7 @@ WORDS: Final[Mapping[Reason, str]] = {
     "refused": "no connection to the store: look at redis_url, and whether the server there runs",
     "late": "the store was asked too late: look at its load and at the network",
     "full": "the store cannot take any more: give its server more memory (maxmemory) or room on its disk",
-    "read_only": "the store cannot be written to: redis_url leads to a replica, name its master or Sentinel",
+    "read_only": "the store cannot be written to: does redis_url lead to a replica? Name the master",
     "loading": "the store's server is starting: it still reads its data",
     "busy": "the store's server has other work that it does not leave: look at what else uses it",
     "denied": "the store wants another user or password: look at redis_url",
@@ -48,7 +48,7 @@ _CODES: Final[Mapping[str, Reason]] = {
     "WRONGTYPE": "wrong_type",
     "BUSY": "busy",
     "MISCONF": "full",  # its disk is, or cannot be written to
-    "NOREPLICAS": "busy",
+    "NOREPLICAS": "read_only",  # fewer than its min-replicas-to-write
     "UNKILLABLE": "busy",
 }
 

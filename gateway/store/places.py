@@ -66,7 +66,6 @@ class Alone:
 
     async def find(self) -> Whereabouts:
         """Where the server belongs to a cluster, use all of that."""
-        await self._lines.forget()
         if not self._is_known and self._address.places:
             if b"cluster_enabled:1" in await self._lines.ask(packed("INFO", "cluster")):
                 await self._lines.close()

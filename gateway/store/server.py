@@ -280,9 +280,12 @@ def _locked(path: Path) -> FileIO | None:
         raise _unwritable(path.parent, error) from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         file.close()
         return None
+    except OSError as error:  # a network's file system may have no locks
+        file.close()
+        raise EmbeddedError(f"cannot lock {path}: {error.strerror}; set data_dir or redis_url") from None
     return file
 
 
@@ -310,7 +313,8 @@ def _make_private(folder: Path) -> None:
 def _run_dir(data_dir: Path) -> Path:
     """A short folder for the socket, of this user and this data_dir alone."""
     name = f"penstock-{os.getuid()}-{hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:12]}"
-    return Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / name
+    ours = os.environ.get("XDG_RUNTIME_DIR", "")  # under sudo it may be another user's
+    return Path(ours if os.access(ours, os.W_OK | os.X_OK) else tempfile.gettempdir()) / name
 
 
 async def _ask(socket: Path, *commands: bytes) -> list[Any]:

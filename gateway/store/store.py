@@ -185,7 +185,9 @@ class Store:
         """
         async with asyncio.timeout(_PATIENCE):
             self._where = await self._where.find()
-            await self._where.lines(self._probed).warm()
+            lines = self._where.lines(self._probed)
+            await lines.forget()  # what one of them did not do the others would not either
+            await lines.warm()
         end = asyncio.get_running_loop().time() + within
         async with Bound(end):
             await self._evaluate(_PROBE, [self._probed], (), end)

@@ -45,11 +45,7 @@ def run_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(path))
     yield path
-    for each in path.iterdir():
-        for left in each.iterdir():
-            left.unlink()
-        each.rmdir()
-    path.rmdir()
+    shutil.rmtree(path)
 
 
 def _owner(data_dir: Path, *words: str, **environment: str) -> tuple[subprocess.Popen[str], str]:
@@ -213,6 +209,7 @@ async def test_a_server_that_outlived_its_owner_and_hangs_is_told_of_and_never_d
 async def test_a_second_gateway_finds_the_server_also_from_another_environment(
     tmp_path: Path, run_dir: Path
 ) -> None:
+    (run_dir / "other").mkdir()
     owner, url = await asyncio.to_thread(_owner, tmp_path, XDG_RUNTIME_DIR=str(run_dir / "other"))
     try:
         async with embedded(tmp_path, "everysec") as mine:
@@ -220,7 +217,6 @@ async def test_a_second_gateway_finds_the_server_also_from_another_environment(
     finally:
         _end(owner)
     await _until(lambda: not _answers(url))
-    shutil.rmtree(run_dir / "other")
 
 
 async def test_a_removed_socket_is_made_again(tmp_path: Path) -> None:
@@ -247,6 +243,29 @@ async def test_nothing_that_the_watch_waits_for_holds_up_the_end(
             async with asyncio.timeout(BACK), embedded(tmp_path, "everysec"):
                 for _ in range(turns):
                     await asyncio.sleep(0)
+
+
+async def test_a_folder_with_an_odd_name_will_do(
+    tmp_path: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_dir, odd = tmp_path / "an 'ödd' %41 \"name\"", run_dir / "ö %41 #"
+    data_dir.mkdir()
+    odd.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(odd))
+    async with embedded(data_dir, "everysec") as url:
+        store = Store(url, 5.0)
+        await store.start()
+        assert await store.flaws() == []
+        await store.stop()
+    assert (data_dir / "store" / "appendonlydir").is_dir()
+
+
+async def test_another_user_s_run_directory_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/nowhere/of/ours")
+    async with embedded(tmp_path, "everysec") as url:
+        assert not url.startswith("unix:///nowhere")
 
 
 async def test_a_run_directory_of_somebody_else_is_not_trusted(tmp_path: Path) -> None:
@@ -346,7 +365,9 @@ async def test_a_disk_that_gets_full_is_an_outage_until_it_has_room(
 async def test_a_socket_path_that_is_too_long_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("x" * 100)))
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
     with pytest.raises(EmbeddedError, match="too long for a Unix socket"):
         async with embedded(tmp_path, "everysec"):
             pass
