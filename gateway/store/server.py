@@ -223,22 +223,27 @@ class _Server:
         """Start the server, which holds the lock from then on, and wait until it answers."""
         program = find_program()
         _make_private(self.socket.parent)
-        self.socket.unlink(missing_ok=True)
         log = self._kept / "server.log"
         self._adopted = 0
-        self._process = await asyncio.create_subprocess_exec(
-            *ending_with_us(program),
-            *self._options(log),
-            stdin=DEVNULL,
-            stdout=DEVNULL,
-            stderr=DEVNULL,
-            pass_fds=(lock,),
-            start_new_session=True,  # a terminal's Ctrl-C is for us: what runs still needs the store
-        )
+        try:
+            self.socket.unlink(missing_ok=True)
+            with log.open("ab") as said:
+                self._process = process = await asyncio.create_subprocess_exec(
+                    *ending_with_us(program),
+                    *self._options(log),
+                    stdin=DEVNULL,
+                    stdout=said,
+                    stderr=said,
+                    pass_fds=(lock,),
+                    start_new_session=True,  # a terminal's Ctrl-C is for us: what runs still needs the store
+                )
+        except OSError as error:
+            raise EmbeddedError(f"the store's server {program} cannot be started: {error}") from None
         end = monotonic() + _START
         while (state := await self._state()) != "answers":
-            if self._process.returncode is not None or (state == "silent" and monotonic() > end):
-                raise EmbeddedError(f"the store's server did not start: {_last_line(log)} (in {log})")
+            if process.returncode is not None or (state == "silent" and monotonic() > end):
+                ended = "does not answer" if process.returncode is None else f"ended ({process.returncode})"
+                raise EmbeddedError(f"the store's server {ended} at its start: {_last_line(log)} (in {log})")
             await asyncio.sleep(_SOON)
 
     def _options(self, log: Path) -> list[str]:
@@ -329,7 +334,8 @@ def _first_word(path: Path) -> str:
 
 def _last_line(log: Path) -> str:
     with suppress(OSError):
-        lines = log.read_text(errors="replace").strip().splitlines()
-        if lines:
-            return lines[-1][-200:]
+        lines = log.read_text(errors="replace").splitlines()
+        told = [line for line in lines if line.strip() and "WARNING" not in line]  # those are of every start
+        if told:
+            return told[-1].partition(" # ")[2][:300] or told[-1][:300]
     return "it said nothing"

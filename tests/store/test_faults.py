@@ -109,6 +109,20 @@ async def test_a_store_that_pauses_is_away_meanwhile(words: tuple[str, ...]) -> 
             await is_used_again(store)
 
 
+async def test_each_outage_is_told_once_at_its_start_and_once_at_its_end() -> None:
+    with serving(valkey()) as server:
+        async with started(server.url) as store:
+            told: list[str] = []
+            store.when_away(lambda: told.append("away"))
+            store.when_back(lambda: told.append("back"))
+            for _ in range(2):
+                server.pause()
+                await asyncio.gather(*(ask(store) for _ in range(10)))
+                server.go_on()
+                await is_used_again(store)
+            assert told == ["away", "back"] * 2
+
+
 async def test_a_crowd_waits_no_longer_than_one() -> None:
     with serving(valkey()) as server:
         async with started(server.url) as store:

@@ -381,9 +381,29 @@ async def test_a_data_dir_that_cannot_be_written_is_told_of(tmp_path: Path) -> N
 
 
 async def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
-    with pytest.raises(EmbeddedError, match="did not start"):
+    with pytest.raises(EmbeddedError, match=r"at its start: .*argument"):
         async with embedded(tmp_path, "sometimes"):
             pass
+
+
+async def test_a_program_that_cannot_be_started_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.store.server.ending_with_us", lambda _program: ["/nowhere/at/all"])
+    with pytest.raises(EmbeddedError, match=r"cannot be started: .*/nowhere/at/all"):
+        async with embedded(tmp_path, "everysec"):
+            pass
+
+
+async def test_a_server_that_cannot_be_started_again_is_tried_again_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with embedded(tmp_path, "everysec") as url:
+        with monkeypatch.context() as broken:
+            broken.setattr("gateway.store.server.ending_with_us", lambda _program: ["/nowhere/at/all"])
+            os.kill(_facts(url)["process_id"], signal.SIGKILL)
+            await _until(lambda: "cannot be started" in caplog.text)
+        await _until(lambda: _answers(url))
 
 
 def test_without_any_program_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

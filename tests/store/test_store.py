@@ -4,9 +4,13 @@ import asyncio
 from time import monotonic
 from typing import Any
 
+import hiredis
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 from gateway.store import NoStore, Script, Store, StoreAwayError
+from gateway.store.lines import packed
 from tests.store.servers import Server, serving, serving_tcp, valkey
 
 JOIN = Script("join")
@@ -231,6 +235,16 @@ async def test_announcements_are_heard_also_after_the_store_was_away() -> None:
         await store.stop()
 
 
+async def test_what_one_announces_is_heard_on_every_kind_of_store(any_store: Store) -> None:
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+    any_store.listen("news", heard.put_nowait)
+    async with asyncio.timeout(BACK):
+        while heard.empty():
+            await any_store.command("PUBLISH", "news", "hear")
+            await asyncio.sleep(0.01)
+    assert await heard.get() == b"hear"
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [(("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"), "noeviction"), ((), "")],
@@ -250,3 +264,11 @@ async def test_without_a_store_all_is_refused() -> None:
     assert store.is_away
     with pytest.raises(StoreAwayError):
         await store.run(JOIN, WORKERS, [])
+
+
+@given(st.lists(st.one_of(st.binary(), st.text(), st.integers()), min_size=1))
+def test_a_command_is_packed_so_that_the_server_reads_the_same_words(words: list[bytes | str | int]) -> None:
+    reader = hiredis.Reader()
+    reader.feed(packed(*words))
+    assert reader.gets() == [word if isinstance(word, bytes) else str(word).encode() for word in words]
+    assert not reader.has_data()
