@@ -20,6 +20,7 @@ from gateway import catalogue
 from gateway.admission import Admission
 from gateway.admission.door import Doors
 from gateway.api import operations
+from gateway.api.admin import admin
 from gateway.api.conversations import conversation, translate
 from gateway.api.models import models
 from gateway.api.nowhere import Nowhere
@@ -178,6 +179,7 @@ def _handlers(gateway: Gateway) -> list[ASGIRouteHandler]:
     return [
         # A mount takes ids with slashes, raw and encoded.
         *(_handler([f"{prefix}/models"], listed, is_mount=True) for prefix in _PREFIXES),
+        _handler(["/admin/v1"], endpoint("admin", admin()), is_mount=True),
         *(_handler([path], each) for path, each in at_root.items()),
     ]
 

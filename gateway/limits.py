@@ -92,6 +92,11 @@ class Bill(msgspec.Struct, frozen=True, eq=False):
 Subject = tuple[str, str, Quota]  # its part of the store's keys, its name in words, what it may
 
 
+def for_models(place: str, words: str, glob: str, quota: Quota) -> Subject:
+    """Somebody's limits for some models alone."""
+    return f"{place}:m:{glob}", f"{words} with models '{glob}'", quota
+
+
 def bill(subjects: Iterable[Subject], records: Iterable[tuple[str, int]] = ()) -> Bill:
     """What a request is charged to that all these subjects answer for."""
     given = list(subjects)

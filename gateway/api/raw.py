@@ -60,7 +60,8 @@ class Endpoint:
         client = Client(exchange, watch, send, scope["state"].get(OUTLET))
         limit = self.gateway.settings.server.body_limit
         departure = scope["state"].get(DEPARTURE) or Departure()
-        request = Request(exchange, departure, watch, dict(scope["headers"]), receive, limit)
+        headers, query = dict(scope["headers"]), scope.get("query_string", b"")
+        request = Request(exchange, departure, watch, headers, receive, limit, query)
         if not self.gateway.cors.is_off:
             exchange.permission = self.gateway.cors.permission(request.headers)
         self.gateway.metrics.began()

@@ -74,6 +74,7 @@ class Request:
     headers: Headers
     receive: Receive
     body_limit: int
+    query: bytes = b""
     caller: Caller | None = None
 
     @property

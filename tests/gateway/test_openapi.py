@@ -53,7 +53,8 @@ def test_every_schema_is_used_and_every_use_has_its_schema() -> None:
 
 
 async def test_every_endpoint_is_described(served: Served) -> None:
-    paths = {route.path for route in application(served.gateway)._litestar.routes}
+    routes = application(served.gateway)._litestar.routes
+    paths = {route.path for route in routes if not route.path.startswith("/admin/")}  # has its own document
     doubled = {path for path in paths if path.startswith("/v1/v1")}
     bare = {path.removeprefix("/v1/v1") for path in doubled}
     expected = {path for path in paths - doubled if path not in bare}
