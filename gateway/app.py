@@ -5,7 +5,7 @@ import gc
 import os
 import platform
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,6 +25,7 @@ from gateway.api.conversations import conversation, translate
 from gateway.api.models import models
 from gateway.api.nowhere import Nowhere
 from gateway.api.openapi import openapi
+from gateway.api.own_key import own_key
 from gateway.api.raw import Answer, Endpoint
 from gateway.cors import Cors
 from gateway.credentials import Credentials
@@ -36,7 +37,7 @@ from gateway.memory import Memory
 from gateway.metrics import Metrics
 from gateway.origin import Origin
 from gateway.overload import Overload
-from gateway.pipeline import Gateway
+from gateway.pipeline import Gateway, Siblings
 from gateway.routing import Routes
 from gateway.settings import Deadlines, Settings, WorkersAIBackend
 from gateway.store import NoStore, Store
@@ -103,13 +104,21 @@ def routes_of(settings: Settings) -> Routes:
     return Routes(settings, catalogue.load(settings.data_dir))
 
 
-def build(settings: Settings, master_key: str | None, state: State | None = None) -> Gateway:
+async def alone(counts: bytes) -> Sequence[bytes]:
+    """The counts of all processes that serve together, where there is but one."""
+    return [counts]
+
+
+def build(
+    settings: Settings, master_key: str | None, state: State | None = None, siblings: Siblings = alone
+) -> Gateway:
     """All rooms of one process, joined.
 
     Args:
         settings: What is set.
         master_key: The operator's key; None where that is an issued one.
         state: Where shared state is kept; without it what needs some is refused, as in an outage.
+        siblings: Gathers the counts of all processes that serve together.
     """
     store = Store(state.url, settings.store.timeout) if state else NoStore()
     register = Register(store, state.pepper) if state and isinstance(store, Store) else None
@@ -146,6 +155,7 @@ def build(settings: Settings, master_key: str | None, state: State | None = None
         log=AccessLog(metrics.lost_lines),
         ticker=Ticker(settings.deadlines, woke=woke),
         overload=overload,
+        siblings=siblings,
     )
 
 
@@ -170,6 +180,7 @@ def _handlers(gateway: Gateway) -> list[ASGIRouteHandler]:
         return Endpoint(gateway, operation, methods, keyed=keyed)
 
     listed = endpoint("models", {"GET": models})
+    own = endpoint("key", {"GET": own_key})
     at_root = {
         "/healthz": endpoint("health", {"GET": operations.health}, keyed=False),
         "/readyz": endpoint("health", {"GET": operations.ready}, keyed=False),
@@ -179,6 +190,7 @@ def _handlers(gateway: Gateway) -> list[ASGIRouteHandler]:
     return [
         # A mount takes ids with slashes, raw and encoded.
         *(_handler([f"{prefix}/models"], listed, is_mount=True) for prefix in _PREFIXES),
+        _handler([f"{prefix}/key" for prefix in _PREFIXES], own),
         _handler(["/admin/v1"], endpoint("admin", admin()), is_mount=True),
         *(_handler([path], each) for path, each in at_root.items()),
     ]

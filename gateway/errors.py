@@ -318,6 +318,17 @@ def too_late(phase: str) -> ApiError:
     )
 
 
+def no_counts() -> ApiError:
+    """503: the metrics of the other workers are not to be had now."""
+    return ApiError(
+        503,
+        "The metrics of all workers could not be gathered in time. Ask again.",
+        type=SERVER_ERROR,
+        code="metrics_unavailable",
+        retry_after=1.0,
+    )
+
+
 def internal() -> ApiError:
     """500: a mistake of ours; the log has it under the request id."""
     return ApiError(

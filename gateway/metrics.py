@@ -1,4 +1,4 @@
-"""Metrics of one process, in Prometheus' text format. The one home of prometheus_client.
+"""Metrics of a process, or of several together, in Prometheus' text format. The home of prometheus_client.
 
 Names follow OpenTelemetry's GenAI conventions where these have one (`gen_ai_*`), else `penstock_*`.
 Labels come from closed sets: a model that nobody configured and the catalogue does not list is `other`.
@@ -6,7 +6,7 @@ Labels come from closed sets: a model that nobody configured and the catalogue d
 
 import platform
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from itertools import accumulate
 from time import monotonic
@@ -23,34 +23,51 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from gateway.exchange import Exchange
-from gateway.tallies import Kind, Spread, Tally, spread
+from gateway.tallies import Counts, Kind, Labels, Spread, Tally, spread
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-Labels = tuple[str, ...]
+
+# Counters beside the tallies: name -> (what it counts, labels). Those without labels show from the start.
+_COUNTERS: Final[Mapping[str, tuple[str, Labels]]] = {
+    "penstock_upstream_attempts_total": ("Calls to backends by outcome.", ("backend", "outcome")),
+    "penstock_limit_refusals_total": (
+        "Requests that a limit refused, by whose it is (gateway, model, team, key, target) and its unit.",
+        ("subject", "unit"),
+    ),
+    "penstock_admitted_without_store_total": ("Requests that were admitted while the store was away.", ()),
+    "penstock_store_failures_total": ("Calls to the store that failed, by reason.", ("reason",)),
+    "penstock_credential_refreshes_total": (
+        "Readings of backends' credentials by outcome: new, failed.",
+        ("backend", "outcome"),
+    ),
+    "penstock_deadlines_total": ("Deadlines that passed, by reason.", ("reason",)),
+    "penstock_unread_requests_total": (
+        "Requests that were refused before they were read, by reason.",
+        ("reason",),
+    ),
+    "penstock_shed_requests_total": (
+        "Requests that were refused because there were too many, by reason: in_flight, loop_lag, memory.",
+        ("reason",),
+    ),
+    "penstock_lost_access_lines_total": ("Access lines that standard output did not take.", ()),
+    "penstock_auth_failures_total": ("Requests without a valid key.", ()),
+    "penstock_worker_restarts_total": ("Workers that ended and were started again.", ()),
+}
 
 
-class Metrics(Collector):
-    """All metrics of this process."""
+class Metrics:
+    """What this process counts."""
 
     def __init__(self, models: Iterable[str]) -> None:
         self._models = frozenset(models)
         self._tallies: dict[Kind, Tally] = {}
+        self._counters: dict[str, Counter[Labels]] = {
+            name: Counter() if labels else Counter({(): 0}) for name, (_text, labels) in _COUNTERS.items()
+        }
         self._in_flight = 0
         self._loop_lag = 0.0
-        self._attempts: Counter[Labels] = Counter()
-        self._credentials: Counter[Labels] = Counter()
-        self._limited: Counter[Labels] = Counter()
-        self._admitted_alone: Counter[Labels] = Counter({(): 0})
-        self._store_failures: Mapping[Labels, int] = {}
         self._store_is_up: bool | None = None  # None: there is none
-        self._deadlines: Counter[Labels] = Counter()
-        self._refused: Counter[Labels] = Counter()
-        self._shed: Counter[Labels] = Counter()
-        self._lost_lines: Counter[Labels] = Counter({(): 0})
-        self._auth_failures: Counter[Labels] = Counter({(): 0})
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
 
     def began(self) -> None:
         """A request has come."""
@@ -60,7 +77,7 @@ class Metrics(Collector):
         """A request has been answered, or given up."""
         self._in_flight -= 1
         if exchange.status == 401:
-            self._auth_failures[()] += 1
+            self._count("penstock_auth_failures_total")
         model = exchange.model if exchange.model in self._models else "other" if exchange.model else ""
         kind = Kind(
             exchange.operation,
@@ -78,40 +95,42 @@ class Metrics(Collector):
 
     def attempt(self, backend: str, outcome: str) -> None:
         """A call to a backend has ended."""
-        self._attempts[backend, outcome] += 1
+        self._counters["penstock_upstream_attempts_total"][backend, outcome] += 1
 
     def credential_read(self, backend: str, outcome: str) -> None:
         """A backend's credential was read anew, or could not be."""
-        self._credentials[backend, outcome] += 1
+        self._count("penstock_credential_refreshes_total", backend, outcome)
 
     def limited(self, subject: str, unit: str) -> None:
         """A limit has refused a request; whose, by its kind."""
-        self._limited[subject, unit] += 1
+        self._count("penstock_limit_refusals_total", subject, unit)
 
     def admitted_alone(self) -> None:
         """A request was admitted without the store."""
-        self._admitted_alone[()] += 1
+        self._count("penstock_admitted_without_store_total")
 
     def store(self, failures: Iterable[tuple[str, int]], *, is_away: bool) -> None:
         """How often the store has failed by reason, and whether it is away."""
-        self._store_failures = {(reason,): count for reason, count in failures}
+        counter = self._counters["penstock_store_failures_total"]
+        for reason, count in failures:
+            counter[(reason,)] = count
         self._store_is_up = not is_away
 
     def deadline(self, reason: str) -> None:
         """A deadline has passed."""
-        self._deadlines[(reason,)] += 1
+        self._count("penstock_deadlines_total", reason)
 
     def refused(self, reason: str) -> None:
         """A request was refused before it was read."""
-        self._refused[(reason,)] += 1
+        self._count("penstock_unread_requests_total", reason)
 
-    def shed(self, reason: str) -> None:
-        """A request was refused because there were too many."""
-        self._shed[(reason,)] += 1
+    def shed(self, reason: str, count: int = 1) -> None:
+        """So many requests were refused because there were too many."""
+        self._counters["penstock_shed_requests_total"][(reason,)] += count
 
     def turned_away(self, exchange: Exchange, reason: str, count: int) -> None:
         """So many requests were refused, all alike, because there were too many."""
-        self._shed[(reason,)] += count
+        self.shed(reason, count)
         kind = Kind(exchange.operation, "", "", "5xx", stream=False, error=exchange.error, ended_by="gateway")
         self._tallies.setdefault(kind, Tally()).requests += count
 
@@ -121,79 +140,51 @@ class Metrics(Collector):
 
     def lost_lines(self, count: int) -> None:
         """So many access lines could not be written."""
-        self._lost_lines[()] += count
+        self._counters["penstock_lost_access_lines_total"][()] += count
 
-    def render(self) -> bytes:
-        """All metrics as text; takes milliseconds, so call it beside the event loop."""
-        return generate_latest(self._registry)
+    def counts(self) -> Counts:
+        """All of it, as it is now; what is counted later does not change it only once it has been encoded."""
+        return Counts(
+            tallies=list(self._tallies.items()),
+            counters={name: list(counter.items()) for name, counter in self._counters.items()},
+            in_flight=self._in_flight,
+            loop_lag=self._loop_lag,
+            store_is_up=self._store_is_up,
+        )
+
+    def _count(self, name: str, *labels: str) -> None:
+        self._counters[name][labels] += 1
+
+
+def render(counts: Counts) -> bytes:
+    """Counts as text; takes milliseconds, so call it beside the event loop."""
+    registry = CollectorRegistry()
+    registry.register(_Families(counts))
+    return generate_latest(registry)
+
+
+class _Families(Collector):
+    """The families, for the library to write."""
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
 
     def collect(self) -> Iterator[Metric]:
-        """All families, for the library to write."""
-        yield from _of_exchanges(list(self._tallies.copy().items()))
-        yield _counter(
-            "penstock_upstream_attempts_total",
-            "Calls to backends by outcome.",
-            ("backend", "outcome"),
-            self._attempts,
-        )
-        yield _counter(
-            "penstock_limit_refusals_total",
-            "Requests that a limit refused, by whose it is (gateway, model, team, key, target) and its unit.",
-            ("subject", "unit"),
-            self._limited,
-        )
-        yield _counter(
-            "penstock_admitted_without_store_total",
-            "Requests that were admitted while the store was away.",
-            (),
-            self._admitted_alone,
-        )
-        yield _counter(
-            "penstock_store_failures_total",
-            "Calls to the store that failed, by reason.",
-            ("reason",),
-            self._store_failures,
-        )
-        if self._store_is_up is not None:
-            yield GaugeMetricFamily("penstock_store_up", "Whether the store answers.", self._store_is_up)
-        yield _counter(
-            "penstock_credential_refreshes_total",
-            "Readings of backends' credentials by outcome: new, failed.",
-            ("backend", "outcome"),
-            self._credentials,
-        )
-        yield _counter(
-            "penstock_deadlines_total", "Deadlines that passed, by reason.", ("reason",), self._deadlines
-        )
-        yield _counter(
-            "penstock_unread_requests_total",
-            "Requests that were refused before they were read, by reason.",
-            ("reason",),
-            self._refused,
-        )
-        yield _counter(
-            "penstock_shed_requests_total",
-            "Requests that were refused because there were too many, by reason: in_flight, loop_lag, memory.",
-            ("reason",),
-            self._shed,
-        )
-        yield _counter(
-            "penstock_lost_access_lines_total",
-            "Access lines that standard output did not take.",
-            (),
-            self._lost_lines,
-        )
-        yield _counter(
-            "penstock_auth_failures_total", "Requests without a valid key.", (), self._auth_failures
-        )
+        counts = self._counts
+        yield from _of_exchanges(counts.tallies)
+        for name, (text, labels) in _COUNTERS.items():
+            yield _counter(name, text, labels, dict(counts.counters.get(name, ())))
+        if counts.store_is_up is not None:
+            yield GaugeMetricFamily("penstock_store_up", "Whether the store answers.", counts.store_is_up)
         yield GaugeMetricFamily(
             "penstock_event_loop_lag_seconds",
-            "How late the event loop's last timer was, of four a second.",
-            self._loop_lag,
+            "How late the event loop's last timer was, of four a second; of several workers the latest.",
+            counts.loop_lag,
         )
         yield GaugeMetricFamily(
-            "penstock_inflight_requests", "Requests that are being answered.", self._in_flight
+            "penstock_inflight_requests", "Requests that are being answered.", counts.in_flight
         )
+        yield GaugeMetricFamily("penstock_workers", "Processes that answer.", counts.workers)
         build = GaugeMetricFamily(
             "penstock_build_info", "Version of the gateway.", labels=("version", "python")
         )
@@ -201,7 +192,7 @@ class Metrics(Collector):
         yield build
 
 
-Tallies = list[tuple[Kind, Tally]]
+Tallies = Sequence[tuple[Kind, Tally]]
 
 _REQUEST: Final = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
 _TOKENS: Final = ("input", "output", "cached", "reasoning")

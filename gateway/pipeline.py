@@ -4,6 +4,7 @@ Before this the adapter (`api/raw.py`) has checked the key and read the body; af
 metrics and the access line, whatever happened.
 """
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.admission.door import Doors
@@ -23,6 +24,9 @@ from gateway.store import NoStore, Store
 from gateway.suspects import Suspects
 from translators.clients import Dialect
 
+# Given the counts of this process, those of all processes that serve together; encoded as `tallies` has it.
+Siblings = Callable[[bytes], Awaitable[Sequence[bytes]]]
+
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
@@ -41,6 +45,7 @@ class Gateway:
     log: AccessLog
     ticker: Ticker
     overload: Overload
+    siblings: Siblings
 
 
 async def converse(  # noqa: PLR0913, PLR0917 - all that an exchange begins with

@@ -6,11 +6,14 @@ tallies, made when somebody asks (`metrics`).
 """
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
 from gateway.exchange import Exchange
+
+Labels = tuple[str, ...]
 
 DURATIONS: Final = tuple(0.01 * 2**k for k in range(17))
 FIRST_TOKEN: Final = (
@@ -59,6 +62,10 @@ def spread(bounds: tuple[float, ...]) -> Spread:
     return Spread(bounds, [0] * (len(bounds) + 1))
 
 
+# More than an account could use up in a lifetime; infinity is above it, and no number is not below.
+_ABSURD: Final = 1e15
+
+
 class Tally(msgspec.Struct):
     """What exchanges of one kind add up to. Times in seconds."""
 
@@ -70,6 +77,17 @@ class Tally(msgspec.Struct):
     cached: int = 0
     reasoning: int = 0
     neurons: float = 0.0
+
+    def merge(self, other: "Tally") -> None:
+        """Add what another one has counted."""
+        self.requests += other.requests
+        self.durations.merge(other.durations)
+        self.first_tokens.merge(other.first_tokens)
+        self.input += other.input
+        self.output += other.output
+        self.cached += other.cached
+        self.reasoning += other.reasoning
+        self.neurons += other.neurons
 
     def add(self, exchange: Exchange, now: float) -> None:
         """Note an exchange that ends now."""
@@ -90,5 +108,52 @@ class Tally(msgspec.Struct):
                 self.neurons += usage.neurons
 
 
-# More than an account could use up in a lifetime; infinity is above it, and no number is not below.
-_ABSURD: Final = 1e15
+class Counts(msgspec.Struct):
+    """All that a process has counted, as processes tell it each other.
+
+    Attributes:
+        tallies: Of exchanges, by kind.
+        counters: Name -> labels' values and count.
+        in_flight: Requests that are being answered.
+        loop_lag: How late the event loop's last timer was, in seconds.
+        store_is_up: Whether the store answers; None where there is none.
+        workers: How many processes this is of.
+    """
+
+    tallies: list[tuple[Kind, Tally]]
+    counters: dict[str, list[tuple[Labels, float]]]
+    in_flight: int = 0
+    loop_lag: float = 0.0
+    store_is_up: bool | None = None
+    workers: int = 1
+
+
+def together(many: Iterable[Counts]) -> Counts:
+    """The counts of several processes: what they have counted is added up."""
+    tallies: dict[Kind, Tally] = {}
+    counters: dict[str, dict[Labels, float]] = {}
+    total = Counts([], {}, workers=0)
+    for counts in many:
+        for kind, tally in counts.tallies:
+            tallies.setdefault(kind, Tally()).merge(tally)
+        for name, values in counts.counters.items():
+            counter = counters.setdefault(name, {})
+            for labels, count in values:
+                counter[labels] = counter.get(labels, 0) + count
+        total.in_flight += counts.in_flight
+        total.workers += counts.workers
+        total.loop_lag = max(total.loop_lag, counts.loop_lag)
+        if counts.store_is_up is not None:
+            total.store_is_up = counts.store_is_up and total.store_is_up is not False
+    total.tallies = list(tallies.items())
+    total.counters = {name: list(counter.items()) for name, counter in counters.items()}
+    return total
+
+
+def of_the_dead(counts: Counts) -> Counts:
+    """What stays of a process that has ended: it answers nothing any more."""
+    return Counts(counts.tallies, counts.counters, workers=0)
+
+
+encode: Final = msgspec.msgpack.Encoder().encode
+decode: Final = msgspec.msgpack.Decoder(Counts).decode

@@ -1,6 +1,9 @@
 """`penstock serve`: the gateway itself."""
 
+import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import rich_click as click
@@ -11,6 +14,7 @@ from gateway.cli import descriptors, server
 from gateway.cli.console import config_option, examples, fail, host_option, load_settings, port_option, stderr
 from gateway.cli.first_key import operators_key
 from gateway.cli.state import kept_state
+from gateway.cli.workers import Parent, WorkersError
 from gateway.keys import KeptKeyError, MasterKey, NoPepperError, master_key
 from gateway.settings import Settings
 from gateway.store import EmbeddedError
@@ -18,6 +22,7 @@ from gateway.store import EmbeddedError
 EXAMPLES = (
     "penstock serve",
     "penstock serve --config /etc/penstock.yaml --host 0.0.0.0",
+    "penstock serve --workers 4",
 )
 
 
@@ -25,13 +30,22 @@ EXAMPLES = (
 @config_option
 @host_option
 @port_option
-def serve(config: Path | None, host: str | None, port: int | None) -> None:
+@click.option(
+    "--workers",
+    "-w",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    help="Processes that answer, on one port. Default: 1, or server.workers.",
+)
+def serve(config: Path | None, host: str | None, port: int | None, workers: int | None) -> None:
     """Run the gateway until Ctrl-C.
 
     Reads penstock.yaml; without one, CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN are enough.
     A second Ctrl-C does not wait for running answers.
     """
     settings = load_settings(config)
+    if workers is not None:
+        settings = with_workers(settings, workers)
     descriptors.raise_limit()
     try:
         listener = server.listen(host or settings.server.host, settings.server.port if port is None else port)
@@ -39,19 +53,46 @@ def serve(config: Path | None, host: str | None, port: int | None) -> None:
         fail(str(error))
     try:
         server.run(_serve(settings, master_key(settings), listener, config))
-    except (server.StartError, EmbeddedError, KeptKeyError, NoPepperError) as error:
+    except (server.StartError, EmbeddedError, KeptKeyError, NoPepperError, WorkersError) as error:
         fail(str(error))
+
+
+def with_workers(settings: Settings, workers: int) -> Settings:
+    """The settings with another number of workers."""
+    return settings.model_copy(update={"server": settings.server.model_copy(update={"workers": workers})})
 
 
 async def _serve(
     settings: Settings, master: MasterKey | None, listener: socket.socket, config: Path | None
 ) -> None:
+    url = server.url_of(listener)
+    key_value = master.value if master else None
     async with kept_state(settings) as state:
-        site = server.gateway_site(app.build(settings, master.value if master else None, state), listener)
+        if settings.server.workers > 1:
+            serving = _workers(Parent(settings, key_value, state, listener))
+        else:
+            serving = server.running(server.gateway_site(app.build(settings, key_value, state), listener))
         # Only now that the gateway has started: a key that is made here is shown once.
-        async with server.running(site) as stop, operators_key(master, state) as key:
-            _greet(settings, key, site.url, config)
+        async with serving as stop, operators_key(master, state) as key:
+            _greet(settings, key, url, config)
             await stop.wait()
+
+
+@asynccontextmanager
+async def _workers(parent: Parent) -> AsyncIterator[asyncio.Event]:
+    """Keep the workers inside the block; the event it gives is set by the first signal."""
+    stop = asyncio.Event()
+
+    def on_signal(number: int) -> None:
+        stop.set()
+        parent.pass_on(number)
+
+    with server.on_signals(on_signal):
+        try:
+            await parent.start()
+            yield stop
+        finally:
+            await parent.stop()
 
 
 def _greet(settings: Settings, key: str | None, url: str, config: Path | None) -> None:

@@ -153,17 +153,23 @@ async def _end(servers: "list[_Server]", tasks: list[asyncio.Task[None]]) -> Non
 
 @contextmanager
 def _signals(stop: asyncio.Event, servers: "list[_Server]") -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-
-    def on_signal() -> None:
+    def on_signal(_number: int) -> None:
         if stop.is_set():
             for server in servers:
                 server.force_exit = True
         stop.set()
 
+    with on_signals(on_signal):
+        yield
+
+
+@contextmanager
+def on_signals(told: Callable[[int], None]) -> Iterator[None]:
+    """Be told of signals to end, inside the block."""
+    loop = asyncio.get_running_loop()
     heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
     for number in heard:
-        loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, told, number)
     try:
         yield
     finally:
