@@ -12,6 +12,7 @@ import msgspec
 from gateway.api.openapi import answers, errors, messages, parameters
 from gateway.api.openapi.errors import Object, errors_of, headers_of
 from gateway.api.openapi.schemas import FILLED, STRING, Schema, either, ref, said
+from gateway.api.own_key import OwnKeyAnswer
 from gateway.api.wire import JSON, Client, Request
 from gateway.pipeline import Gateway
 
@@ -35,6 +36,7 @@ def document() -> Object:
         "CompletionRequest": parameters.completion_request(),
         **messages.SCHEMAS,
         **answers.SCHEMAS,
+        **_structures(OwnKeyAnswer),
     }
     keys = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "A key of this gateway."},
@@ -90,6 +92,7 @@ def _paths() -> Object:
                 }
             ],
         },
+        "/v1/key": {"get": _read("Show the key that is sent, and its limits", "ownKey", ref("OwnKeyAnswer"))},
         "/healthz": {"get": _open("Tell whether the process answers", "health", _json(ref("Status")))},
         "/readyz": {"get": _open("Tell whether the process takes requests", "ready", _json(ref("Status")))},
         "/metrics": {
@@ -97,6 +100,12 @@ def _paths() -> Object:
         },
         "/openapi.json": {"get": _open("Give this document", "openapi", _json({"type": "object"}))},
     }
+
+
+def _structures(*types: type) -> dict[str, Schema]:
+    """Schemas of answers that are structures, and of all that those are made of, each under its name."""
+    _references, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    return schemas
 
 
 def _conversation(summary: str, name: str, request: str, answer: str, chunk: str) -> Object:

@@ -1,0 +1,81 @@
+"""`GET /v1/key`: what the holder of a key may know of it."""
+
+from collections.abc import Awaitable, Callable
+from time import time
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from gateway.api.openapi import document
+from tests.gateway.admin.conftest import Asks
+from tests.gateway.scripted import Backend, Call
+from tests.gateway.served import MASTER, Served, asks
+
+Issue = Callable[..., Awaitable[tuple[str, str]]]
+
+
+async def _own(stored: Served, secret: str, path: str = "/v1/key") -> Any:
+    answer = await stored.client.get(path, headers={"authorization": f"Bearer {secret}"})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    schema = {"$ref": "#/components/schemas/OwnKeyAnswer", "components": document()["components"]}
+    jsonschema_rs.Draft202012Validator(schema).validate(answer.json())
+    assert secret not in answer.text
+    return answer.json()["data"]
+
+
+async def test_a_holder_sees_limits_used_and_remaining_and_no_secret(
+    stored: Served, ask: Asks, issue: Issue, backend: Backend
+) -> None:
+    def reply(call: Call) -> None:
+        call.result("Hi", prompt=10, completion=3)
+
+    backend.reply = reply
+    team = (await ask("POST", "/teams", {"name": "web", "models": ["small"], "limits": {"rpd": 9}})).json()
+    key_id, secret = await issue(
+        team=team["id"], models=["s*"], allowed_ips=["127.0.0.0/8"], quota={"rpm": 5}, expires=time() + 100
+    )
+    headers = {"authorization": f"Bearer {secret}"}
+    answer = await stored.client.post(
+        "/v1/chat/completions", json={**asks(), "model": "small"}, headers=headers
+    )
+    assert answer.status_code == 200
+    own = await _own(stored, secret)
+    assert (own["id"], own["label"]) == (key_id, f"{secret[:10]}...{secret[-4:]}")
+    assert own["team"] == {"id": team["id"], "name": "web", "models": ["small"]}
+    assert (own["models"], own["allowed_ips"]) == (["s*"], ["127.0.0.0/8"])
+    assert own["expires_at"] is not None
+    assert (own["role"], own["is_management_key"], own["limit"]) == ("inference", False, None)
+    assert [(use["of"], use["window"], use["used"], use["remaining"]) for use in own["limits"]] == [
+        ("key", "1m", 1, 4),
+        ("team", "1d", 1, 8),
+    ]
+
+
+@pytest.mark.parametrize("path", ["/v1/key", "/key", "/v1/v1/key"])
+@pytest.mark.parametrize("role", ["read_only", "admin"])
+async def test_every_holder_may_ask_at_every_path(stored: Served, issue: Issue, path: str, role: str) -> None:
+    _id, secret = await issue(role=role)
+    own = await _own(stored, secret, path)
+    assert (own["role"], own["is_management_key"], own["limits"]) == (role, True, [])
+    assert own["expires_at"] is None
+
+
+async def test_the_old_secret_of_a_rotated_key_says_when_it_ends(
+    stored: Served, ask: Asks, issue: Issue
+) -> None:
+    key_id, old = await issue()
+    new = (await ask("POST", f"/keys/{key_id}/rotate", {"grace": "1h"})).json()
+    assert (await _own(stored, old))["expires_at"] == new["old_secret"]["expires_at"]
+    assert (await _own(stored, new["key"]))["expires_at"] is None
+
+
+async def test_the_operator_sees_an_open_key(stored: Served) -> None:
+    own = await _own(stored, MASTER)
+    assert (own["id"], own["role"], own["limits"]) == ("master", "admin", [])
+
+
+async def test_a_wrong_key_sees_nothing(stored: Served) -> None:
+    for headers in ({"authorization": "Bearer sk-ps-wrong"}, {"authorization": ""}):
+        assert (await stored.client.get("/v1/key", headers=headers)).status_code == 401
