@@ -26,7 +26,6 @@ from gateway.api.models import models
 from gateway.api.nowhere import Nowhere
 from gateway.api.openapi import openapi
 from gateway.api.own_key import own_key
-from gateway.api.own_key import own_key
 from gateway.api.raw import Answer, Endpoint
 from gateway.cors import Cors
 from gateway.credentials import Credentials
@@ -182,7 +181,6 @@ def _handlers(gateway: Gateway) -> list[ASGIRouteHandler]:
 
     listed = endpoint("models", {"GET": models})
     own = endpoint("key", {"GET": own_key})
-    own = endpoint("key", {"GET": own_key})
     at_root = {
         "/healthz": endpoint("health", {"GET": operations.health}, keyed=False),
         "/readyz": endpoint("health", {"GET": operations.ready}, keyed=False),
@@ -192,7 +190,6 @@ def _handlers(gateway: Gateway) -> list[ASGIRouteHandler]:
     return [
         # A mount takes ids with slashes, raw and encoded.
         *(_handler([f"{prefix}/models"], listed, is_mount=True) for prefix in _PREFIXES),
-        _handler([f"{prefix}/key" for prefix in _PREFIXES], own),
         _handler([f"{prefix}/key" for prefix in _PREFIXES], own),
         _handler(["/admin/v1"], endpoint("admin", admin()), is_mount=True),
         *(_handler([path], each) for path, each in at_root.items()),
