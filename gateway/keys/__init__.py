@@ -254,6 +254,6 @@ class Keys:
 
 def _given_key(headers: Headers) -> bytes | None:
     scheme, _, credential = headers.get(b"authorization", b"").partition(b" ")
-    if scheme.lower() == b"bearer" and credential.strip():
-        return credential.strip()
+    if scheme.lower() == b"bearer" and (given := credential.strip()):
+        return given
     return headers.get(b"x-api-key") or headers.get(b"api-key") or None

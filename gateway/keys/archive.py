@@ -182,7 +182,8 @@ class Archive:
 
     async def has_foreign(self) -> bool:
         """Whether keys were brought in that were made elsewhere."""
-        return bool(await self._store.command("EXISTS", _FOREIGN))
+        _now, *found = await self._store.run(_FIND, [_FOREIGN], ())  # in time, for a request waits for it
+        return bool(found)
 
     async def keys(self, after: str | None = None, team: str | None = None) -> AsyncGenerator[Key, None]:
         """All keys, or those of a team, the newest first, from behind one of them on."""
@@ -198,7 +199,7 @@ class Archive:
                 yield team
 
     async def audit(self, limit: int, after: str | None) -> list[AuditEntry]:
-        """What has been changed, the latest first, from behind an entry on.
+        """What has been changed, the latest first, from behind an entry on; 500 at most.
 
         Raises:
             UnknownRecordError: That is no entry's id.
@@ -206,7 +207,8 @@ class Archive:
         if after is not None and not _ENTRY_ID.fullmatch(after):
             raise UnknownRecordError(f"there is no entry with the id '{after[:64]}'")
         end = f"({after}" if after else "+"
-        found = await self._store.command("XREVRANGE", _AUDIT, end, "-", "COUNT", limit)
+        count = min(max(1, limit), _AT_ONCE)
+        found = await self._store.command("XREVRANGE", _AUDIT, end, "-", "COUNT", count)
         return [_entry(where, fields) for where, fields in found or ()]
 
     async def last_used(self, key_id: str) -> float | None:

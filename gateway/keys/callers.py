@@ -15,8 +15,10 @@ from typing import Any, Final
 from gateway import errors
 from gateway.keys.archive import place
 from gateway.keys.verdicts import Held, flaw
+from translators.errors import ApiError
 
 _MASTER: Final = "master"
+_BEFORE_ALL: Final = 0.0  # a time at which nothing has ended
 _REMEMBERED: Final = 64  # models and addresses, of each caller
 _LONGEST: Final = 256  # characters of what is remembered: clients may ask for any model
 
@@ -34,13 +36,13 @@ class Caller:
         team: Its team.
         records: The records that this rests on, with their versions: where in the store -> version.
         identity: What tells this from every other caller, and from the same one after a change.
-        until: When the secret that was given ends, in seconds since 1970.
+        until: When the key, or the secret that was given, ends, in seconds since 1970.
         confirmed: When the store last said that all this holds, in seconds of `monotonic`.
     """
 
     __slots__ = (
-        "_may_come_from", "_may_use", "confirmed", "held", "identity", "key", "records", "shown", "stored",
-        "team", "until",
+        "_is_refused", "_may_come_from", "_may_use", "confirmed", "held", "identity", "key",
+        "records", "shown", "stored", "team", "until",
     )  # fmt: skip
 
     def __init__(self, held: Held | None = None, shown: bytes = b"", stored: str = "") -> None:
@@ -49,7 +51,8 @@ class Caller:
         self.stored: Final = stored
         self.key: Final = held.key if held is not None else None
         self.team: Final = held.team if held is not None else None
-        self.until: Final = held.until if held is not None else None
+        self.until: Final = held.ends if held is not None else None
+        self._is_refused: Final = held is not None and flaw(held, _BEFORE_ALL) is not None
         bases = [each for each in (self.key, self.team) if each is not None]
         self.records: Final = tuple((place(each.id), each.version) for each in bases)
         self.identity: Final = self.records
@@ -89,19 +92,9 @@ class Caller:
         Raises:
             ApiError: 401 for a key that does not hold, or not from there.
         """
-        if self.held is None:
-            return
-        match flaw(self.held, time()):
-            case None:
-                self.check_address(address)
-            case "disabled":
-                raise errors.key_disabled("key")
-            case "team_disabled":
-                raise errors.key_disabled("team")
-            case "expired":
-                raise errors.key_expired()
-            case _:
-                raise errors.unauthorized(given=True)
+        if self._is_refused or (self.until is not None and time() >= self.until):
+            raise self._refusal()
+        self.check_address(address)
 
     def check_address(self, address: str) -> None:
         """Let the caller come from an address.
@@ -111,6 +104,17 @@ class Caller:
         """
         if self._may_come_from is not None and not self._may_come_from(address):
             raise errors.address_not_allowed()
+
+    def _refusal(self) -> ApiError:
+        match flaw(self.held, time()) if self.held is not None else None:
+            case "disabled":
+                return errors.key_disabled("key")
+            case "team_disabled":
+                return errors.key_disabled("team")
+            case "expired":
+                return errors.key_expired()
+            case _:
+                return errors.unauthorized(given=True)
 
     def check_inference(self) -> None:
         """Let it ask models.

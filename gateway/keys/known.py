@@ -5,13 +5,13 @@ from typing import Final
 
 from gateway.keys.callers import Caller
 
-_MOST: Final = 10_000
+MOST: Final = 10_000
 
 
 class Known:
     """Callers by the HMAC of the secret that they gave; the one not seen for the longest goes first."""
 
-    def __init__(self, most: int = _MOST) -> None:
+    def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._callers: OrderedDict[bytes, Caller] = OrderedDict()
         self._resting: dict[str, set[bytes]] = {}  # a record's id -> the secrets of who rests on it

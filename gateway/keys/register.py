@@ -291,7 +291,7 @@ class Register:
         return await self._change_team(team_id, "team.delete", actor, lambda _team: {"revoked": time()})
 
     async def audit(self, limit: int, after: str | None = None) -> list[AuditEntry]:
-        """What has been changed, the latest first, from behind an entry on.
+        """What has been changed, the latest first, from behind an entry on; 500 at most.
 
         Raises:
             UnknownRecordError: That is no entry's id.

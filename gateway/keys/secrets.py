@@ -52,9 +52,9 @@ def digest(pepper: bytes, secret: str) -> str:
 def foreign_digest(pepper: bytes, sha256: str) -> str:
     """What a key is stored under that was made elsewhere, where only the SHA-256 of its secret is known.
 
-    Kept apart from ours: else whoever has read such a SHA-256 could show it as if it were a key.
+    Whoever has read such a SHA-256 cannot show it as a key: it would be hashed once more.
     """
-    return f"foreign:{hmac.digest(pepper, sha256.lower().encode(), 'sha256').hex()}"
+    return hmac.digest(pepper, sha256.lower().encode(), "sha256").hex()
 
 
 def stored_digest(pepper: bytes, given: bytes) -> str:

@@ -22,21 +22,25 @@ class Verdict:
 
 
 class Held(NamedTuple):
-    """Who holds a secret: the key with its team, and when this secret of it ends."""
+    """Who holds a secret: the key with its team, and until when it is this key's."""
 
     key: Key
     team: Team | None
     until: float | None
 
+    @property
+    def ends(self) -> float | None:
+        """When the secret or the key ends, whichever is first."""
+        return min((each for each in (self.until, self.key.expires) if each is not None), default=None)
+
 
 def flaw(held: Held, now: float) -> Why | None:
     """Why a key is refused; None: it holds."""
-    key, team, until = held
+    key, team, _until = held
     if key.revoked is not None:
         return "revoked"
     if key.disabled:
         return "disabled"
-    if team is not None and (team.disabled or team.revoked is not None):
+    if team is not None and team.disabled:
         return "team_disabled"
-    is_over = (until is not None and now >= until) or (key.expires is not None and now >= key.expires)
-    return "expired" if is_over else None
+    return "expired" if held.ends is not None and now >= held.ends else None

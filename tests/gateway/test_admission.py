@@ -116,7 +116,7 @@ async def test_a_change_is_obeyed_at_the_next_request_whether_announced_or_not(
     register = workers[0].gateway.keys.register
     assert register is not None
     for each in workers:
-        monkeypatch.setattr(each.gateway.keys, "changed", lambda _record: None)
+        monkeypatch.setattr(each.gateway.keys._known, "drop_all_of", lambda _record: None)
     team = await register.create_team({"name": "web"}, ROOT)
     key_id, headers = await _issue(workers[0], team=team.id)
     for each in workers:

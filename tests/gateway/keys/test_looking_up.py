@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from time import time
+from time import monotonic, time
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from gateway.keys import Actor, Caller, Keys, Register
 from gateway.keys.secrets import new_secret
 from gateway.store import Store
 from tests.gateway.keys.counted import CountedStore
+from tests.store.servers import serving, valkey
 from translators.errors import ApiError
 
 PEPPER = b"pepper"
@@ -111,13 +112,29 @@ async def test_what_was_not_made_here_is_asked_for_only_where_there_are_such_key
 ) -> None:
     for number in range(5):
         assert (await _refusal(keys, f"sk-litellm-{number}"))[0] == 401
-    assert counted.calls == {"EXISTS": 1}
+    assert counted.calls == {"key_find": 1}
     sha256 = hashlib.sha256(b"sk-litellm-2").hexdigest()
     key = await register.import_secret({"name": "old"}, sha256, "sk-...-2", ROOT)
     keys.changed(key.id.encode())  # announced
     assert (await _let_in(keys, "sk-litellm-2")).key == key
     assert (await _refusal(keys, "sk-litellm-3"))[0] == 401
     assert (await _refusal(keys, sha256))[0] == 401
+
+
+@pytest.mark.parametrize("secret", [new_secret("inference"), "sk-from-elsewhere"], ids=["ours", "foreign"])
+async def test_a_store_that_hangs_costs_a_request_one_short_wait(secret: str) -> None:
+    with serving(valkey()) as server:
+        store = Store(server.url, 0.1)
+        await store.start()
+        keys = Keys(MASTER, Register(store, PEPPER), PEPPER)
+        server.pause()
+        began = monotonic()
+        refused = await _refusal(keys, secret)
+        took = monotonic() - began
+        server.go_on()
+        await store.stop()
+    assert refused[:2] == (503, "store_unavailable")
+    assert took < 1
 
 
 async def test_an_unknown_key_is_asked_for_once_a_second_at_most(
@@ -287,7 +304,6 @@ async def test_when_keys_were_used_is_noted_and_kept_while_the_store_is_away(
     counted.is_away = True
     await keys.note()
     counted.is_away = False
-    await _let_in(keys, secret)
     await keys.note()
     used = (await register.get_key(key.id)).last_used
     assert used is not None
