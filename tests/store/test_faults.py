@@ -10,11 +10,14 @@ import uvloop
 
 from gateway.store import TAG, Reason, Script, Store, StoreAwayError
 from gateway.store.clock import Clock
+from tests.store.fixtures import had
 from tests.store.proxies import delayed, silent, unconnectable
 from tests.store.servers import (
+    Program,
     cluster,
     cluster_replica,
     owner_of,
+    redis,
     sentinels,
     serving,
     serving_tcp,
@@ -39,6 +42,11 @@ async def started(url: str, within: float = TIMEOUT) -> AsyncIterator[Store]:
         yield store
     finally:
         await store.stop()
+
+
+@pytest.fixture(params=[valkey, redis])
+def program(request: pytest.FixtureRequest) -> Program:
+    return had(request.param)
 
 
 async def ask(store: Store) -> Reason | None:
@@ -181,6 +189,18 @@ async def test_one_probe_at_a_time_is_sent_to_a_silent_server() -> None:
         assert 0 < silence.commands - before < 15
 
 
+async def test_a_master_that_becomes_a_replica_is_named_and_used_again_when_it_is_none(
+    program: Program,
+) -> None:
+    with serving_tcp(program) as server, serving_tcp(program) as master:
+        async with started(server.url) as store:
+            server.ask("REPLICAOF", "127.0.0.1", master.port)
+            assert await goes_away(store) == "read_only"
+            assert "cannot be written to" in (await store.flaws())[0]
+            server.ask("REPLICAOF", "NO", "ONE")
+            await is_used_again(store)
+
+
 async def test_one_connection_that_breaks_is_no_outage() -> None:
     with serving(valkey()) as server:
         async with started(server.url) as store:
@@ -214,8 +234,8 @@ async def test_a_call_whose_caller_left_leaves_no_answer_for_the_next() -> None:
                 assert count == 1
 
 
-async def test_calls_back_out_of_a_full_server_and_return_when_it_has_room() -> None:
-    with serving(valkey()) as server:
+async def test_calls_back_out_of_a_full_server_and_return_when_it_has_room(program: Program) -> None:
+    with serving(program) as server:
         async with started(server.url) as store:
             server.ask("CONFIG", "SET", "maxmemory", "1")
             assert await goes_away(store) == "full"
@@ -224,8 +244,8 @@ async def test_calls_back_out_of_a_full_server_and_return_when_it_has_room() -> 
             await is_used_again(store)
 
 
-async def test_scripts_that_are_forgotten_in_mid_run_fail_nobody() -> None:
-    with serving(valkey()) as server:
+async def test_scripts_that_are_forgotten_in_mid_run_fail_nobody(program: Program) -> None:
+    with serving(program) as server:
         async with started(server.url, PATIENT) as store:
             for _ in range(20):
                 server.ask("SCRIPT", "FLUSH")
@@ -233,8 +253,8 @@ async def test_scripts_that_are_forgotten_in_mid_run_fail_nobody() -> None:
             assert store.failures == {}
 
 
-async def test_foreign_data_under_our_keys_is_named_and_no_outage() -> None:
-    with serving(valkey()) as server:
+async def test_foreign_data_under_our_keys_is_named_and_no_outage(program: Program) -> None:
+    with serving(program) as server:
         async with started(server.url, PATIENT) as store:
             server.ask("SET", WORKERS, "foreign")
             for _ in range(5):
@@ -245,8 +265,8 @@ async def test_foreign_data_under_our_keys_is_named_and_no_outage() -> None:
             assert (await store.run(JOIN, [WORKERS], ["w", 1000]))[1] == 1
 
 
-async def test_a_wrong_password_is_named() -> None:
-    with serving_tcp(valkey()) as server:
+async def test_a_wrong_password_is_named(program: Program) -> None:
+    with serving_tcp(program) as server:
         server.ask("CONFIG", "SET", "requirepass", "right")
         for password in ("", ":wrong@"):
             async with started(server.url.replace("://", f"://{password}")) as store:
@@ -256,8 +276,8 @@ async def test_a_wrong_password_is_named() -> None:
             assert await store.flaws() == []
 
 
-async def test_a_user_that_may_not_do_all_is_named() -> None:
-    with serving_tcp(valkey()) as server:
+async def test_a_user_that_may_not_do_all_is_named(program: Program) -> None:
+    with serving_tcp(program) as server:
         server.ask("ACL", "SETUSER", "few", "on", ">p", "~*", "+evalsha", "+eval", "+set", "+time")
         async with started(server.url.replace("://", "://few:p@")) as store:
             assert store.is_away
