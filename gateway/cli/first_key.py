@@ -9,7 +9,7 @@ from gateway.app import State
 from gateway.cli.console import stderr
 from gateway.keys import FirstKey, MasterKey
 
-_WAIT: Final = 2.0  # seconds that the greeting waits for the store
+_WAIT: Final = 5.0  # seconds that the greeting waits for the store
 
 
 @asynccontextmanager

@@ -24,7 +24,8 @@ def _state(server: Server) -> State:
     return State(server.url, b"a pepper of the tests")
 
 
-async def test_a_key_that_is_made_is_shown_once(server: Server) -> None:
+async def test_a_key_that_is_made_is_shown_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.cli.first_key._WAIT", PATIENCE)
     async with operators_key(None, _state(server)) as first:
         assert first is not None
         assert first.startswith("sk-ps-admin-")
@@ -52,7 +53,7 @@ async def test_without_the_store_it_is_shown_as_soon_as_that_answers(
         server.start()
         said = ""
         async with asyncio.timeout(PATIENCE):
-            while "sk-ps-admin-" not in said:
+            while "sk-ps-admin-" not in said:  # it looks for the store every half second
                 await asyncio.sleep(0.01)
                 said += capsys.readouterr().err
     assert said.startswith("  key        sk-ps-admin-")

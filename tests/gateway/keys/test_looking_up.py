@@ -18,6 +18,7 @@ PEPPER = b"pepper"
 MASTER = "sk-ps-canary-master-key-0123456789"
 ROOT = Actor("master")
 HERE = "127.0.0.1"
+PATIENCE = 20.0
 
 
 @pytest.fixture
@@ -88,8 +89,9 @@ async def test_who_leaves_while_it_is_asked_takes_the_answer_from_nobody(
     key, secret = await register.create_key({"name": "ci"}, ROOT)
     counted.open.clear()
     first, second = (asyncio.create_task(keys.look_up(_given(secret), HERE)) for _ in range(2))
-    while not counted.calls:  # noqa: ASYNC110 - turns, not time
-        await asyncio.sleep(0)
+    async with asyncio.timeout(PATIENCE):
+        while not counted.calls:  # noqa: ASYNC110 - turns, not time
+            await asyncio.sleep(0)
     first.cancel()
     counted.open.set()
     assert (await second).key == key
@@ -134,7 +136,7 @@ async def test_a_store_that_hangs_costs_a_request_one_short_wait(secret: str) ->
         server.go_on()
         await store.stop()
     assert refused[:2] == (503, "store_unavailable")
-    assert took < 1
+    assert took < 1.5  # what no request waits for has 2 s
 
 
 async def test_an_unknown_key_is_asked_for_once_a_second_at_most(

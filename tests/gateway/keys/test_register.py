@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import re
+from pathlib import Path
 from time import time
 from typing import Any
 
@@ -17,6 +19,7 @@ from tests.gateway.keys.counted import CountedStore
 
 PEPPER = b"pepper"
 ROOT = Actor("master", "127.0.0.1")
+GATEWAY = Path(__file__).parents[3] / "gateway"
 
 
 @pytest.fixture
@@ -341,3 +344,14 @@ async def test_when_a_key_was_used_goes_up_and_never_down(register: Register) ->
     assert (await register.get_key(key.id)).last_used == 1_000_000.0
     assert [each.last_used for each in (await register.list_keys()).items] == [1_000_000.0]
     assert (await register.get_key(key.id)).version == 1
+
+
+def test_nothing_edits_the_audit_log() -> None:
+    texts = {path: path.read_text() for path in GATEWAY.rglob("*") if path.suffix in {".py", ".lua"}}
+    assert not [
+        path for path, text in texts.items() if re.search(r"\b(XDEL|XTRIM|XSETID|MAXLEN|MINID)\b", text)
+    ]
+    writing = {path.name for path, text in texts.items() if "XADD" in text}
+    assert writing == {"key_write.lua", "key_team.lua", "key_first.lua"}
+    naming = {path.name for path, text in texts.items() if "}:audit" in text}
+    assert naming == {"archive.py"}
