@@ -8,13 +8,14 @@ import rich_click as click
 from gateway.cli.check import check
 from gateway.cli.completion import completion
 from gateway.cli.demo import demo
+from gateway.cli.keys import keys
 from gateway.cli.models import models
 from gateway.cli.schema import schema
 from gateway.cli.serve import serve
 from gateway.cli.simulate import simulate
 from gateway.cli.translate import translate
 
-COMMANDS = (serve, demo, simulate, check, models, translate, schema, completion)
+COMMANDS = (serve, demo, simulate, check, models, keys, translate, schema, completion)
 
 
 @click.group(commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})

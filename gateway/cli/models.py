@@ -6,17 +6,13 @@ from typing import Any, Final
 
 import msgspec
 import rich_click as click
-from rich import box
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
 
 from gateway.app import routes_of
-from gateway.cli.console import config_option, examples, load_settings, stderr, stdout
+from gateway.cli.console import config_option, examples, load_settings
 from gateway.cli.sync import sync
+from gateway.cli.tables import show_table
 from translators.backends.workers_ai.catalogue import Facts
 
-_ANY_WIDTH: Final = 1000
 # From the most wanted on: on a narrow terminal the last ones are left out.
 _COLUMNS: Final = ("MODEL", "WINDOW", "$ IN / OUT", "CAN", "EFFORTS", "RETIRES", "FAMILY", "NEURONS IN / OUT")
 _NUMBERS: Final = frozenset({"WINDOW", "$ IN / OUT", "NEURONS IN / OUT"})
@@ -64,31 +60,7 @@ def _fields(name: str, facts: Facts) -> dict[str, Any]:
 
 
 def _show(rows: list[tuple[str, Facts]]) -> None:
-    """Print a table as wide as the terminal lets it be; a pipe gets all of it, a model a line."""
-    console = stdout()
-    tables = (_table(rows, count) for count in range(len(_COLUMNS), 0, -1))
-    table = next(
-        (each for each in tables if not console.is_terminal or _width(console, each) <= console.width),
-        _table(rows, 1),
-    )
-    console.width = max(console.width, _width(console, table))
-    console.print(table, soft_wrap=False, markup=False)
-    if len(table.columns) < len(_COLUMNS):
-        left_out = ", ".join(_COLUMNS[len(table.columns) :])
-        stderr().print(f"Too wide for this terminal: {left_out}. A pipe and --json get everything.")
-
-
-def _table(rows: list[tuple[str, Facts]], count: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in _COLUMNS[:count]:
-        table.add_column(heading, justify="right" if heading in _NUMBERS else "left", no_wrap=True)
-    for name, facts in rows:
-        table.add_row(*list(_cells(name, facts))[:count])
-    return table
-
-
-def _width(console: Console, table: Table) -> int:
-    return Measurement.get(console, console.options.update(max_width=_ANY_WIDTH), table).maximum
+    show_table(_COLUMNS, [list(_cells(*row)) for row in rows], _NUMBERS)
 
 
 def _cells(name: str, facts: Facts) -> Iterator[str]:

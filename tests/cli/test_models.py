@@ -104,7 +104,7 @@ def test_a_narrow_terminal_gets_the_columns_that_fit_and_is_told_of_the_rest(
 ) -> None:
     models = importlib.import_module("gateway.cli.models")  # by name: the package has the command under it
     terminal = Console(force_terminal=True, width=40, no_color=True, highlight=False)
-    monkeypatch.setattr(models, "stdout", lambda: terminal)
+    monkeypatch.setattr("gateway.cli.tables.stdout", lambda: terminal)
     models._show([(SEED, Facts(window=8192)), ("small", Facts(retires="2027-01-31"))])
     said = capsys.readouterr()
     assert SEED in said.out
