@@ -1,13 +1,16 @@
 """Addresses from which wrong keys come: after thirty in a row each further one has to wait, ever longer.
 
-A key that is known here is never slowed, wherever it comes from: behind one address there may be a whole
-office, and one of them may have a wrong key in a loop. A network of IPv6 counts as one address down to /64,
-which is what one customer gets.
+A right key is never refused, wherever it comes from: behind one address there may be a whole office, and one
+of them may have a wrong key in a loop. But keys that are not known here are looked up one after the other for
+all such addresses, so that a flood of guesses is no flood for the store. A network of IPv6 counts as one
+address down to /64, which is what one customer gets.
 """
 
+import asyncio
 import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from time import monotonic
 from typing import Final
 
@@ -27,7 +30,12 @@ class Suspects:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
+        self._line = asyncio.Lock()
         self._seen: OrderedDict[str, tuple[int, float]] = OrderedDict()  # failures, and when the last one was
+
+    def line(self, address: str) -> AbstractAsyncContextManager[None]:
+        """To be entered while a key from there is looked up."""
+        return self._line if self.wait(address) else nullcontext()
 
     def failed(self, address: str) -> None:
         """A wrong key came from there."""
@@ -38,7 +46,7 @@ class Suspects:
             self._seen.popitem(last=False)
 
     def wait(self, address: str) -> float:
-        """Seconds until a key from there is looked at; 0: at once."""
+        """Seconds until a wrong key from there is only told so; 0: at once."""
         if not self._seen:
             return 0.0
         failures, last = self._seen.get(_place(address), (0, 0.0))

@@ -150,20 +150,16 @@ class Endpoint:
         try:
             caller = keys.known(request.headers, address, is_away=self.gateway.store.is_away)
             if caller is None:
-                _slow_down(suspects.wait(address))
-                caller = await keys.look_up(request.headers, address)
+                async with suspects.line(address):
+                    caller = await keys.look_up(request.headers, address)
         except WrongKeyError:
             wait = suspects.wait(address)
             suspects.failed(address)
-            _slow_down(wait)
+            if wait:
+                raise errors.wrong_keys(wait) from None
             raise
         request.caller = caller
         request.exchange.key = caller.id
-
-
-def _slow_down(wait: float) -> None:
-    if wait:
-        raise errors.wrong_keys(wait)
 
 
 async def while_connected(answer: Awaitable[None], request: Request, client: Client) -> None:

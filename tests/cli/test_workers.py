@@ -186,12 +186,11 @@ def test_a_drain_ends_streams_and_refuses_new_connections(
     with _serving(environment, tmp_path, account, workers=2) as workers:
         with workers.client() as client:
             body = {
-                "model": f"{MODEL}",
+                "model": "@cf/simulator/slow-chunks.50",
                 "messages": [{"role": "user", "content": "Tell me a long story."}],
                 "stream": True,
             }
-            headers = {"x-simulator-fault": "slow-chunks:50"}
-            with client.stream("POST", "/v1/chat/completions", json=body, headers=headers) as answer:
+            with client.stream("POST", "/v1/chat/completions", json=body) as answer:
                 lines = answer.iter_lines()
                 next(lines)
                 workers.process.send_signal(signal.SIGTERM)

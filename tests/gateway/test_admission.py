@@ -296,3 +296,11 @@ async def test_who_has_got_an_answer_may_ask_again_at_once(served: Served) -> No
     _key_id, headers = await _issue(served, quota={"concurrency": 1})
     answers = [await _ask(served, headers, stream=bool(number % 2)) for number in range(40)]
     assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_right_key_passes_also_where_many_wrong_ones_come_from(served: Served) -> None:
+    for _ in range(35):
+        await _ask(served, {"authorization": "Bearer sk-wrong"})
+    assert (await _ask(served, {"authorization": "Bearer sk-wrong"})).status_code == 429
+    _key_id, headers = await _issue(served)
+    assert (await _ask(served, headers)).status_code == 200

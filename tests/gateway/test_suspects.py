@@ -61,3 +61,13 @@ def test_memory_is_bounded() -> None:
     for number in range(5000):
         suspects.failed(f"10.0.{number >> 8}.{number & 255}")
     assert len(suspects._seen) == 4096
+
+
+async def test_keys_from_such_an_address_are_looked_up_one_after_the_other() -> None:
+    suspects = Suspects(Clock())
+    async with suspects.line("1.2.3.4"), suspects.line("1.2.3.4"):
+        pass
+    _failed(suspects, 31)
+    async with suspects.line("1.2.3.4"), suspects.line("1.2.3.5"):
+        assert suspects._line.locked()
+    assert not suspects._line.locked()
