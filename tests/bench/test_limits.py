@@ -1,8 +1,9 @@
 """Limits hold on several workers; the figures that hang on the speed of the machine are the bench's alone."""
 
 import asyncio
+from statistics import median
 
-from tests.bench import limits
+from tests.bench import estimates, limits
 
 
 def test_no_limit_is_passed_on_four_workers_and_nothing_is_lost() -> None:
@@ -27,3 +28,8 @@ def test_what_is_surely_inside_a_window_is_counted() -> None:
 def test_what_is_wrong_is_told() -> None:
     assert limits.flaws({"store_deaths": {"keys lost": 1}}) == ["store_deaths: keys lost is 1"]
     assert limits.flaws({"steady": {"share of the limit under steady demand": 0.5}}) != []
+
+
+def test_a_vocabulary_that_nobody_told_is_learnt_from_usage() -> None:
+    (errors,) = asyncio.run(estimates.measure(60, estimates.MODELS[:1])).values()
+    assert median(errors) < 0.1
