@@ -345,6 +345,23 @@ async def revoked(fleet: Fleet, size: Size) -> dict[str, float]:
     return {"requests admitted after the key was revoked": admitted}
 
 
+async def scrapes(fleet: Fleet, size: Size) -> dict[str, float]:
+    """The metrics of all workers, ten times a second, after a hundred keys were used."""
+    for _ in range(10 * size.rounds + 70):
+        _id, key = await fleet.issue(name="one of many")
+        await fleet.ask(key, max_tokens=1)
+    longest, latest = 0.0, 0.0
+    for _ in range(30):
+        began = monotonic()
+        answer = await fleet.client.get("/metrics")
+        longest = max(longest, monotonic() - began)
+        found = re.search(r"^penstock_event_loop_lag_seconds (\S+)$", answer.text, re.MULTILINE)
+        assert found, answer.text
+        latest = max(latest, float(found[1]))
+        await asyncio.sleep(0.1)
+    return {"seconds of a scrape": longest, "seconds that an event loop was late": latest}
+
+
 async def _load(fleet: Fleet, key: str, seconds: float) -> list[Asked]:
     asked: list[Asked] = []
     end = monotonic() + seconds
@@ -372,7 +389,17 @@ async def _until(happened: Callable[[], Awaitable[bool]], what: str) -> None:
 
 Scene = Callable[[Fleet, Size], Coroutine[Any, Any, dict[str, float]]]
 
-SHOWN: tuple[Scene, ...] = (bursts, steady, tokens, concurrency, deaths, store_deaths, hangs, revoked)
+SHOWN: tuple[Scene, ...] = (
+    bursts,
+    steady,
+    tokens,
+    concurrency,
+    deaths,
+    store_deaths,
+    hangs,
+    revoked,
+    scrapes,
+)
 
 
 async def show(size: Size, shown: Sequence[Scene] = SHOWN) -> dict[str, dict[str, float]]:
@@ -408,6 +435,7 @@ def flaws(figures: dict[str, dict[str, float]]) -> list[str]:
         ("store_deaths", "keys lost"): 0,
         ("hangs", "that failed"): 0,
         ("hangs", "that waited too long"): 0,
+        ("scrapes", "seconds that an event loop was late"): 0.05,
         ("revoked", "requests admitted after the key was revoked"): 0,
     }
     least = {("steady", "share of the limit under steady demand"): 0.98}
