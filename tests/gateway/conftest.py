@@ -14,6 +14,7 @@ from gateway.store import Store
 from tests.gateway.scripted import Backend, serving_backend
 from tests.gateway.served import Served, backend_settings, route, serving_gateway
 from tests.store.fixtures import *  # noqa: F403 - pytest looks for fixtures by their names here
+from tests.store.fixtures import PATIENT
 
 Serve = Callable[..., Awaitable[Served]]
 
@@ -78,7 +79,7 @@ async def serve_stored(tmp_path: Path, store: Store, store_url: str) -> AsyncIte
 
         async def start(**settings: Any) -> Served:
             served = await stack.enter_async_context(
-                serving_gateway({"data_dir": tmp_path, **settings}, state)
+                serving_gateway({"data_dir": tmp_path, "store": {"timeout": PATIENT}, **settings}, state)
             )
             assert isinstance(served.gateway.store, Store)
             served.gateway.store.clock_offset = store.clock_offset
