@@ -17,7 +17,7 @@ from gateway.cli.state import kept_state
 from gateway.cli.workers import Parent, WorkersError
 from gateway.keys import KeptKeyError, MasterKey, NoPepperError, master_key
 from gateway.settings import Settings
-from gateway.store import EmbeddedError
+from gateway.store import AddressError, EmbeddedError
 
 EXAMPLES = (
     "penstock serve",
@@ -53,7 +53,9 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
         fail(str(error))
     try:
         server.run(_serve(settings, master_key(settings), listener, config))
-    except (server.StartError, EmbeddedError, KeptKeyError, NoPepperError, WorkersError) as error:
+    except (
+        server.StartError, AddressError, EmbeddedError, KeptKeyError, NoPepperError, WorkersError,
+    ) as error:  # fmt: skip
         fail(str(error))
 
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from gateway.app import State
 from gateway.keys import pepper
 from gateway.settings import Settings
-from gateway.store import embedded
+from gateway.store import addresses, embedded
 
 
 @asynccontextmanager
@@ -14,13 +14,16 @@ async def kept_state(settings: Settings) -> AsyncIterator[State]:
     """The state, inside the block.
 
     Raises:
+        AddressError: The `redis_url` is no address of a store.
         EmbeddedError: There is no `redis_url`, and no server of our own can be had.
         NoPepperError: There is a `redis_url`, and not the secret that goes with it.
         KeptKeyError: What is kept as that secret is none.
     """
     secret = pepper(settings)
     if settings.redis_url is not None:
-        yield State(settings.redis_url.get_secret_value(), secret)
+        url = settings.redis_url.get_secret_value()
+        addresses.read(url)
+        yield State(url, secret)
         return
     async with embedded(settings.data_dir, settings.store.appendfsync) as url:
         yield State(url, secret)
