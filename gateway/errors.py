@@ -42,10 +42,11 @@ class TargetFullError(LimitError):
 
 
 def store_away() -> ApiError:
-    """503: a limit must not be passed unchecked, and the store that counts does not answer."""
+    """503: a key or a limit must not be passed unchecked, and the store that knows does not answer."""
     return ApiError(
         503,
-        "The gateway cannot check this request's limits, for its store does not answer. Ask again shortly.",
+        "The gateway cannot check this request's key or limits, for its store does not answer. Ask again "
+        "shortly.",
         type=SERVER_ERROR,
         code="store_unavailable",
         retry_after=1.0,

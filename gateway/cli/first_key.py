@@ -9,7 +9,7 @@ from gateway.app import State
 from gateway.cli.console import stderr
 from gateway.keys import FirstKey, MasterKey
 
-_WAIT: Final = 5.0  # seconds that the greeting waits for the store
+_WAIT: Final = 2.0  # seconds that the greeting waits for the store
 
 
 @asynccontextmanager
@@ -19,13 +19,13 @@ async def operators_key(master: MasterKey | None, state: State) -> AsyncIterator
         yield f"as kept in {master.path}" if master.path else None
         return
     making = asyncio.create_task(FirstKey(state.url, state.pepper).make())
-    await asyncio.wait({making}, timeout=_WAIT)
-    if making.done():
-        yield _words(making.result())
-        return
-    making.add_done_callback(_show)
     try:
-        yield "to be made, and shown here, as soon as the store answers"
+        await asyncio.wait({making}, timeout=_WAIT)
+        if making.done():
+            yield _words(making.result())
+        else:
+            making.add_done_callback(_show)
+            yield "to be made, and shown here, as soon as the store answers"
     finally:
         making.cancel()
         await asyncio.wait({making})
