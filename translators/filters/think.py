@@ -30,6 +30,7 @@ class _Choice:
     state: Literal["before", "unopened", "thinking", "behind", "answer"] = "before"
     held: str = ""
     pieces: list[str] = field(default_factory=list)  # what is held besides, and need not be looked at again
+    is_blank: bool = True  # whether nothing has been thought yet but white space
 
 
 class Think:
@@ -117,14 +118,22 @@ class Think:
         thought, close, rest = text.partition(_CLOSE)
         if close:
             choice.state = "behind"
-            if thought:
-                yield Reasoning(number, thought)
+            yield from self._thought(number, choice, thought)
+            choice.pieces.clear()
             yield from self._split(number, choice, rest)
             return
         free = len(text) - _beginning(text)
         choice.held = text[free:]
-        if free:
-            yield Reasoning(number, text[:free])
+        yield from self._thought(number, choice, text[:free])
+
+    def _thought(self, number: int, choice: _Choice, text: str) -> Iterator[Delta]:
+        """A piece of thinking; white space alone is none, as Qwen3 writes it where it is told not to think."""
+        if choice.is_blank and not text.strip():
+            choice.pieces.append(text)
+        elif text:
+            choice.is_blank = False
+            yield Reasoning(number, "".join((*choice.pieces, text)))
+            choice.pieces.clear()
 
     def _release(self, number: int, *, cut: bool = False) -> Iterator[Delta]:
         """Give out what was held for a tag that did not come."""
@@ -134,8 +143,11 @@ class Think:
         text, choice.held, choice.pieces = "".join((*choice.pieces, choice.held)), "", []
         if choice.state == "unopened":
             choice.state = "thinking" if cut else "answer"
-        if text:
-            yield Reasoning(number, text) if choice.state == "thinking" else Text(number, text)
+        if choice.state == "thinking":
+            yield from self._thought(number, choice, text)
+            choice.pieces.clear()
+        elif text:
+            yield Text(number, text)
 
 
 def _beginning(text: str) -> int:

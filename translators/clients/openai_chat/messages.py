@@ -86,8 +86,8 @@ def _read_result(message: Object, role: str, name: str | None, place: str) -> ch
 
 
 def _assistant_parts(message: Object, place: str) -> Iterator[Part]:
-    thinking = message.get("reasoning_content") or message.get("reasoning")
-    if isinstance(thinking, str):
+    thinking = _thinking(message.get("reasoning_content") or message.get("reasoning"))
+    if thinking:
         yield chat.Reasoning(thinking)
     if message.get("content") is not None:
         yield from _read_content(message["content"], f"{place}.content")
@@ -101,6 +101,14 @@ def _assistant_parts(message: Object, place: str) -> Iterator[Part]:
         where = f"{place}.function_call"
         call = body.obj(message["function_call"], where)
         yield chat.Call("", *_name_and_arguments(call, where, "arguments"))
+
+
+def _thinking(value: Any) -> str:
+    """Replayed thinking: a text, or parts with texts, as some clients keep it; what is neither is none."""
+    if isinstance(value, list):
+        texts = (part.get("text") for part in value if isinstance(part, dict))
+        return "".join(text for text in texts if isinstance(text, str))
+    return value if isinstance(value, str) else ""
 
 
 def _read_call(value: Any, place: str) -> chat.Call:

@@ -118,3 +118,20 @@ def test_what_is_wrong_is_refused_at_its_place(message: Any, param: str) -> None
 def test_a_conversation_has_at_least_one_message() -> None:
     with pytest.raises(ApiError, match="at least one message"):
         read_messages([])
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("hm", "hm"),
+        ([{"type": "text", "text": "h"}, {"type": "reasoning_text", "text": "m"}, {"type": "x"}, 5], "hm"),
+        ([], None),
+        (5, None),
+        ({"text": "hm"}, None),
+    ],
+)
+def test_replayed_thinking_is_a_text_or_parts_with_texts(given: object, read: str | None) -> None:
+    for name in ("reasoning_content", "reasoning"):
+        parts = _parts(role="assistant", content="a", **{name: given})
+        thinking = [part.text for part in parts if isinstance(part, Reasoning)]
+        assert thinking == ([read] if read else [])
