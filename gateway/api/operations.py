@@ -30,10 +30,10 @@ async def ready(gateway: Gateway, _request: Request, client: Client) -> None:
     if not isinstance(store, Store):
         await client.send_whole(200, JSON, _OK)
         return
-    if store.is_away:
+    flaws = [] if store.is_away else await store.flaws()
+    if store.is_away:  # it may have gone while it was asked
         await client.send_whole(200, JSON, b'{"status":"ok","store":"away"}')
         return
-    flaws = await store.flaws()
     body = {"status": "not ready", "store": flaws} if flaws else {"status": "ok", "store": "up"}
     await client.send_whole(503 if flaws else 200, JSON, msgspec.json.encode(body))
 

@@ -127,7 +127,7 @@ class Think:
         yield from self._thought(number, choice, text[:free])
 
     def _thought(self, number: int, choice: _Choice, text: str) -> Iterator[Delta]:
-        """A piece of thinking; white space alone is none, as Qwen3 writes it where it is told not to think."""
+        """A piece of thinking; white space alone is none: Qwen3 writes it where it is told not to think."""
         if choice.is_blank and not text.strip():
             choice.pieces.append(text)
         elif text:
