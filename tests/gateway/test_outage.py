@@ -199,9 +199,7 @@ async def test_streams_hold_their_place_over_an_outage(
             await asyncio.sleep(0.01)
 
 
-async def test_the_store_shows_in_readiness_and_in_the_metrics(
-    workers: list[Served], server: Server
-) -> None:
+async def test_the_store_shows_in_readiness_and_in_the_metrics(workers: list[Served], server: Server) -> None:
     served = workers[0]
     headers = await _issue(served, quota={"rpm": 1})
     ready = await served.client.get("/readyz")
