@@ -20,7 +20,7 @@ from gateway import catalogue
 from gateway.admission import Admission
 from gateway.admission.door import Doors
 from gateway.api import operations
-from gateway.api.admin import admin
+from gateway.api.admin import admin, document, page
 from gateway.api.conversations import conversation, translate
 from gateway.api.models import models
 from gateway.api.nowhere import Nowhere
@@ -186,6 +186,12 @@ def _handlers(gateway: Gateway) -> list[ASGIRouteHandler]:
         "/readyz": endpoint("health", {"GET": operations.ready}, keyed=False),
         "/metrics": endpoint("metrics", {"GET": operations.metrics}, keyed=False),
         "/openapi.json": endpoint("openapi", {"GET": openapi}, keyed=False),
+        "/admin/openapi.json": endpoint("openapi", {"GET": document.openapi}, keyed=False),
+        "/admin/docs": endpoint("docs", {"GET": page.docs}, keyed=False),
+        **{
+            f"/admin/docs.{kind}": endpoint("docs", {"GET": page.beside(kind)}, keyed=False)
+            for kind in ("css", "js", "svg")
+        },
     }
     return [
         # A mount takes ids with slashes, raw and encoded.

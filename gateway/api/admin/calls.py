@@ -85,12 +85,14 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
         body: What it takes.
         query: What may be asked of it.
         tag: Among which it is listed.
+        example: A body that may be sent.
     """
 
     tag: str
     answer: type[msgspec.Struct]
     body: type[BaseModel] | None = None
     query: type[BaseModel] = Nothing
+    example: Mapping[str, Any] | None = None
 
 
 def told_of(handler: HTTPRouteHandler) -> Told:

@@ -11,7 +11,15 @@ from gateway.keys import Key, Team, UnknownRecordError
 from translators.errors import ApiError
 
 
-@post("/", told=Told(tag="Keys", body=bodies.NewKey, answer=shown.IssuedKey))
+@post(
+    "/",
+    told=Told(
+        tag="Keys",
+        body=bodies.NewKey,
+        example={"name": "ci", "models": ["@cf/meta/*"], "expires_in": "30d", "limits": {"rpm": 60}},
+        answer=shown.IssuedKey,
+    ),
+)
 async def create_key(call: Call) -> shown.IssuedKey:
     """Make a key. Its secret is in the answer, and nowhere else ever again."""
     fields = fields_of(call.body(bodies.NewKey))
@@ -19,7 +27,15 @@ async def create_key(call: Call) -> shown.IssuedKey:
     return shown.issued_key(*await call.register.create_key(fields, call.actor))
 
 
-@post("/import", told=Told(tag="Keys", body=bodies.ForeignKey, answer=shown.ShownKey))
+@post(
+    "/import",
+    told=Told(
+        tag="Keys",
+        body=bodies.ForeignKey,
+        example={"name": "old", "sha256": "<64 hexadecimal digits>", "redacted": "sk-...cdEF"},
+        answer=shown.ShownKey,
+    ),
+)
 async def import_key(call: Call) -> shown.ShownKey:
     """Take in a key that was made elsewhere, so that its holders need not change it."""
     body = call.body(bodies.ForeignKey)
@@ -29,7 +45,11 @@ async def import_key(call: Call) -> shown.ShownKey:
     return shown.shown_key(await call.register.import_secret(fields, body.sha256, redacted, call.actor))
 
 
-@post("/verify", status_code=200, told=Told(tag="Keys", body=bodies.Secret, answer=shown.ShownVerdict))
+@post(
+    "/verify",
+    status_code=200,
+    told=Told(tag="Keys", body=bodies.Secret, example={"key": "sk-ps-..."}, answer=shown.ShownVerdict),
+)
 async def verify_key(call: Call) -> shown.ShownVerdict:
     """Tell whether a secret is good, and if not, why. It counts as no use of the key."""
     return shown.shown_verdict(await call.register.verify(call.body(bodies.Secret).key))
@@ -60,7 +80,15 @@ async def get_key(call: Call, key_id: FromPath[str]) -> shown.KeyInUse:
     return shown.key_in_use(key, await usage(call.store, records))
 
 
-@patch("/{key_id:str}", told=Told(tag="Keys", body=bodies.KeyChanges, answer=shown.ShownKey))
+@patch(
+    "/{key_id:str}",
+    told=Told(
+        tag="Keys",
+        body=bodies.KeyChanges,
+        example={"limits": {"rpm": 120, "tpm": None}, "models": None},
+        answer=shown.ShownKey,
+    ),
+)
 async def change_key(call: Call, key_id: FromPath[str]) -> shown.ShownKey:
     """Change a key. What is absent stays, null clears, objects are merged, lists replaced (RFC 7396)."""
     changes = call.patch()
@@ -73,7 +101,7 @@ async def change_key(call: Call, key_id: FromPath[str]) -> shown.ShownKey:
 @post(
     "/{key_id:str}/rotate",
     status_code=200,
-    told=Told(tag="Keys", body=bodies.Rotation, answer=shown.IssuedKey),
+    told=Told(tag="Keys", body=bodies.Rotation, example={"grace": "24h"}, answer=shown.IssuedKey),
 )
 async def rotate_key(call: Call, key_id: FromPath[str]) -> shown.IssuedKey:
     """Give a key another secret. The old one is taken as well until the grace is over."""

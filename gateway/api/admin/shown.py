@@ -17,8 +17,8 @@ _DEFAULTS = {"$ref": "#/components/schemas/Sampling"}
 _MOMENT = {"format": "date-time"}
 
 Moment = Annotated[str, Meta(extra_json_schema=_MOMENT)]
-Limits = Annotated[Mapping[str, Any], Meta(extra_json_schema=_LIMITS)]
-Defaults = Annotated[Mapping[str, Any], Meta(extra_json_schema=_DEFAULTS)]
+Limits = Annotated[Mapping[str, Any], Meta(description="As they are sent.", extra_json_schema=_LIMITS)]
+Defaults = Annotated[Mapping[str, Any], Meta(description="As they are sent.", extra_json_schema=_DEFAULTS)]
 
 
 Of = Literal["key", "team"]

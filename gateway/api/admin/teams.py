@@ -11,7 +11,15 @@ from gateway.api.admin.usage import usage
 from gateway.keys import UnknownRecordError
 
 
-@post("/", told=Told(tag="Teams", body=bodies.NewTeam, answer=shown.ShownTeam))
+@post(
+    "/",
+    told=Told(
+        tag="Teams",
+        body=bodies.NewTeam,
+        example={"name": "web", "limits": {"tpm": 100000}},
+        answer=shown.ShownTeam,
+    ),
+)
 async def create_team(call: Call) -> shown.ShownTeam:
     """Make a team."""
     fields = fields_of(call.body(bodies.NewTeam))
@@ -39,7 +47,10 @@ async def get_team(call: Call, team_id: FromPath[str]) -> shown.TeamInUse:
     return shown.team_in_use(team, await usage(call.store, [team]))
 
 
-@patch("/{team_id:str}", told=Told(tag="Teams", body=bodies.TeamChanges, answer=shown.ShownTeam))
+@patch(
+    "/{team_id:str}",
+    told=Told(tag="Teams", body=bodies.TeamChanges, example={"models": ["small"]}, answer=shown.ShownTeam),
+)
 async def change_team(call: Call, team_id: FromPath[str]) -> shown.ShownTeam:
     """Change a team. What is absent stays, null clears, objects are merged, lists replaced (RFC 7396)."""
     changes = patched_team(call.patch())
