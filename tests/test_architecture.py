@@ -93,9 +93,8 @@ _SIMULATOR = "the simulator shares nothing with what it simulates"
         ),
         ({"gateway/errors.py": "import numpy"}, "gateway.errors:1 imports numpy: numpy has no home"),
         (
-            {"gateway/errors.py": "import subprocess"},
-            "gateway.errors:1 imports subprocess: "
-            "subprocess is at home in gateway.store, gateway.credentials",
+            {"gateway/pool.py": "import subprocess"},
+            "gateway.pool:1 imports subprocess: subprocess is at home in gateway.store, gateway.credentials",
         ),
         (
             {"gateway/keys.py": "from gateway.pipeline import X", "gateway/pipeline.py": ""},
