@@ -33,15 +33,23 @@ _PAID_RPM: Final = 20
 
 
 class Doors:
-    """Makes out bills, and remembers them."""
+    """Makes out bills, and remembers them.
+
+    Attributes:
+        of_all: What the settings limit of all requests together.
+        of_models: The same of those for each model.
+    """
 
     def __init__(self, admission: Admission, keys: Keys, settings: Settings, metrics: Metrics) -> None:
         self.admission: Final = admission
         self.keys: Final = keys
         self.metrics: Final = metrics
         self.estimates: Final = Estimates()
-        self._gateway = quota_of(settings.limits)
-        self._models = {name: quota_of(route.limits) for name, route in settings.models.items()}
+        self.of_all: Final[Subject] = ("all", "this gateway", quota_of(settings.limits))
+        self.of_models: Final[Mapping[str, Subject]] = {
+            name: (f"model:{name}", f"model '{name}'", quota_of(route.limits))
+            for name, route in settings.models.items()
+        }
         self._keeping = frozenset(
             name for name, backend in settings.backends.items() if backend.keeps_rate_limits
         )
@@ -73,10 +81,10 @@ class Doors:
         return made
 
     def _of_all(self, model: str) -> Iterator[Subject]:
-        if self._gateway != UNLIMITED:
-            yield "all", "this gateway", self._gateway
-        if model in self._models:
-            yield f"model:{model}", f"model '{model}'", self._models[model]
+        if self.of_all[2] != UNLIMITED:
+            yield self.of_all
+        if model in self.of_models:
+            yield self.of_models[model]
 
     def _of_target(self, target: Target) -> Iterator[Subject]:
         if target.backend in self._keeping:

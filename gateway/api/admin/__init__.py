@@ -1,8 +1,8 @@
 """The operators' API under `/admin`: keys, teams, limits and the audit log, its document and its page.
 
-`keys`, `teams` and `audit` are the operations, on Litestar's own handlers; `calls` is what each of them gets.
-`bodies` is what may be sent, `reading` tells all that is wrong with it, `changes` makes fields of records of
-it. `shown` is what is answered, with `usage`; `times` how both write times, `refusals` why not.
+`keys`, `teams`, `limits` and `audit` are the operations, on Litestar's own handlers; `calls` is what each of
+them gets. `bodies` is what may be sent, `reading` tells all that is wrong with it, `changes` makes fields of
+records of it. `shown` is what is answered, with `usage`; `times` how both write times, `refusals` why not.
 
 What every endpoint of the gateway has, this has from the adapter: request ids, access lines, metrics, keys
 and slowed-down guesses of them, deadlines, OpenAI's envelope. Here is the way from there to Litestar.
@@ -22,7 +22,8 @@ from gateway import errors
 from gateway.api.admin.audit import list_changes
 from gateway.api.admin.calls import CALL, AdminCall, given_call
 from gateway.api.admin.keys import KEYS
-from gateway.api.admin.refusals import check_role, refusal_of, store_away
+from gateway.api.admin.limits import show_limits
+from gateway.api.admin.refusals import check_role, method_refused, refusal_of, store_away
 from gateway.api.admin.teams import TEAMS
 from gateway.api.raw import Answer
 from gateway.api.wire import JSON, Client, Request
@@ -48,7 +49,7 @@ def admin() -> Mapping[str, Answer]:
 def operations() -> Litestar:
     """The operations, each found by its path and method."""
     return Litestar(
-        route_handlers=[KEYS, TEAMS, list_changes],
+        route_handlers=[KEYS, TEAMS, show_limits, list_changes],
         dependencies={"call": Provide(given_call, sync_to_thread=False)},
         exception_handlers={Exception: _note},
         openapi_config=None,
@@ -67,7 +68,7 @@ async def _answer(litestar: Litestar, gateway: Gateway, request: Request, client
     request.body_limit = min(request.body_limit, _MOST)
     sent = b"" if reads else await request.body()
     actor = Actor(caller.id, exchange.address)
-    call = AdminCall(keys.register, gateway.store, actor, sent, request.query)
+    call = AdminCall(keys.register, gateway.store, gateway.doors, actor, sent, request.query)
     asked = _Asked(request, call)
     await litestar(asked.scope, request.receive, asked.send)
     if asked.failure is None:
@@ -139,6 +140,6 @@ async def _fail_to_find(error: HTTPException, request: Request, client: Client) 
         raise errors.unknown_url(exchange.method, exchange.path)
     methods = (error.headers or {}).get("allow", "").split(", ")
     allowed = ", ".join(sorted(set(methods) - {"OPTIONS"}))
-    refusal = errors.method_not_allowed(exchange.method, allowed)
+    refusal = method_refused(exchange.method, exchange.path, allowed)
     exchange.error, exchange.ended_by = refusal.code or "", "gateway"
     await client.send_whole(405, JSON, envelope(refusal), {"allow": allowed})

@@ -11,6 +11,7 @@ from litestar.params import SkipValidation
 from litestar.types import Scope
 from pydantic import BaseModel
 
+from gateway.admission.door import Doors
 from gateway.admission.used import Store
 from gateway.api.admin.bodies import Nothing
 from gateway.api.admin.reading import decoded, read
@@ -27,6 +28,7 @@ class AdminCall(msgspec.Struct, frozen=True):
     Attributes:
         register: The keys and teams.
         store: Where their use is counted.
+        doors: What the settings limit.
         actor: Who calls.
         sent: The body; empty where there is none.
         query: What stands behind the path's question mark.
@@ -34,6 +36,7 @@ class AdminCall(msgspec.Struct, frozen=True):
 
     register: Register
     store: Store
+    doors: Doors
     actor: Actor
     sent: bytes
     query: bytes

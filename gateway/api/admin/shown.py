@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from time import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -10,18 +10,21 @@ from msgspec import Meta
 from gateway.admission.used import CountedUnit
 from gateway.api.admin.times import written
 from gateway.keys import AuditEntry, Key, Role, Status, Team, Verdict
+from gateway.limits import Subject
 from gateway.quota import Quota
 
 _LIMITS = {"$ref": "#/components/schemas/OwnLimits"}  # as they are sent
 _DEFAULTS = {"$ref": "#/components/schemas/Sampling"}
 _MOMENT = {"format": "date-time"}
 
+SET_IN: Final = "the gateway's settings, under `limits` and `models.<name>.limits`"
+
 Moment = Annotated[str, Meta(extra_json_schema=_MOMENT)]
 Limits = Annotated[Mapping[str, Any], Meta(description="As they are sent.", extra_json_schema=_LIMITS)]
 Defaults = Annotated[Mapping[str, Any], Meta(description="As they are sent.", extra_json_schema=_DEFAULTS)]
 
 
-Of = Literal["key", "team"]
+Of = Literal["key", "team", "gateway", "model"]
 
 
 class ShownUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +102,24 @@ class TeamInUse(ShownTeam, frozen=True, kw_only=True):
     usage: list[ShownUse]
 
 
+class ShownLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of all requests, or of those for a model, and how much of them is used now."""
+
+    limits: Limits
+    usage: list[ShownUse]
+
+
+class LimitsInUse(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits of the gateway and its models."""
+
+    object: Literal["limits"] = "limits"
+    set_in: Annotated[str, Meta(description="Where they are set; here they are only shown.")] = SET_IN
+    gateway: Annotated[ShownLimits, Meta(description="Of all requests together.")]
+    models: Annotated[
+        Mapping[str, ShownLimits], Meta(description="Model -> limits of all requests for it together.")
+    ]
+
+
 class ShownChange(msgspec.Struct, frozen=True, kw_only=True):
     """A line of the audit log."""
 
@@ -172,6 +193,11 @@ def shown_team(team: Team) -> ShownTeam:
 def team_in_use(team: Team, usage: list[ShownUse]) -> TeamInUse:
     """A team, with what its keys have used."""
     return TeamInUse(**_of_team(team), usage=usage)
+
+
+def shown_limits(subject: Subject, usage: list[ShownUse]) -> ShownLimits:
+    """Limits that the settings say, with what is used of them."""
+    return ShownLimits(limits=limits_of(subject[2], {}), usage=usage)
 
 
 def shown_change(entry: AuditEntry) -> ShownChange:

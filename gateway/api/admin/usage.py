@@ -1,14 +1,17 @@
-"""What keys and teams have used of their limits, as it is shown."""
+"""What keys and teams, the gateway and its models have used of their limits, as it is shown."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from gateway.admission.used import Store, used
+from gateway.admission.used import Store, Use, used
 from gateway.api.admin.shown import Of, ShownUse
 from gateway.keys import Key, Team
 from gateway.limits import Subject, for_models
 
 _SPANS: Final = {"min": "1m", "day": "1d"}
+_AT_ONCE: Final = 32  # subjects that the store is asked for in one script, so that each is short
+
+Limited = tuple[Of, str | None, Subject]  # whose limits they are, of which models if not of all, and they
 
 
 async def usage(store: Store, records: Iterable[Key | Team]) -> list[ShownUse]:
@@ -17,26 +20,35 @@ async def usage(store: Store, records: Iterable[Key | Team]) -> list[ShownUse]:
     Raises:
         StoreAwayError: The store does not answer.
     """
-    asked = {subject[0]: (of, glob, subject) for record in records for of, glob, subject in _subjects(record)}
-    found = await used(store, [subject for _of, _glob, subject in asked.values()])
-    shown = []
-    for use in found:
-        of, glob, _subject = asked[use.subject[0]]
-        shown.append(
-            ShownUse(
-                of=of,
-                models=glob,
-                unit=use.unit,
-                window=None if use.span is None else _SPANS.get(use.span, use.span.replace(" ", "")),
-                limit=use.limit,
-                used=use.used,
-                remaining=max(0, use.limit - use.used),
-            )
-        )
-    return shown
+    return await used_of(store, [each for record in records for each in _limited(record)])
 
 
-def _subjects(record: Key | Team) -> Iterator[tuple[Of, str | None, Subject]]:
+async def used_of(store: Store, limited: Sequence[Limited]) -> list[ShownUse]:
+    """The same for whatever has limits.
+
+    Raises:
+        StoreAwayError: The store does not answer.
+    """
+    asked = {subject[0]: (of, models) for of, models, subject in limited}
+    found: list[Use] = []
+    for start in range(0, len(limited), _AT_ONCE):
+        found += await used(store, [subject for _of, _models, subject in limited[start : start + _AT_ONCE]])
+    return [_shown(use, *asked[use.subject[0]]) for use in found]
+
+
+def _shown(use: Use, of: Of, models: str | None) -> ShownUse:
+    return ShownUse(
+        of=of,
+        models=models,
+        unit=use.unit,
+        window=None if use.span is None else _SPANS.get(use.span, use.span.replace(" ", "")),
+        limit=use.limit,
+        used=use.used,
+        remaining=max(0, use.limit - use.used),
+    )
+
+
+def _limited(record: Key | Team) -> Iterator[Limited]:
     of: Of = "key" if isinstance(record, Key) else "team"
     yield of, None, (record.id, of, record.quota)
     for glob, quota in record.per_model.items():

@@ -80,6 +80,7 @@ async def test_answers_are_as_described(ask: Asks) -> None:
     _fits("KeyList", (await ask("GET", "/keys?status=revoked")).json())
     _fits("TeamList", (await ask("GET", "/teams?limit=1")).json())
     _fits("AuditList", (await ask("GET", "/audit?limit=2")).json())
+    _fits("LimitsInUse", (await ask("GET", "/limits")).json())
     _fits("Error", (await ask("GET", "/keys/none")).json())
 
 
