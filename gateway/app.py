@@ -5,7 +5,7 @@ import gc
 import os
 import platform
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -34,7 +34,7 @@ from gateway.dispatch import Dispatch
 from gateway.keys import CHANGES, Keys, Register
 from gateway.logs import AccessLog
 from gateway.memory import Memory
-from gateway.metrics import Metrics
+from gateway.metrics import Metrics, render
 from gateway.origin import Origin
 from gateway.overload import Overload
 from gateway.pipeline import Gateway, Siblings
@@ -42,6 +42,7 @@ from gateway.routing import Routes
 from gateway.settings import Deadlines, Settings, WorkersAIBackend
 from gateway.store import NoStore, Store
 from gateway.suspects import Suspects
+from gateway.tallies import decode
 from gateway.upstream import Upstream
 from translators.clients import OPENAI_CHAT, OPENAI_COMPLETIONS
 
@@ -104,9 +105,9 @@ def routes_of(settings: Settings) -> Routes:
     return Routes(settings, catalogue.load(settings.data_dir))
 
 
-async def alone(counts: bytes) -> Sequence[bytes]:
-    """The counts of all processes that serve together, where there is but one."""
-    return [counts]
+async def alone(counts: bytes) -> bytes:
+    """The metrics of all processes that serve together, where there is but one."""
+    return await asyncio.to_thread(lambda: render(decode(counts)))
 
 
 def build(
@@ -118,7 +119,7 @@ def build(
         settings: What is set.
         master_key: The operator's key; None where that is an issued one.
         state: Where shared state is kept; without it what needs some is refused, as in an outage.
-        siblings: Gathers the counts of all processes that serve together.
+        siblings: Gives the metrics of all processes that serve together.
     """
     store = Store(state.url, settings.store.timeout) if state else NoStore()
     register = Register(store, state.pepper) if state and isinstance(store, Store) else None

@@ -4,7 +4,7 @@ Before this the adapter (`api/raw.py`) has checked the key and read the body; af
 metrics and the access line, whatever happened.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.admission.door import Doors
@@ -24,8 +24,8 @@ from gateway.store import NoStore, Store
 from gateway.suspects import Suspects
 from translators.clients import Dialect
 
-# Given the counts of this process, those of all processes that serve together; encoded as `tallies` has it.
-Siblings = Callable[[bytes], Awaitable[Sequence[bytes]]]
+# Given the counts of this process, encoded, the metrics of all processes that serve together, as text.
+Siblings = Callable[[bytes], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ tallies, made when somebody asks (`metrics`).
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -21,7 +22,7 @@ FIRST_TOKEN: Final = (
 )  # fmt: skip
 
 
-class Kind(msgspec.Struct, frozen=True):
+class Kind(msgspec.Struct, frozen=True, order=True):
     """What exchanges have in common that share a tally: the labels of all series.
 
     Attributes:
@@ -129,7 +130,11 @@ class Counts(msgspec.Struct):
 
 
 def together(many: Iterable[Counts]) -> Counts:
-    """The counts of several processes: what they have counted is added up."""
+    """The counts of several processes: what they have counted is added up.
+
+    The tallies are in an order of their own, for they are added up again to series, and the last digit of a
+    sum of seconds hangs on the order: it must not change with who has counted something first.
+    """
     tallies: dict[Kind, Tally] = {}
     counters: dict[str, dict[Labels, float]] = {}
     total = Counts([], {}, workers=0)
@@ -145,7 +150,7 @@ def together(many: Iterable[Counts]) -> Counts:
         total.loop_lag = max(total.loop_lag, counts.loop_lag)
         if counts.store_is_up is not None:
             total.store_is_up = counts.store_is_up and total.store_is_up is not False
-    total.tallies = list(tallies.items())
+    total.tallies = sorted(tallies.items(), key=itemgetter(0))
     total.counters = {name: list(counter.items()) for name, counter in counters.items()}
     return total
 

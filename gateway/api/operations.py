@@ -1,16 +1,14 @@
 """What operators' tools ask: is the process alive, can it serve, and its figures."""
 
-import asyncio
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from gateway.api.wire import JSON, Client, Request
-from gateway.metrics import CONTENT_TYPE, render
+from gateway.metrics import CONTENT_TYPE
 from gateway.pipeline import Gateway
 from gateway.store import Store
-from gateway.tallies import decode, encode, together
+from gateway.tallies import encode
 
 _OK: Final = b'{"status":"ok"}'
 
@@ -38,12 +36,7 @@ async def ready(gateway: Gateway, _request: Request, client: Client) -> None:
     await client.send_whole(503 if flaws else 200, JSON, msgspec.json.encode(body))
 
 
-def _text(counts: Sequence[bytes]) -> bytes:
-    return render(together(map(decode, counts)))
-
-
 async def metrics(gateway: Gateway, _request: Request, client: Client) -> None:
     """`GET /metrics`: of all workers together, added up and written beside the event loop."""
-    counts = encode(gateway.metrics.counts())
-    text = await asyncio.to_thread(_text, await gateway.siblings(counts))
+    text = await gateway.siblings(encode(gateway.metrics.counts()))
     await client.send_whole(200, CONTENT_TYPE.encode(), text)

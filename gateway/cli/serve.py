@@ -2,8 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import rich_click as click
@@ -14,7 +13,7 @@ from gateway.cli import descriptors, server
 from gateway.cli.console import config_option, examples, fail, host_option, load_settings, port_option, stderr
 from gateway.cli.first_key import operators_key
 from gateway.cli.state import kept_state
-from gateway.cli.workers import Parent, WorkersError
+from gateway.cli.workers import WorkersError, running_workers
 from gateway.keys import KeptKeyError, MasterKey, NoPepperError, master_key
 from gateway.settings import Settings
 from gateway.store import AddressError, EmbeddedError
@@ -70,31 +69,15 @@ async def _serve(
     url = server.url_of(listener)
     key_value = master.value if master else None
     async with kept_state(settings) as state:
+        serving: AbstractAsyncContextManager[asyncio.Event]
         if settings.server.workers > 1:
-            serving = _workers(Parent(settings, key_value, state, listener))
+            serving = running_workers(settings, key_value, state, listener)
         else:
             serving = server.running(server.gateway_site(app.build(settings, key_value, state), listener))
         # Only now that the gateway has started: a key that is made here is shown once.
         async with serving as stop, operators_key(master, state) as key:
             _greet(settings, key, url, config)
             await stop.wait()
-
-
-@asynccontextmanager
-async def _workers(parent: Parent) -> AsyncIterator[asyncio.Event]:
-    """Keep the workers inside the block; the event it gives is set by the first signal."""
-    stop = asyncio.Event()
-
-    def on_signal(number: int) -> None:
-        stop.set()
-        parent.pass_on(number)
-
-    with server.on_signals(on_signal):
-        try:
-            await parent.start()
-            yield stop
-        finally:
-            await parent.stop()
 
 
 def _greet(settings: Settings, key: str | None, url: str, config: Path | None) -> None:

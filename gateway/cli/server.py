@@ -117,21 +117,43 @@ async def serve(*sites: Site, started: Callable[[], None] | None = None) -> None
         await stop.wait()
 
 
+class Stop(asyncio.Event):
+    """Set when serving is to end: by the first signal, or by whoever has another reason."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.servers: list[_Server] = []
+        self._was_signalled = False
+
+    def signal(self, _number: int) -> None:
+        """A signal has come; a second one does not wait for running answers."""
+        if self._was_signalled:
+            self.at_once()
+        self._was_signalled = True
+        self.set()
+
+    def at_once(self) -> None:
+        """End without waiting for running answers."""
+        for server in self.servers:
+            server.force_exit = True
+        self.set()
+
+
 @asynccontextmanager
-async def running(*sites: Site) -> AsyncIterator[asyncio.Event]:
-    """Keep the sites served inside the block; the event it gives is set by the first signal."""
-    stop = asyncio.Event()
-    servers: list[_Server] = []
+async def running(*sites: Site, stop: Stop | None = None) -> AsyncIterator[Stop]:
+    """Keep the sites served inside the block; gives what says when to end it, yours if you have one."""
+    stop = stop or Stop()
     tasks: list[asyncio.Task[None]] = []
-    with _signals(stop, servers):
+    with on_signals(stop.signal):
         try:
             for site in sites:
-                servers.append(_Server(site))
-                tasks.append(asyncio.create_task(servers[-1].serve(sockets=[site.socket])))
-                await _ready(servers[-1], tasks[-1])
+                server = _Server(site)
+                stop.servers.append(server)
+                tasks.append(asyncio.create_task(server.serve(sockets=[site.socket])))
+                await _ready(server, tasks[-1])
             yield stop
         finally:
-            await _end(servers, tasks)
+            await _end(stop.servers, tasks)
             for site in sites:  # those that never started as well
                 site.socket.close()
 
@@ -149,18 +171,6 @@ async def _end(servers: "list[_Server]", tasks: list[asyncio.Task[None]]) -> Non
     for server, task in zip(reversed(servers), reversed(tasks), strict=True):
         server.should_exit = True
         await asyncio.wait({task})
-
-
-@contextmanager
-def _signals(stop: asyncio.Event, servers: "list[_Server]") -> Iterator[None]:
-    def on_signal(_number: int) -> None:
-        if stop.is_set():
-            for server in servers:
-                server.force_exit = True
-        stop.set()
-
-    with on_signals(on_signal):
-        yield
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """Several processes that answer on one port, and the parent that keeps them.
 
-`parent` opens nothing but the channels: it is given the listening socket, starts the workers on it, starts
-them again when they die, keeps what dead ones had counted, and ends them. `worker` is what each of them runs.
-`channel` carries messages between the two.
+`parent` is given the listening socket, starts the workers on it, starts them again when they die, and ends
+them; `child` is one of them as it sees it. `worker` is what each of them runs. `channel` carries messages
+between the two. `sums` adds up what the workers have counted, and `rounds` lets many who ask at once share
+one answer.
 """
 
-from gateway.cli.workers.parent import Parent, WorkersError
+from gateway.cli.workers.parent import WorkersError, running_workers
 
-__all__ = ["Parent", "WorkersError"]
+__all__ = ["WorkersError", "running_workers"]

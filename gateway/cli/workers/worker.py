@@ -1,21 +1,38 @@
 """What each worker runs: the gateway, on a socket and with settings that its parent has given it.
 
-It ends as its parent says, and drains by itself where that is gone.
+It ends as its parent says, and drains by itself where that is gone. A signal of its own it obeys as well, so
+that one worker can be had replaced.
 """
 
 import asyncio
 import pickle
 import socket
 import sys
-from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
 
 from gateway import app, errors
 from gateway.cli import server
-from gateway.cli.workers.channel import Begin, Channel, Failed, Gather, Gathered, Ready, Tell, Told
+from gateway.cli.workers.channel import (
+    Begin,
+    Channel,
+    ChannelError,
+    Drain,
+    Failed,
+    Gather,
+    Gathered,
+    Hurry,
+    Message,
+    Ready,
+    Tell,
+    Told,
+)
 from gateway.pipeline import Gateway
 from gateway.tallies import encode
 
-_PATIENCE = 1.0  # seconds that a scrape waits for the counts of all
+_PATIENCE: Final = (
+    2.0  # seconds that a scrape waits for the parent, which takes half a second at most to gather
+)
 
 
 class Siblings:
@@ -24,17 +41,17 @@ class Siblings:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._number = 0
-        self._asked: dict[int, asyncio.Future[Sequence[bytes]]] = {}
+        self._asked: dict[int, asyncio.Future[bytes]] = {}
 
-    async def gather(self, counts: bytes) -> Sequence[bytes]:
-        """The counts of all workers.
+    async def gather(self, counts: bytes) -> bytes:
+        """The metrics of all workers, as text.
 
         Raises:
             ApiError: The parent does not answer. With this one's counts alone a counter would seem to fall.
         """
         self._number += 1
         number = self._number
-        answer: asyncio.Future[Sequence[bytes]] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._asked[number] = answer
         self._channel.send(Gather(number, counts))
         try:
@@ -49,7 +66,7 @@ class Siblings:
         """The parent has answered."""
         answer = self._asked.get(message.number)
         if answer is not None and not answer.done():
-            answer.set_result(message.counts)
+            answer.set_result(message.text)
 
 
 async def work(listener: socket.socket, end: socket.socket) -> None:
@@ -62,32 +79,50 @@ async def work(listener: socket.socket, end: socket.socket) -> None:
     settings = pickle.loads(begin.settings)  # noqa: S301 - it comes from our parent, over a socket of ours
     state = app.State(begin.store_url, begin.pepper)
     gateway = app.build(settings, begin.master_key, state, siblings.gather)
+    stop = server.Stop()
+    hearing = asyncio.create_task(_obey(channel, gateway, siblings, stop))
     try:
-        async with server.running(server.gateway_site(gateway, listener)) as stop:
+        async with server.running(server.gateway_site(gateway, listener), stop=stop):
             channel.send(Ready())
-            listening = asyncio.create_task(_listen(channel, gateway, siblings, stop))
             await stop.wait()
-        listening.cancel()
     except server.StartError as error:
         channel.send(Failed(str(error)))
     finally:
+        hearing.cancel()
+        channel.send(_told(gateway, 0))  # what was counted since the parent has asked is not to be lost
         await channel.close()
 
 
-async def _listen(channel: Channel, gateway: Gateway, siblings: Siblings, stop: asyncio.Event) -> None:
-    while (message := await channel.receive()) is not None:
-        match message:
-            case Tell():
-                channel.send(Told(encode(gateway.metrics.counts())))
-            case Gathered():
-                siblings.hear(message)
-            case _:
-                pass
+async def _obey(channel: Channel, gateway: Gateway, siblings: Siblings, stop: server.Stop) -> None:
+    """Do what the parent says; without one, drain."""
+    with suppress(ChannelError):
+        while (message := await channel.receive()) is not None:
+            _do(message, channel, gateway, siblings, stop)
     stop.set()
+
+
+def _do(message: Message, channel: Channel, gateway: Gateway, siblings: Siblings, stop: server.Stop) -> None:
+    match message:
+        case Tell(number):
+            channel.send(_told(gateway, number))
+        case Gathered():
+            siblings.hear(message)
+        case Drain():
+            stop.set()
+        case Hurry():
+            stop.at_once()
+        case _:
+            raise ChannelError(type(message).__name__)
+
+
+def _told(gateway: Gateway, number: int) -> Told:
+    return Told(number, encode(gateway.metrics.counts()))
 
 
 def main() -> None:
     """Run on the file descriptors that are given as arguments: of the listening socket, of the channel."""
     listener, end = (socket.socket(fileno=int(fd)) for fd in sys.argv[1:3])
+    for each in (listener, end):
+        each.set_inheritable(False)  # a command that prints a credential has no business with them
     listener.setblocking(False)
     server.run(work(listener, end))
