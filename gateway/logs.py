@@ -1,9 +1,11 @@
 """The access line: one JSON object per request on standard output, and nothing that is secret in it.
 
-Neither headers nor bodies nor query strings are written, and a path that is no endpoint of ours is cut.
+Neither headers nor bodies nor query strings are written. A path is cut, and a key in it is left out: somebody
+may have put one where an id belongs.
 """
 
 import asyncio
+import re
 import select
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +22,8 @@ from gateway.exchange import Exchange
 _encode = msgspec.json.Encoder().encode
 
 _PIECE: Final = 4096  # bytes; a pipe that can be written to at all takes so many without waiting
+
+_KEY: Final = re.compile(r"(?<![0-9A-Za-z])sk-[0-9A-Za-z_-]{12,}")
 
 
 class AccessLine(msgspec.Struct, omit_defaults=True):
@@ -58,7 +62,7 @@ def access_line(exchange: Exchange) -> bytes:
                 time=_now(),
                 request_id=exchange.request_id,
                 method=exchange.method[:16],
-                path=exchange.path[:200],
+                path=_without_keys(exchange.path)[:200],
                 status=exchange.status,
                 duration_ms=_milliseconds(monotonic() - exchange.started),
                 operation=exchange.operation,
@@ -170,6 +174,10 @@ def _poll(fd: int) -> "select.poll | None":
     ready = select.poll()
     ready.register(fd, select.POLLOUT)
     return ready
+
+
+def _without_keys(path: str) -> str:
+    return _KEY.sub("sk-...", path) if "sk-" in path else path
 
 
 def _now() -> str:

@@ -26,7 +26,7 @@ from gateway.keys.pages import Page
 from gateway.keys.pepper import KeptKeyError, NoPepperError, pepper
 from gateway.keys.records import AuditEntry, Key, Role, Rotated, Status, Team
 from gateway.keys.register import Actor, ConflictError, Register
-from gateway.keys.secrets import is_ours, is_well_formed, stored_digest
+from gateway.keys.secrets import is_ours, is_well_formed, quoted_id, stored_digest
 from gateway.keys.together import Together
 from gateway.keys.verdicts import Verdict
 from gateway.store import StoreAwayError
@@ -54,6 +54,7 @@ __all__ = [
     "Verdict",
     "master_key",
     "pepper",
+    "quoted_id",
 ]
 
 Headers = Mapping[bytes, bytes]

@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 
 from gateway.keys.records import AuditEntry, Key, Team
+from gateway.keys.secrets import quoted_id
 from gateway.store import TAG, Script
 
 CHANGES: Final = "ps:changes"  # the channel on which a changed record's id is announced
@@ -205,7 +206,7 @@ class Archive:
             UnknownRecordError: That is no entry's id.
         """
         if after is not None and not _ENTRY_ID.fullmatch(after):
-            raise UnknownRecordError(f"there is no entry with the id '{after[:64]}'")
+            raise UnknownRecordError(f"there is no entry with the id '{quoted_id(after)}'")
         end = f"({after}" if after else "+"
         count = min(max(1, limit), _AT_ONCE)
         found = await self._store.command("XREVRANGE", _AUDIT, end, "-", "COUNT", count)
@@ -286,7 +287,7 @@ def _name(kind: type[Record]) -> str:
 
 
 def _unknown(kind: type[Record], record_id: str) -> UnknownRecordError:
-    return UnknownRecordError(f"there is no {_name(kind)} with the id '{record_id[:64]}'")
+    return UnknownRecordError(f"there is no {_name(kind)} with the id '{quoted_id(record_id)}'")
 
 
 def _stored(record: Record) -> bytes:

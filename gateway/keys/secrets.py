@@ -70,6 +70,11 @@ def redacted(secret: str) -> str:
     return f"{prefix}{secret.removeprefix(prefix)[:4]}...{secret[-4:]}"
 
 
+def quoted_id(given: str) -> str:
+    """What may be repeated of what stands where an id belongs; somebody may have put a key there."""
+    return "sk-..." if given.startswith("sk-") else given[:64]
+
+
 def _checksum(body: bytes) -> str:
     rest, digits = zlib.crc32(body), ""
     for _ in range(_CHECK):

@@ -37,6 +37,23 @@ def test_what_a_client_chooses_is_cut() -> None:
     assert [len(line[name]) for name in ("method", "path", "model")] == [16, 200, 200]
 
 
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("/admin/v1/keys/sk-ps-Ug0obOVBaI680aUzp22qooKy1KTXzNK3k0aSliZv234soX", "/admin/v1/keys/sk-..."),
+        (
+            "/admin/v1/keys/sk-ps-admin-Ug0obOVBaI680aUzp22qooKy1KTXzNK3k0a/rotate",
+            "/admin/v1/keys/sk-.../rotate",
+        ),
+        ("/v1/models/sk-Hc8wGZ0mVw2m1234", "/v1/models/sk-..."),
+        (f"/{'p' * 190}/sk-Hc8wGZ0mVw2m1234", f"/{'p' * 190}/sk-..."),
+        ("/v1/models/@cf/org/ask-anything-anywhere-8b", "/v1/models/@cf/org/ask-anything-anywhere-8b"),
+    ],
+)
+def test_a_key_that_stands_in_a_path_is_not_written(path: str, written: str) -> None:
+    assert json.loads(logs.access_line(Exchange("GET", path)))["path"] == written
+
+
 class _Full(io.RawIOBase):
     def write(self, _data: object) -> int:
         raise OSError(28, "No space left on device")

@@ -7,7 +7,7 @@ from gateway.api.admin import bodies, shown
 from gateway.api.admin.calls import AdminCall, Call, Told
 from gateway.api.admin.changes import fields_of, patched_key
 from gateway.api.admin.usage import usage
-from gateway.keys import Key, Team, UnknownRecordError
+from gateway.keys import Key, Team, UnknownRecordError, quoted_id
 from translators.errors import ApiError
 
 
@@ -144,7 +144,7 @@ async def _check_team(call: AdminCall, team: str | None) -> None:
     if found is None or found.revoked is not None:
         raise ApiError(
             400,
-            f"team: there is no team with the id '{team[:64]}'. GET /admin/v1/teams lists them.",
+            f"team: there is no team with the id '{quoted_id(team)}'. GET /admin/v1/teams lists them.",
             code="invalid_value",
             param="team",
         )
