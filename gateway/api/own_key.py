@@ -29,7 +29,7 @@ class OwnKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key, as its holder may see it."""
 
     id: str
-    label: Annotated[str, Meta(description="What is shown of the secret.")]
+    label: Annotated[str, Meta(description="What is shown of the secret that was sent.")]
     name: str
     role: Role
     is_management_key: Annotated[bool, Meta(description="Whether it may use the admin API.")]
@@ -73,7 +73,7 @@ def _own(caller: Caller, limits: list[ShownUse]) -> OwnKey:
     ends = [each for each in (caller.until, key.expires if key else None) if each is not None]
     return OwnKey(
         id=caller.id,
-        label=key.redacted if key else _MASTER,
+        label=_label(caller),
         name=key.name if key else _MASTER,
         role=key.role if key else "admin",
         is_management_key=caller.may_read,
@@ -87,6 +87,14 @@ def _own(caller: Caller, limits: list[ShownUse]) -> OwnKey:
         limit=None,
         limit_remaining=None,
     )
+
+
+def _label(caller: Caller) -> str:
+    """What is shown of the secret that was sent: the key's, or the one before its rotation."""
+    if caller.held is None:
+        return _MASTER
+    key, _team, until = caller.held
+    return key.redacted if until is None or key.rotated is None else key.rotated.old_redacted
 
 
 def _listed(words: tuple[str, ...] | None) -> list[str] | None:

@@ -67,8 +67,11 @@ async def test_the_old_secret_of_a_rotated_key_says_when_it_ends(
 ) -> None:
     key_id, old = await issue()
     new = (await ask("POST", f"/keys/{key_id}/rotate", {"grace": "1h"})).json()
-    assert (await _own(stored, old))["expires_at"] == new["old_secret"]["expires_at"]
-    assert (await _own(stored, new["key"]))["expires_at"] is None
+    own = await _own(stored, old)
+    assert own["expires_at"] == new["old_secret"]["expires_at"]
+    assert own["label"] == new["old_secret"]["redacted"] == f"{old[:10]}...{old[-4:]}"
+    own = await _own(stored, new["key"])
+    assert (own["expires_at"], own["label"]) == (None, new["redacted"])
 
 
 async def test_the_operator_sees_an_open_key(stored: Served) -> None:
