@@ -38,7 +38,7 @@ HOMES: Final = {
     "rich_click": ("gateway.cli",),
     "subprocess": ("gateway.store", "gateway.credentials"),
     "uvicorn": ("gateway.cli",),
-    "yaml": ("gateway.settings",),
+    "yaml": ("gateway.settings", "gateway.cli.keys.importing"),
 }
 
 # From the top down: a room imports from the lines below its own.

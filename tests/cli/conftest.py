@@ -6,9 +6,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from gateway.app import State, application, build
 from gateway.cli import main
-from gateway.simulator import SIMULATED_ACCOUNT_ID, SIMULATED_API_TOKEN
+from gateway.settings import Settings
+from gateway.simulator import SIMULATED_ACCOUNT_ID, SIMULATED_API_TOKEN, Simulator
+from tests.store.fixtures import *  # noqa: F403 - pytest looks for fixtures by their names here
 
+MASTER = "sk-ps-canary-master-key-0123456789"
+MODEL = "@cf/meta/llama-3.1-8b-instruct-fast"
 ACCOUNT = {"CLOUDFLARE_ACCOUNT_ID": SIMULATED_ACCOUNT_ID, "CLOUDFLARE_API_TOKEN": SIMULATED_API_TOKEN}
 
 Command = Callable[..., Result]
@@ -25,3 +30,24 @@ def penstock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
         return CliRunner().invoke(main, arguments, input=stdin, env=environ, prog_name="penstock")
 
     return invoke
+
+
+@pytest.fixture
+def gateway_url(
+    tmp_path: Path, serve_app: Callable[..., str], store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """Where a gateway answers that has a store and a simulated account."""
+    account = {
+        "kind": "workers_ai",
+        "account_id": SIMULATED_ACCOUNT_ID,
+        "api_token": SIMULATED_API_TOKEN,
+        "base_url": f"{serve_app(Simulator())}/client/v4",
+    }
+    settings = {
+        "data_dir": tmp_path / "gateway",
+        "backends": {"cloudflare": account},
+        "models": {"small": {"targets": [{"backend": "cloudflare", "model": MODEL}]}},
+    }
+    gateway = build(Settings.model_validate(settings), MASTER, State(store_url, b"pepper"))
+    monkeypatch.setattr(gateway.log, "note", lambda _exchange: None)  # commands write to the same stdout
+    return serve_app(application(gateway))

@@ -14,15 +14,10 @@ from click.testing import Result
 from openai import OpenAI, PermissionDeniedError
 from rich.console import Console
 
-from gateway.app import State, application, build
 from gateway.cli.keys.words import COLUMNS
-from gateway.settings import Settings
-from gateway.simulator import SIMULATED_ACCOUNT_ID, SIMULATED_API_TOKEN, Simulator
-from tests.cli.conftest import Command
-from tests.store.fixtures import shared_valkey, store_url, valkey_server  # noqa: F401 - fixtures by their names
+from gateway.simulator import Simulator
+from tests.cli.conftest import MASTER, Command
 
-MASTER = "sk-ps-canary-master-key-0123456789"
-MODEL = "@cf/meta/llama-3.1-8b-instruct-fast"
 SECRET = re.compile(r"sk-ps-(?:admin-)?[0-9A-Za-z]{46}")
 
 ServeApp = Callable[..., str]
@@ -30,34 +25,10 @@ Keys = Callable[..., Result]
 
 
 @pytest.fixture
-def url(
-    tmp_path: Path,
-    serve_app: ServeApp,
-    store_url: str,  # noqa: F811 - a fixture
-    monkeypatch: pytest.MonkeyPatch,
-) -> str:
-    """Where a gateway answers that has a store and a simulated account."""
-    account = {
-        "kind": "workers_ai",
-        "account_id": SIMULATED_ACCOUNT_ID,
-        "api_token": SIMULATED_API_TOKEN,
-        "base_url": f"{serve_app(Simulator())}/client/v4",
-    }
-    settings = {
-        "data_dir": tmp_path / "gateway",
-        "backends": {"cloudflare": account},
-        "models": {"small": {"targets": [{"backend": "cloudflare", "model": MODEL}]}},
-    }
-    gateway = build(Settings.model_validate(settings), MASTER, State(store_url, b"pepper"))
-    monkeypatch.setattr(gateway.log, "note", lambda _exchange: None)  # commands write to the same stdout
-    return serve_app(application(gateway))
-
-
-@pytest.fixture
-def keys(penstock: Command, url: str) -> Keys:
+def keys(penstock: Command, gateway_url: str) -> Keys:
     """`penstock keys` with a key of the operator."""
     return lambda *arguments, **options: penstock(
-        "keys", *arguments, **{"PENSTOCK_URL": url, "PENSTOCK_ADMIN_KEY": MASTER, **options}
+        "keys", *arguments, **{"PENSTOCK_URL": gateway_url, "PENSTOCK_ADMIN_KEY": MASTER, **options}
     )
 
 
@@ -78,7 +49,7 @@ def _shown(keys: Keys, name: str) -> Any:
 
 
 def test_a_key_is_made_with_lines_that_work_as_they_are_copied(
-    keys: Keys, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    keys: Keys, gateway_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = keys(
         "create", "--name", "ci", "--models", "small, @cf/meta/*", "--rpm", "60", "--expires", "30d"
@@ -93,7 +64,7 @@ def test_a_key_is_made_with_lines_that_work_as_they_are_copied(
     assert 'model="small"' in python
     assert len(set(SECRET.findall(result.stdout))) == 1
     [secret] = set(SECRET.findall(result.stdout))
-    with OpenAI(base_url=f"{url}/v1", api_key=secret, max_retries=0) as client:
+    with OpenAI(base_url=f"{gateway_url}/v1", api_key=secret, max_retries=0) as client:
         ask = partial(client.chat.completions.create, messages=[{"role": "user", "content": "Hi"}])
         with pytest.raises(PermissionDeniedError):
             ask(model="@cf/qwen/qwq-32b")
@@ -109,9 +80,9 @@ def test_an_admin_key_is_handed_over_for_the_admin_api(keys: Keys, penstock: Com
     assert "sk-ps-admin-" in environ["PENSTOCK_ADMIN_KEY"]
 
 
-def test_all_options_reach_the_key_and_can_be_cleared(keys: Keys, url: str) -> None:
+def test_all_options_reach_the_key_and_can_be_cleared(keys: Keys, gateway_url: str) -> None:
     headers = {"authorization": f"Bearer {MASTER}"}
-    with httpx.Client(base_url=url, headers=headers, trust_env=False) as client:
+    with httpx.Client(base_url=gateway_url, headers=headers, trust_env=False) as client:
         team = client.post("/admin/v1/teams", json={"name": "site"}).json()["id"]
     _made(
         keys, "--name", "web", "--team", "site", "--models", "a,b*", "--expires", "2090-01-31", "--rpm", "1",
@@ -225,16 +196,16 @@ def test_of_two_keys_with_one_name_an_id_is_asked_for(keys: Keys) -> None:
 
 
 def test_no_gateway_a_wrong_key_and_no_key_are_told_apart(
-    penstock: Command, url: str, closed_port: Callable[[], int], serve_app: ServeApp
+    penstock: Command, gateway_url: str, closed_port: Callable[[], int], serve_app: ServeApp
 ) -> None:
     away = f"http://127.0.0.1:{closed_port()}"
     result = penstock("keys", "list", "--url", away, "--key", MASTER)
     assert (result.exit_code, f"no gateway answers at {away}" in result.stderr) == (1, True)
     assert "`penstock serve`" in result.stderr
-    result = penstock("keys", "list", "--url", url, "--key", "sk-ps-wrong-wrong-wrong")
+    result = penstock("keys", "list", "--url", gateway_url, "--key", "sk-ps-wrong-wrong-wrong")
     assert (result.exit_code, "does not take this admin key" in result.stderr) == (1, True)
     assert "PENSTOCK_ADMIN_KEY" in result.stderr
-    result = penstock("keys", "list", "--url", url)
+    result = penstock("keys", "list", "--url", gateway_url)
     assert (result.exit_code, "no admin key is at hand" in result.stderr) == (2, True)
     result = penstock("keys", "list", "--url", "localhost", "--key", MASTER)
     assert (result.exit_code, "is no address" in result.stderr) == (2, True)
@@ -252,8 +223,8 @@ def test_a_key_for_looking_may_not_change_anything(keys: Keys) -> None:
     assert "for asking models" in keys("list", PENSTOCK_ADMIN_KEY=asking).stderr
 
 
-def test_the_settings_say_where_the_gateway_is_and_its_key(penstock: Command, url: str) -> None:
-    port = url.rpartition(":")[2]
+def test_the_settings_say_where_the_gateway_is_and_its_key(penstock: Command, gateway_url: str) -> None:
+    port = gateway_url.rpartition(":")[2]
     Path("penstock.yaml").write_text(
         f"server: {{host: 0.0.0.0, port: {port}}}\nkeys: {{master: {MASTER}}}\n"
         "backends: {b: {kind: workers_ai, account_id: a, api_token: t}}\n"
@@ -262,14 +233,14 @@ def test_the_settings_say_where_the_gateway_is_and_its_key(penstock: Command, ur
     Path("penstock.yaml").write_text("sever: {}\n")
     result = penstock("keys", "list")
     assert (result.exit_code, "With both --url and --key" in result.stderr) == (2, True)
-    assert penstock("keys", "list", "--json", "--url", f"{url}/v1/", "--key", MASTER).exit_code == 0
+    assert penstock("keys", "list", "--json", "--url", f"{gateway_url}/v1/", "--key", MASTER).exit_code == 0
 
 
-def test_a_kept_master_key_is_used(penstock: Command, url: str, tmp_path: Path) -> None:
+def test_a_kept_master_key_is_used(penstock: Command, gateway_url: str, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "master.key").write_text(MASTER)
     account = {"CLOUDFLARE_ACCOUNT_ID": "a", "CLOUDFLARE_API_TOKEN": "t"}
-    assert penstock("keys", "list", "--json", "--url", url, **account).exit_code == 0
+    assert penstock("keys", "list", "--json", "--url", gateway_url, **account).exit_code == 0
 
 
 @pytest.mark.parametrize("name", ["create", "list", "show", "update", "rotate", "revoke"])

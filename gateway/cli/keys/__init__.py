@@ -1,6 +1,7 @@
 """`penstock keys`: issued keys, over the admin API of a gateway that runs.
 
 `client` asks the gateway, `fields` makes of options what it is sent, `words` what is printed of its answers.
+`importing` takes over what `litellm` reads of LiteLLM's.
 """
 
 from typing import Any
@@ -19,6 +20,7 @@ from gateway.cli.keys.fields import (
     sent_fields,
     team_id,
 )
+from gateway.cli.keys.importing import import_
 from gateway.cli.keys.words import COLUMNS, cells, handed_over, in_full, moment, print_json
 from gateway.cli.tables import show_table
 
@@ -30,6 +32,7 @@ EXAMPLES = (
     "penstock keys create --name ci --rpm 60 --expires 30d",
     "penstock keys list",
     "penstock keys rotate ci --grace 24h",
+    "penstock keys import keys.json --dry-run",
 )
 
 
@@ -166,7 +169,7 @@ def revoke(
         click.echo(f"'{revoked['name']}' ({revoked['id']}) is revoked.")
 
 
-@click.group(commands=[create, list_, show, update, rotate, revoke], epilog=examples(*EXAMPLES))
+@click.group(commands=[create, list_, show, update, rotate, revoke, import_], epilog=examples(*EXAMPLES))
 def keys() -> None:
     """Issue, change and end keys of a running gateway.
 

@@ -42,6 +42,14 @@ class Place:
     config: Path | None
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something was not done."""
+
+    status: int
+    words: str
+
+
 class Gateway:
     """A gateway's admin API."""
 
@@ -52,13 +60,17 @@ class Gateway:
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: str | None) -> Json:
         """Ask, and give the answer; a refusal ends the command with its words."""
         asked = {name: value for name, value in query.items() if value is not None}
-        try:
-            answer = self._client.request(method, f"/admin/v1/{path}", json=body, params=asked)
-        except httpx.HTTPError as error:
-            fail(self._unreached(error))
+        answer = self._answer(method, path, body, asked)
         if answer.is_error:
             fail(self._refused(answer))
         return self._object(answer)
+
+    def attempt(self, path: str, body: Mapping[str, Any]) -> Refusal | None:
+        """Make something that may be refused for itself, without an end for what else is to be made."""
+        answer = self._answer("POST", path, body, {})
+        if answer.is_error and answer.status_code not in {400, 409}:
+            fail(self._refused(answer))
+        return Refusal(answer.status_code, self._refused(answer)) if answer.is_error else None
 
     def every(self, path: str, **query: str | None) -> Iterator[Json]:
         """All entries of a list, read in parts."""
@@ -76,6 +88,14 @@ class Gateway:
             return [str(model["id"]) for model in self._client.get("/v1/models").json()["data"]]
         except (httpx.HTTPError, ValueError, LookupError, TypeError):
             return []
+
+    def _answer(
+        self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str]
+    ) -> httpx.Response:
+        try:
+            return self._client.request(method, f"/admin/v1/{path}", json=body, params=query)
+        except httpx.HTTPError as error:
+            fail(self._unreached(error))
 
     def _object(self, answer: httpx.Response) -> Json:
         try:
