@@ -161,8 +161,7 @@ def build(
 
 
 def _upstream(name: str, backend: WorkersAIBackend, deadlines: Deadlines, metrics: Metrics) -> Upstream:
-    token = backend.api_token.get_secret_value() if backend.api_token else None
-    credentials = Credentials(name, metrics.credential_read).add(token, backend.credentials)
+    credentials = Credentials(name, metrics.credential_read).add(backend.credentials)
     return Upstream(backend.base_url, ("accounts", backend.account_id), credentials, deadlines)
 
 

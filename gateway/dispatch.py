@@ -29,7 +29,7 @@ from translators.call import AnswerReader, BackendCall
 from translators.chat import ChatRequest
 from translators.deltas import Failed, Usage
 from translators.dialogue import Dialogue
-from translators.errors import INVALID_OUTPUT, ApiError
+from translators.errors import INVALID_OUTPUT, ApiError, CredentialError
 from translators.overflow import WindowError
 from translators.report import header
 
@@ -333,7 +333,7 @@ class _Round:
         if not isinstance(last, Failed):
             return outcome
         self._learn(last.error)
-        if last.error.code == "upstream_auth":
+        if isinstance(last.error, CredentialError):
             credentials = self.dispatch.upstreams[self.target.backend].credentials
             self.has_other_credential = credentials.refused(credential)
         if not self.dispatch.quote_backends:
@@ -358,7 +358,7 @@ class _Attempt:
     reader: AnswerReader
     watch: Watch | None
     outcome: str = "cancelled"
-    credential: str = ""
+    credential: str = field(default="", repr=False)
     error: Exception | None = None
 
     def feed(self, data: bytes) -> Batch:

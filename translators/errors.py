@@ -62,6 +62,14 @@ class ApiError(Exception):
         return f"ApiError({self.status}, {self.message!r}, code={self.code!r}, param={self.param!r})"
 
 
+class CredentialError(ApiError):
+    """The backend refuses the credential that it was shown; another one of the same account may do."""
+
+    def unquoted(self) -> "CredentialError":
+        """The same: the sentence is ours."""
+        return self
+
+
 def invalid(message: str, param: str | None, code: str | None = None) -> ApiError:
     """A 400 about one parameter of the client's request."""
     return ApiError(400, message, code=code, param=param)

@@ -32,16 +32,28 @@ class AccountError(Exception):
     """The account did not answer; the text says why."""
 
 
+def credentials_of(name: str, backend: Backend) -> list[str | None]:
+    """A backend's credentials as they are now; None for one that cannot be read, and the log says why."""
+    credentials = Credentials(name).add(backend.credentials)
+    asyncio.run(credentials.load())
+    return credentials.values
+
+
 @contextmanager
-def asking(backend: Backend) -> Iterator[Ask]:
+def asking(backend: Backend, credential: str | None) -> Iterator[Ask]:
     """Give a function that asks under `/ai/` of the account: a path and a query, answered by the body.
 
     It raises AccountError for whatever is no answer.
+
+    Raises:
+        AccountError: There is no credential.
     """
+    if credential is None:
+        raise AccountError("its credential cannot be read")
     for library in ("httpx", "httpcore"):  # they log addresses, with the account's id, and answers' headers
         logging.getLogger(library).setLevel(logging.WARNING)
     root = f"{backend.base_url}/accounts/{backend.account_id}/ai/"
-    headers = {"authorization": f"Bearer {_credential(backend)}"}
+    headers = {"authorization": f"Bearer {credential}"}
     # As the gateway itself: no proxy or .netrc of the environment, the system's certificates.
     with httpx.Client(
         base_url=root,
@@ -51,16 +63,6 @@ def asking(backend: Backend) -> Iterator[Ask]:
         timeout=_PATIENCE,
     ) as client:
         yield partial(_ask, client)
-
-
-def _credential(backend: Backend) -> str:
-    token = backend.api_token.get_secret_value() if backend.api_token else None
-    credentials = Credentials("of the settings").add(token, backend.credentials)
-    asyncio.run(credentials.load())
-    found = credentials.take()
-    if found is None:
-        raise AccountError("its credential cannot be read")
-    return found
 
 
 def _ask(client: httpx.Client, path: str, query: Mapping[str, str]) -> bytes:

@@ -7,7 +7,7 @@ import rich_click as click
 from click.exceptions import Exit
 
 from gateway import settings as configuration
-from gateway.cli.account import AccountError, asking
+from gateway.cli.account import AccountError, asking, credentials_of
 from gateway.cli.console import PROBLEM, columns, config_option, examples, load_settings
 from gateway.settings import Backend, Settings
 
@@ -31,7 +31,7 @@ def check(config: Path | None, live: bool) -> None:  # noqa: FBT001 - click pass
     settings = load_settings(config)
     source = configuration.locate(config) or "the environment"
     click.echo(f"{source}: no mistakes\n")
-    verdicts = {name: _probe(backend) for name, backend in settings.backends.items()} if live else {}
+    verdicts = {name: _verdict(name, backend) for name, backend in settings.backends.items()} if live else {}
     click.echo("\n".join(columns(list(_backends(settings, verdicts)))))
     if settings.models:
         click.echo("\n" + "\n".join(columns(list(_models(settings)))))
@@ -53,9 +53,17 @@ def _models(settings: Settings) -> Iterator[tuple[str, ...]]:
         yield name, route.translation, targets
 
 
-def _probe(backend: Backend) -> str:
+def _verdict(name: str, backend: Backend) -> str:
+    """What the backend says to its credential; of several, to each one where it is not the same."""
+    verdicts = [_probe(backend, credential) for credential in credentials_of(name, backend)]
+    if len(set(verdicts)) == 1:
+        return verdicts[0]
+    return ", ".join(f"{number}. {verdict}" for number, verdict in enumerate(verdicts, 1))
+
+
+def _probe(backend: Backend, credential: str | None) -> str:
     try:
-        with asking(backend) as ask:
+        with asking(backend, credential) as ask:
             ask("models/search", PROBE)
     except AccountError as error:
         return str(error)

@@ -10,7 +10,7 @@ import rich_click as click
 from click.exceptions import Exit
 
 from gateway import catalogue
-from gateway.cli.account import AccountError, Ask, asking
+from gateway.cli.account import AccountError, Ask, asking, credentials_of
 from gateway.cli.console import PROBLEM, config_option, examples, fail, load_settings
 from gateway.settings import Backend, Settings
 from translators.backends.workers_ai.catalogue import Catalogue, Facts
@@ -58,15 +58,16 @@ def _ask_all(settings: Settings) -> tuple[dict[str, Listed], list[str]]:
     failures: list[str] = []
     for name in reversed(accounts.values()):
         try:
-            listed = {**_models_of(settings.backends[name]), **listed}
+            listed = {**_models_of(name, settings.backends[name]), **listed}
         except AccountError as error:
             failures.append(f"{name}: {error}")
     return listed, failures
 
 
-def _models_of(backend: Backend) -> dict[str, Listed]:
+def _models_of(backend_name: str, backend: Backend) -> dict[str, Listed]:
+    credential = next(filter(None, credentials_of(backend_name, backend)), None)
     known = {name for name, facts in catalogue.shipped().models.items() if facts.family != "unknown"}
-    with asking(backend) as ask:
+    with asking(backend, credential) as ask:
         listed = _search(ask)
         return {
             name: each if name in known else msgspec.structs.replace(each, shape=_shape(ask, name))

@@ -4,14 +4,13 @@
 place of every value, and `mistakes` shows all mistakes at once without ever showing a secret.
 """
 
-from gateway.settings.credentials import CredentialSource
+from gateway.settings.credentials import VISIBLE_ASCII, CredentialSource
 from gateway.settings.limits import Burst, Limits
 from gateway.settings.load import load, load_environment, locate
 from gateway.settings.mistakes import Mistake, SettingsError
 from gateway.settings.schema import json_schema
 from gateway.settings.shape import (
     MASTER_KEY_LENGTH,
-    VISIBLE_ASCII,
     Backend,
     Deadlines,
     Errors,

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from gateway.settings.credentials import FORMS
 from gateway.settings.document import BrokenError, Document, Loc, Position, Values, parse
 from gateway.settings.environment import Origins, add_environment
 from gateway.settings.mistakes import Mistake, SettingsError, broken_excerpt, dotted, excerpt
@@ -65,7 +66,7 @@ def _load(document: Document, environ: Mapping[str, str]) -> Settings:
     values = document.values
     origins = add_environment(values, environ)
     report = _Report(document, origins)
-    settings = _validate(values, report)
+    settings = _validate(values, report, environ)
     if settings is None or report.mistakes:
         raise SettingsError(report.mistakes)
     return settings
@@ -95,11 +96,11 @@ def _read(path: Path, environ: Mapping[str, str]) -> Document:
         raise SettingsError([Mistake(name, "", flaw.message, flaw.position, shown)]) from None
 
 
-def _validate(values: Values, report: "_Report") -> Settings | None:
+def _validate(values: Values, report: "_Report", environ: Mapping[str, str]) -> Settings | None:
     for loc, message in _wrong_targets(values):
         report.add(loc, message)
-    for loc, message in _wrong_credentials(values):
-        report.add(loc, message, at_key=True)
+    for loc, message in _unset_variables(values, environ):
+        report.add(loc, message)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -121,12 +122,13 @@ class _Report:
             self._add_at(flaw.position, flaw.loc, flaw.message)
 
     def add_detail(self, detail: ErrorDetails) -> None:
-        loc, kind = detail["loc"], detail["type"]
+        kind = detail["type"]
+        loc = tuple(part for part in detail["loc"] if part not in FORMS)
         if loc == ("backends",) and kind in {"missing", "too_short"}:
             self.add(loc, NO_BACKENDS)
             return
         message = WORDS.get(kind) or detail["msg"].removeprefix("Input ")
-        self.add(loc, message + self._hint(detail), at_key=kind in {"extra_forbidden", "missing"})
+        self.add(loc, message + self._hint(loc, detail), at_key=kind in {"extra_forbidden", "missing"})
 
     def add(self, loc: Loc, message: str, *, at_key: bool = False) -> None:
         if any(loc[:length] in self.flawed for length in range(len(loc) + 1)):
@@ -141,8 +143,8 @@ class _Report:
         else:
             self._add_at(position, loc, message)
 
-    def _hint(self, detail: ErrorDetails) -> str:
-        loc, kind = detail["loc"], detail["type"]
+    def _hint(self, loc: Loc, detail: ErrorDetails) -> str:
+        kind = detail["type"]
         if kind == "extra_forbidden":
             return suggestion(str(loc[-1]), self.shape.names(loc[:-1]))
         if kind == "literal_error":
@@ -196,14 +198,21 @@ def _wrong_target(target: Values, backends: Values) -> Iterator[tuple[str, str]]
         yield "model", "is no model id of Workers AI: it should be like '@cf/author/model'"
 
 
-def _wrong_credentials(values: Values) -> Iterator[tuple[Loc, str]]:
-    """Backends with no credential, or with two places for it."""
+def _unset_variables(values: Values, environ: Mapping[str, str]) -> Iterator[tuple[Loc, str]]:
+    """Credentials in variables that are not there."""
     for name, backend in _mapping(values.get("backends")).items():
-        given = _mapping(backend)
-        if given.get("api_token") is None and given.get("credentials") is None:
-            yield ("backends", name, "api_token"), "is required"
-        elif given.get("api_token") is not None and given.get("credentials") is not None:
-            yield ("backends", name, "credentials"), "stands beside api_token: set one of the two"
+        for loc, source in _one_by_one(("backends", name, "api_token"), _mapping(backend).get("api_token")):
+            variable = _mapping(source).get("env")
+            if isinstance(variable, str) and variable and not environ.get(variable):
+                yield (*loc, "env"), f"the environment variable {variable} is not set"
+
+
+def _one_by_one(loc: Loc, given: Any) -> Iterator[tuple[Loc, Any]]:
+    """What may stand alone or in a list, each with its place."""
+    if isinstance(given, list):
+        yield from (((*loc, index), each) for index, each in enumerate(given))
+    else:
+        yield loc, given
 
 
 def _mapping(value: Any) -> Values:

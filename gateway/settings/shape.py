@@ -4,8 +4,7 @@ Scalars arrive as their text (the `document` module says why), so the models rea
 """
 
 import os
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,20 +13,18 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, PlainValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
-from gateway.settings.credentials import CredentialSource
+from gateway.settings.credentials import (
+    VISIBLE_ASCII,
+    Credential,
+    CredentialForm,
+    CredentialSource,
+    entries,
+)
 from gateway.settings.limits import Limits
 from gateway.settings.section import Seconds, Section
 
 MASTER_KEY_LENGTH = 16
 MIB = 1024 * 1024
-# What may stand in an HTTP header's value without quoting or folding (RFC 9110 section 5.5, less spaces).
-VISIBLE_ASCII = re.compile(r"[!-~]+")
-
-
-def _is_credential(secret: SecretStr) -> SecretStr:
-    if not VISIBLE_ASCII.fullmatch(secret.get_secret_value()):
-        raise PydanticCustomError("credential", "should be one word of visible ASCII characters")
-    return secret
 
 
 def _is_long_enough(secret: SecretStr) -> SecretStr:
@@ -98,7 +95,6 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
 
 
 Name = Annotated[str, Field(min_length=1)]
-Credential = Annotated[SecretStr, AfterValidator(_is_credential)]
 MasterKey = Annotated[Credential, AfterValidator(_is_long_enough)]
 HttpUrl = Annotated[str, AfterValidator(_is_http_url)]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
@@ -180,11 +176,9 @@ class WorkersAIBackend(Section):
 
     kind: Literal["workers_ai"] = Field(description="What the backend is.")
     account_id: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="Id of the Cloudflare account.")
-    api_token: Credential | None = Field(
-        default=None, description="API token with the permission 'Workers AI: Read'."
-    )
-    credentials: tuple[CredentialSource, ...] = Field(
-        default=(), description="In place of api_token: where one or several API tokens are read from."
+    api_token: CredentialForm = Field(
+        description="API token with the permission 'Workers AI: Read': the text itself, or where it is read "
+        "from, {env: NAME}, {file: PATH} or {exec: [COMMAND, ...]}; or a list of several, which take turns."
     )
     base_url: HttpUrl = Field(
         default="https://api.cloudflare.com/client/v4",
@@ -198,6 +192,11 @@ class WorkersAIBackend(Section):
         description="Whether to keep to Cloudflare's own limits, 300 requests a minute of a model and 20 of "
         "a paid one, on all replicas together. By default where base_url is Cloudflare's.",
     )
+
+    @property
+    def credentials(self) -> Sequence[str | CredentialSource]:
+        """Each API token: the text itself, or where it is read from."""
+        return entries(self.api_token)
 
     @property
     def keeps_rate_limits(self) -> bool:

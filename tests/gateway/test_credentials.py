@@ -1,6 +1,8 @@
 """Backends' credentials are read from where the settings say, rotated without a restart, and never shown."""
 
 import asyncio
+import fcntl
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,10 +10,12 @@ from typing import Any
 import pytest
 
 from gateway.credentials import Credentials
+from gateway.credentials.commands import from_command
+from gateway.credentials.sources import UnreadableError, from_file
 from gateway.settings import CredentialSource
 from tests.gateway.conftest import Serve
-from tests.gateway.scripted import PATIENCE, Backend, Call
-from tests.gateway.served import ACCOUNT
+from tests.gateway.scripted import PATIENCE, Backend, Call, begins_with
+from tests.gateway.served import ACCOUNT, asks
 
 OLD, NEW = "canary-old-0123456789", "canary-new-0123456789"
 
@@ -39,7 +43,7 @@ def _prints(text: str, code: int = 0) -> list[str]:
 
 
 def test_one_that_stands_in_the_settings_is_used() -> None:
-    credentials = Credentials("b").add(OLD, ())
+    credentials = Credentials("b").add([OLD])
     assert [credentials.take() for _ in range(3)] == [OLD] * 3
     assert not credentials.may_change
     assert not credentials.refused(OLD)
@@ -47,14 +51,14 @@ def test_one_that_stands_in_the_settings_is_used() -> None:
 
 
 def test_one_is_read_from_the_environment() -> None:
-    credentials = Credentials("b", environ={"TOKEN": f" {OLD}\n"}).add(None, [_source(env="TOKEN")])
+    credentials = Credentials("b", environ={"TOKEN": f" {OLD}\n"}).add([_source(env="TOKEN")])
     assert credentials.take() == OLD
 
 
 @pytest.mark.parametrize("value", ["", "two words", "ümlaut", "x" * 70_000])
 def test_what_is_no_credential_is_none(value: str, caplog: pytest.LogCaptureFixture) -> None:
     readings = Readings()
-    credentials = Credentials("b", readings, {"TOKEN": value}).add(None, [_source(env="TOKEN")])
+    credentials = Credentials("b", readings, {"TOKEN": value}).add([_source(env="TOKEN")])
     assert credentials.take() is None
     assert readings == [("b", "failed")]
     assert "backend 'b'" in caplog.text
@@ -66,12 +70,11 @@ def test_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     readings = Readings()
     file = tmp_path / "token"
     file.write_text(OLD)
-    credentials = Credentials("b", readings).add(None, [_source(file=file)])
-    held = credentials._held[0]
-    credentials._look(held)
+    credentials = Credentials("b", readings).add([_source(file=file)])
+    credentials.look()
     assert credentials.take() == OLD
     file.write_text(f"{NEW}\n")
-    credentials._look(held)
+    credentials.look()
     assert credentials.take() == NEW
     assert readings == [("b", "new"), ("b", "new")]
 
@@ -81,11 +84,11 @@ def test_a_link_that_is_swapped_is_a_change(tmp_path: Path) -> None:
         (tmp_path / name).write_text(value)
     link = tmp_path / "token"
     link.symlink_to("one")
-    credentials = Credentials("b").add(None, [_source(file=link)])
+    credentials = Credentials("b").add([_source(file=link)])
     assert credentials.take() == OLD
     (tmp_path / "fresh").symlink_to("two")
     (tmp_path / "fresh").replace(link)
-    credentials._look(credentials._held[0])
+    credentials.look()
     assert credentials.take() == NEW
 
 
@@ -96,10 +99,10 @@ def test_a_file_that_breaks_leaves_the_old_one_in_use(
     file = tmp_path / "token"
     file.write_text(OLD)
     readings = Readings()
-    credentials = Credentials("b", readings).add(None, [_source(file=file)])
+    credentials = Credentials("b", readings).add([_source(file=file)])
     file.unlink() if broken == "gone" else file.write_text("")
     for _ in range(3):
-        credentials._look(credentials._held[0])
+        credentials.look()
     assert credentials.take() == OLD
     assert readings == [("b", "new"), ("b", "failed")]
     assert caplog.text.count("stays in use") == 1
@@ -107,8 +110,36 @@ def test_a_file_that_breaks_leaves_the_old_one_in_use(
     caplog.clear()
 
 
+def test_a_file_that_cannot_be_read_is_tried_again_although_it_has_not_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_path: Path) -> str:
+        raise UnreadableError("Permission denied")
+
+    file = tmp_path / "token"
+    file.write_text(OLD)
+    monkeypatch.setattr("gateway.credentials.from_file", refuse)
+    credentials = Credentials("b").add([_source(file=file)])
+    assert credentials.take() is None
+    monkeypatch.setattr("gateway.credentials.from_file", from_file)
+    credentials.look()
+    assert credentials.take() == OLD
+    caplog.clear()
+
+
+def test_nobody_waits_for_a_pipe_that_should_be_a_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    sources = [_source(file=tmp_path / "pipe"), _source(file="a\0b"), _source(file=tmp_path)]
+    assert Credentials("b").add(sources).values == [None] * 3
+    assert caplog.text.count("no regular file") == 2
+    assert "it is no path" in caplog.text
+    caplog.clear()
+
+
 async def test_a_command_s_output_is_one() -> None:
-    credentials = Credentials("b").add(None, [_source(exec=_prints(NEW))])
+    credentials = Credentials("b").add([_source(exec=_prints(NEW))])
     assert credentials.take() is None
     await credentials.load()
     assert credentials.take() == NEW
@@ -119,6 +150,8 @@ async def test_a_command_s_output_is_one() -> None:
     [
         (_prints(NEW, 3), "exit code 3"),
         (["/nowhere/at-all", NEW], "cannot be run: No such file"),
+        (["a\0b", NEW], "cannot be run: it is no command"),
+        ([sys.executable, "-c", "while True: print('x' * 1000)"], "more than a credential can have"),
         (_prints(""), "empty"),
     ],
 )
@@ -126,7 +159,7 @@ async def test_a_command_that_fails_tells_what_and_no_more(
     command: list[str], words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
-    credentials = Credentials("b", clock=clock).add(None, [_source(exec=command)])
+    credentials = Credentials("b", clock=clock).add([_source(exec=command)])
     await credentials.load()
     assert credentials.take() is None
     assert words in caplog.text
@@ -139,13 +172,80 @@ async def test_a_command_that_fails_tells_what_and_no_more(
 async def test_a_command_that_hangs_is_ended(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("gateway.credentials._COMMAND", 0.2)
+    monkeypatch.setattr("gateway.credentials.commands._LIMIT", 0.2)
     forever = [sys.executable, "-c", "while True: pass"]
-    credentials = Credentials("b").add(None, [_source(exec=forever)])
+    credentials = Credentials("b").add([_source(exec=forever)])
     async with asyncio.timeout(PATIENCE):
         await credentials.load()
     assert "took more than" in caplog.text
     caplog.clear()
+
+
+async def test_what_a_command_has_started_ends_with_it(tmp_path: Path) -> None:
+    lock, ready = tmp_path / "lock", tmp_path / "ready"
+    script = f"""
+import fcntl, subprocess
+lock = open({str(lock)!r}, "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+child = subprocess.Popen(["sleep", "600"], pass_fds=[lock.fileno()])
+open({str(ready)!r}, "w")
+child.wait()
+"""
+    running = asyncio.create_task(from_command([sys.executable, "-c", script]))
+    async with asyncio.timeout(2 * PATIENCE):
+        while not ready.exists():  # noqa: ASYNC110 - another process makes it
+            await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    with lock.open("w") as file:
+        async with asyncio.timeout(PATIENCE):
+            while not _locks(file.fileno()):  # noqa: ASYNC110 - the kernel ends the child
+                await asyncio.sleep(0.01)
+
+
+def _locks(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+async def test_a_refused_command_is_run_again_at_once_and_then_after_ever_longer_pauses() -> None:
+    clock = Clock()
+    credentials = Credentials("b", clock=clock).add([_source(exec=_prints(OLD), refresh=10_000)])
+    await credentials.load()
+    held = credentials._held[0]
+    clock.now += 500
+    pauses = []
+    for _ in range(9):
+        credentials.refused(OLD)
+        credentials.refused(OLD)  # a burst of refusals counts once
+        pauses.append(held.due - held.ran)
+        clock.now = max(clock.now, held.due)
+        await credentials.load()
+    assert pauses == [500, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+async def test_a_refused_command_is_not_waited_for_until_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.credentials._LOOK", 3600.0)
+    token = tmp_path / "token"
+    token.write_text(OLD)
+    clock = Clock()
+    credentials = Credentials("b", clock=clock).add([_source(exec=["cat", str(token)])])
+    await credentials.load()
+    running = asyncio.create_task(credentials.run())
+    await asyncio.sleep(0)
+    token.write_text(NEW)
+    clock.now += 5
+    credentials.refused(OLD)
+    async with asyncio.timeout(PATIENCE):
+        while credentials.take() != NEW:  # noqa: ASYNC110 - a process prints it
+            await asyncio.sleep(0.01)
+    running.cancel()
 
 
 async def test_a_command_is_run_again_when_its_time_is_up_and_when_its_credential_is_refused(
@@ -160,7 +260,7 @@ count.open("a").write("t")
 print(count.read_text())
 """
     source = _source(exec=[sys.executable, "-c", script], refresh=60)
-    credentials = Credentials("b", clock=clock).add(None, [source])
+    credentials = Credentials("b", clock=clock).add([source])
     await credentials.load()
     held = credentials._held[0]
     assert (credentials.take(), held.due) == ("t", 160)
@@ -174,27 +274,85 @@ def test_several_take_turns_and_a_refused_one_stands_aside() -> None:
     clock = Clock()
     environ = {"A": "token-a", "B": "token-b", "C": ""}
     sources = [_source(env="A"), _source(env="B")]
-    credentials = Credentials("b", environ=environ, clock=clock).add(None, sources)
+    credentials = Credentials("b", environ=environ, clock=clock).add(sources)
     assert sorted({credentials.take() for _ in range(4)} - {None}) == ["token-a", "token-b"]
     assert credentials.refused("token-a")
     assert {credentials.take() for _ in range(4)} == {"token-b"}
     assert not credentials.refused("token-b")
     assert len({credentials.take() for _ in range(4)}) == 2  # better a refused one than none
     clock.now += 61
+    credentials.look()
     assert len({credentials.take() for _ in range(4)}) == 2
 
 
-def _settings(backend: Backend, *sources: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "backends": {
-            "b": {
-                "kind": "workers_ai",
-                "account_id": ACCOUNT,
-                "base_url": backend.url,
-                "credentials": list(sources),
-            }
-        }
-    }
+def _settings(backend: Backend, *given: Any) -> dict[str, Any]:
+    settings = {"kind": "workers_ai", "account_id": ACCOUNT, "base_url": backend.url}
+    return {"backends": {"b": {**settings, "api_token": list(given)}}}
+
+
+def _shown(backend: Backend) -> list[str]:
+    """The credentials that a backend was shown."""
+    return [call.headers["authorization"].removeprefix("Bearer ") for call in backend.calls]
+
+
+async def test_a_credential_that_changes_is_used_from_the_next_request_on(
+    serve: Serve, backend: Backend, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(OLD)
+    served = await serve(**_settings(backend, {"file": file}))
+    streaming = asyncio.create_task(served.chat(stream=True))
+    running = await backend.call()
+    file.write_text(NEW)
+    served.gateway.dispatch.upstreams["b"].credentials.look()
+    backend.reply = lambda call: call.result("Hi")
+    assert (await served.chat()).status_code == 200
+    running.stream("Hi")
+    assert (await streaming).status_code == 200
+    assert _shown(backend) == [OLD, NEW]
+    assert await served.metric("penstock_credential_refreshes_total", backend="b", outcome="new") == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "tries_another"),
+    [
+        (401, 10000, True),
+        (400, 9106, True),
+        (403, 0, True),
+        (429, 971, True),  # of Cloudflare's API, which counts by the token's user
+        (429, 3021, False),
+        (429, 4006, False),
+        (403, 5018, False),
+        (404, 7003, False),
+    ],
+)
+async def test_another_credential_is_tried_only_where_it_may_help(
+    serve: Serve,
+    backend: Backend,
+    caplog: Any,
+    status: int,
+    code: int,
+    tries_another: bool,  # noqa: FBT001
+) -> None:
+    backend.reply = lambda call: call.refuse(status, code)
+    served = await serve(**_settings(backend, OLD, NEW))
+    assert (await served.chat(stream=True)).status_code >= 400
+    assert sorted(_shown(backend)) == ([NEW, OLD] if tries_another else _shown(backend)[:1])
+    assert await served.metric("penstock_upstream_attempts_total", backend="b") == len(backend.calls)
+    assert OLD not in caplog.text
+
+
+async def test_nothing_is_tried_again_once_some_of_the_answer_is_out(serve: Serve, backend: Backend) -> None:
+    backend.reply = begins_with("Hi")
+    served = await serve(**_settings(backend, OLD, NEW))
+    async with served.client.stream("POST", "/v1/chat/completions", json=asks(stream=True)) as answer:
+        lines = answer.aiter_lines()
+        assert "data:" in await anext(lines)
+        [call] = backend.calls
+        call.event(error={"code": "invalid_api_key", "message": "no"})
+        call.finish()
+        assert "upstream_auth" in "".join([line async for line in lines])
+    assert len(backend.calls) == 1
 
 
 async def test_a_request_whose_credential_is_refused_goes_with_another_one(

@@ -299,3 +299,58 @@ def test_a_mistake_of_the_environment_names_its_variable(environ: dict[str, str]
     with pytest.raises(SettingsError) as raised:
         load(None, environ)
     assert str(raised.value) == f"environment: {message}"
+
+
+def test_the_forms_of_a_credential_show_their_mistakes_at_their_place(mistakes_of: Mistakes) -> None:
+    text = """
+        backends:
+          a: {kind: workers_ai, account_id: a, api_token: {file: /token, env: A_TOKEN}}
+          b: {kind: workers_ai, account_id: b, api_token: {fil: /token}}
+          c: {kind: workers_ai, account_id: c, api_token: {exec: [], refresh: 0}}
+          d: {kind: workers_ai, account_id: d, api_token: []}
+          e: {kind: workers_ai, account_id: e, api_token: {env: NOT_SET}}
+          f:
+            kind: workers_ai
+            account_id: f
+            api_token:
+              - secret words
+              - {file: /token, refresh: 5}
+              - {env: NOT_SET}
+              - {exec: show secret}
+              - [one]
+        """
+    assert mistakes_of(text, A_TOKEN="x") == shown("""
+        penstock.yaml:2:51: backends.a.api_token: should have one of 'env', 'file' and 'exec'
+          |   a: {kind: workers_ai, account_id: a, api_token: {file: /token, env: A_TOKEN}}
+          |                                                   ^
+        penstock.yaml:3:52: backends.b.api_token.fil: is not a setting (did you mean 'file'?)
+          |   b: {kind: workers_ai, account_id: b, api_token: {fil: ********}}
+          |                                                    ^
+        penstock.yaml:4:58: backends.c.api_token.exec: should hold at least one entry
+          |   c: {kind: workers_ai, account_id: c, api_token: {exec: [], refresh: 0}}
+          |                                                          ^
+        penstock.yaml:4:71: backends.c.api_token.refresh: should be greater than or equal to 1
+          |   c: {kind: workers_ai, account_id: c, api_token: {exec: [], refresh: 0}}
+          |                                                                       ^
+        penstock.yaml:5:51: backends.d.api_token: should hold at least one entry
+          |   d: {kind: workers_ai, account_id: d, api_token: []}
+          |                                                   ^
+        penstock.yaml:6:57: backends.e.api_token.env: the environment variable NOT_SET is not set
+          |   e: {kind: workers_ai, account_id: e, api_token: {env: NOT_SET}}
+          |                                                         ^
+        penstock.yaml:11:9: backends.f.api_token.0: should be one word of visible ASCII characters
+          |       - ********
+          |         ^
+        penstock.yaml:12:9: backends.f.api_token.1: has a 'refresh', which goes with 'exec' alone
+          |       - {file: /token, refresh: 5}
+          |         ^
+        penstock.yaml:13:15: backends.f.api_token.2.env: the environment variable NOT_SET is not set
+          |       - {env: NOT_SET}
+          |               ^
+        penstock.yaml:14:16: backends.f.api_token.3.exec: should be a list
+          |       - {exec: ********}
+          |                ^
+        penstock.yaml:15:9: backends.f.api_token.4: should be one of several credentials, and no list
+          |       - [********]
+          |         ^
+        """)

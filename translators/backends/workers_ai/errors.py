@@ -9,14 +9,21 @@ A refusal by the validator names fields that are not at fault; what it is really
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
 
 from translators.backends.workers_ai.blame import blame
 from translators.backends.workers_ai.places import Sent, field_name
-from translators.errors import INVALID_OUTPUT, INVALID_REQUEST, SERVER_ERROR, ApiError, bad_answer
+from translators.errors import (
+    INVALID_OUTPUT,
+    INVALID_REQUEST,
+    SERVER_ERROR,
+    ApiError,
+    CredentialError,
+    bad_answer,
+)
 from translators.overflow import overflow, tells_of_overflow
 from translators.quotes import is_field_path, quotable
 
@@ -45,6 +52,7 @@ class _Meaning:
     wait: Callable[[int], float] | None = None
     param: str | None = None
     quotes: bool = False
+    of_credential: bool = False  # whether another credential of the account may do better
 
 
 _AUTH: Final = _Meaning(
@@ -52,7 +60,10 @@ _AUTH: Final = _Meaning(
     "upstream_auth",
     "The gateway's credential for Workers AI was refused. Tell the gateway's operator.",
     SERVER_ERROR,
+    of_credential=True,
 )
+# The account may not ask this model, whoever asks for it.
+_NOT_ALLOWED: Final = replace(_AUTH, of_credential=False)
 _ACCOUNT: Final = _Meaning(
     502,
     "upstream_auth",
@@ -75,6 +86,9 @@ _RATE: Final = _Meaning(
     "requests",
     _next_minute,
 )
+# Without a code of Workers AI it is Cloudflare's API that refuses, which counts by the token's user (its page
+# on rate limits); all limits that have a code are the account's.
+_API_RATE: Final = replace(_RATE, of_credential=True)
 _QUOTA: Final = _Meaning(
     429,
     "insufficient_quota",
@@ -112,7 +126,8 @@ _BROKEN: Final = _Meaning(502, "upstream_error", "Workers AI failed to answer. A
 
 # The codes of Cloudflare's error page, of its AI Gateway and of captured answers.
 _CODES: Final = {
-    **dict.fromkeys((10000, 9106, 3023, 3041, 5018, 2009), _AUTH),
+    **dict.fromkeys((10000, 9106, 2009), _AUTH),
+    **dict.fromkeys((3023, 3041, 5018), _NOT_ALLOWED),
     # The account's id stands in the path: no route means that the operator's is wrong. 2001, 2008 and 2021
     # say the like of the AI Gateway: no such gateway, no such provider, no key laid down there.
     **dict.fromkeys((7000, 7003, 2001, 2008, 2021), _ACCOUNT),
@@ -163,7 +178,7 @@ _STATUSES: Final = {
     408: _TIMEOUT,
     413: _TOO_LARGE,
     422: _INPUT,
-    429: _RATE,
+    429: _API_RATE,
     503: _BUSY,
     504: _TIMEOUT,
     529: _BUSY,
@@ -203,7 +218,8 @@ def read_error(status: int, body: bytes, now: int, sent: Sent | None = None) -> 
     refused = _refused(text, sent) if meaning is _INPUT else None
     if meaning is _LENGTH or (meaning is _INPUT and not refused and tells_of_overflow(text)):
         return overflow(text)
-    return refused or ApiError(
+    kind = CredentialError if meaning.of_credential else ApiError
+    return refused or kind(
         meaning.status,
         meaning.message.format(model=_model(text)) if meaning.param == "model" else meaning.message,
         type=meaning.type,

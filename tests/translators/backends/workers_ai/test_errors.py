@@ -8,6 +8,7 @@ import pytest
 from translators.backends.workers_ai.errors import holds_error, read_error, shape_error
 from translators.backends.workers_ai.places import Sent
 from translators.clients import OPENAI_CHAT
+from translators.errors import CredentialError
 
 NOON = 12 * 3600 + 15  # a quarter of a minute past noon
 
@@ -144,6 +145,29 @@ def test_an_error_in_openais_form_is_read_too(error: Any, status: int, code: str
 def test_a_refused_credential_is_the_operators_whatever_the_backend_calls_it() -> None:
     body = {"error": {"type": "invalid_request_error", "message": "Incorrect key"}}
     assert read_error(401, msgspec.json.encode(body), 0).code == "upstream_auth"
+
+
+@pytest.mark.parametrize(
+    ("status", "codes", "is_the_credential_s"),
+    [
+        (401, (10000,), True),
+        (400, (9106,), True),
+        (401, (0,), True),
+        (403, (0,), True),
+        (429, (0, 971), True),  # Cloudflare's API counts by the token's user
+        (429, (3021, 4006, 3036, 3040, 2003), False),  # Workers AI by the account
+        (403, (3023, 3041, 5018, 5035, 5016), False),
+        (404, (7003,), False),
+        (500, (0,), False),
+    ],
+)
+def test_only_what_is_the_credential_s_fault_is_said_to_be(
+    status: int, codes: tuple[int, ...], *, is_the_credential_s: bool
+) -> None:
+    for code in codes:
+        error = read_error(status, _envelope(code), 0)
+        assert isinstance(error, CredentialError) is is_the_credential_s, code
+        assert type(error.unquoted()) is type(error)
 
 
 def test_an_unknown_model_says_where_the_known_ones_are_listed() -> None:
