@@ -46,7 +46,8 @@ _AT_ONCE: Final = 500
 
 # What can be an id. Others never reach the store: what it cannot read counts as a failure of its own.
 _ID: Final = re.compile(r"(?:key|team)_[0-9a-z]{1,64}")
-_ENTRY_ID: Final = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+_ENTRY_ID: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
+_MOST_OF_AN_ENTRY_ID: Final = 2**64 - 1  # in each of its halves
 
 Word = bytes | str | int
 Record = Key | Team
@@ -205,7 +206,7 @@ class Archive:
         Raises:
             UnknownRecordError: That is no entry's id.
         """
-        if after is not None and not _ENTRY_ID.fullmatch(after):
+        if after is not None and not _is_entry_id(after):
             raise UnknownRecordError(f"there is no entry with the id '{quoted_id(after)}'")
         end = f"({after}" if after else "+"
         count = min(max(1, limit), _AT_ONCE)
@@ -299,6 +300,13 @@ def _stored(record: Record) -> bytes:
 def _record(kind: type[_Record], version: int, text: bytes, secrets: bytes | None) -> tuple[_Record, Secrets]:
     record = msgspec.structs.replace(msgspec.json.decode(text, type=kind), version=version)
     return record, msgspec.json.decode(secrets, type=Secrets) if secrets else Secrets()
+
+
+def _is_entry_id(given: str) -> bool:
+    """Whether this can be an entry's id: streams have none of two zeros, and nothing is before it."""
+    found = _ENTRY_ID.fullmatch(given)
+    halves = [int(half) for half in found.groups()] if found else [0]
+    return 0 < max(halves) <= _MOST_OF_AN_ENTRY_ID
 
 
 def _entry(where: bytes, fields: Any) -> AuditEntry:

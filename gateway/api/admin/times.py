@@ -4,12 +4,14 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
+_MOST: Final = 10**12  # seconds; what the form below has room for
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LENGTH: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([smhd])?")
 # RFC 3339 section 5.6; Python alone would take moments without an offset, weeks and dates alone as well.
 _MOMENT: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
+_LAST: Final = 253_402_300_799  # 9999-12-31T23:59:59Z: a later moment cannot be written
 LONGEST: Final = 100 * 365 * 86_400  # seconds; a century is as good as for ever
 
 LENGTH_WORDS: Final = "should be a time such as '30s', '15m', '24h' or '30d', or a number of seconds"
@@ -35,7 +37,8 @@ def _as_text(given: object) -> str:
     if isinstance(given, str):
         return given
     is_number = isinstance(given, int | float) and not isinstance(given, bool)
-    return f"{given:f}".rstrip("0").rstrip(".") if is_number else ""
+    # A whole number may be too large to be written as one with a fraction.
+    return f"{given:f}".rstrip("0").rstrip(".") if is_number and -_MOST < given < _MOST else ""
 
 
 def moment(given: object) -> float:
@@ -47,9 +50,12 @@ def moment(given: object) -> float:
     if not isinstance(given, str) or not _MOMENT.fullmatch(given):
         raise ValueError(MOMENT_WORDS)
     try:
-        return datetime.fromisoformat(given.upper()).timestamp()
+        at = datetime.fromisoformat(given.upper()).timestamp()
     except (ValueError, OverflowError):  # the 31st of February, a year before the first
         raise ValueError(MOMENT_WORDS) from None
+    if at > _LAST:
+        raise ValueError("should be before the year 10000 in UTC")
+    return at
 
 
 def written(at: float) -> str:

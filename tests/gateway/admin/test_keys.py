@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.store import Store
 from tests.gateway.admin.conftest import Asks, Json
 from tests.gateway.scripted import Backend, Call
 from tests.gateway.served import Served, asks
@@ -223,6 +224,18 @@ async def test_a_list_does_not_begin_behind_what_is_not_there(ask: Asks, after: 
     for path in ("keys", "teams", "audit"):
         refused = await ask("GET", f"/{path}?after={after}")
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, "after")
+
+
+@pytest.mark.parametrize("after", ["0-0", "18446744073709551616-0", "0-99999999999999999999"])
+async def test_a_cursor_that_the_store_cannot_read_is_no_failure_of_the_store(
+    ask: Asks, stored: Served, after: str
+) -> None:
+    refused = await ask("GET", f"/audit?after={after}")
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "after")
+    assert isinstance(stored.gateway.store, Store)
+    assert not any(count for _kind, count in stored.gateway.store.failures.items())
+    last = await ask("GET", "/audit?after=18446744073709551615-18446744073709551615")
+    assert last.status_code == 200
 
 
 async def test_lists_are_narrowed(ask: Asks) -> None:
