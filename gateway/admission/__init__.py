@@ -37,6 +37,7 @@ _MOST_ASKS: Final = 64  # in one call; a script holds up the store for all other
 _MOST_SETTLED: Final = 128
 _MOST_RENEWED: Final = 1000
 _COMPANY: Final = 0.02  # seconds that a settlement of tokens waits for others; a lease is given back at once
+_PATIENCE: Final = 2.0  # seconds for what no request waits for
 _PAUSE: Final = 0.25  # seconds before a settlement that failed is tried again
 _MOST_WAITING: Final = 200_000  # settlements that are kept for a store that is away
 
@@ -59,8 +60,10 @@ class Store(Protocol):
     def now(self) -> int | None:
         """The store's time in ms, as far as it is known."""
 
-    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> list[Any]:
-        """Run a script.
+    async def run(
+        self, script: Script, keys: Sequence[str], args: Sequence[Argument], within: float | None = None
+    ) -> list[Any]:
+        """Run a script; by default within the time that a request waits.
 
         Raises:
             StoreAwayError: It did not answer in time, or not as it should.
@@ -339,7 +342,7 @@ class Admission:
             self._is_catching_up = False
 
     async def _join(self, lasting: int) -> None:
-        _now_there, workers = await self._store.run(_JOIN, [_WORKERS], [self._worker, lasting])
+        _now_there, workers = await self._store.run(_JOIN, [_WORKERS], [self._worker, lasting], _PATIENCE)
         if lasting and isinstance(workers, int):
             self._share.workers = workers
 
@@ -348,13 +351,15 @@ class Admission:
         live = list(self._live)
         pieces = [(key, piece) for key, exchanges in held for piece in _pieces(exchanges)]
         for piece in _pieces(live):
-            await self._store.run(_RENEW, *batch.renewal(self._lease, piece, ()))
+            await self._store.run(_RENEW, *batch.renewal(self._lease, piece, ()), _PATIENCE)
         for key, piece in pieces:
-            await self._store.run(_RENEW, *batch.renewal(self._lease, (), [(key, piece)]))
+            await self._store.run(_RENEW, *batch.renewal(self._lease, (), [(key, piece)]), _PATIENCE)
 
     async def _clear_up(self) -> None:
         """Give back what exchanges held that nobody renews any more."""
-        _now_there, *found = await self._store.run(_LOST, [batch.OPEN, batch.ENTRIES], [_MOST_SETTLED])
+        _now_there, *found = await self._store.run(
+            _LOST, [batch.OPEN, batch.ENTRIES], [_MOST_SETTLED], _PATIENCE
+        )
         items = [
             batch.lost(exchange, entry)
             for exchange, entry in zip(found[::2], found[1::2], strict=True)

@@ -310,7 +310,13 @@ class NoStore:
     def now(self) -> None:
         """Nobody has ever told."""
 
-    async def run(self, _script: Script, _keys: Sequence[str], _args: Sequence[Word] = ()) -> list[Any]:
+    async def run(
+        self,
+        _script: Script,
+        _keys: Sequence[str],
+        _args: Sequence[Word] = (),
+        _within: float | None = None,
+    ) -> list[Any]:
         """Refuse.
 
         Raises:
