@@ -99,6 +99,10 @@ def test_a_key_goes_on_working_with_its_name_limits_and_models(
     gateway_url: str,
 ) -> None:
     result = bring(FULL)
+    no_team = (
+        "what holds for the team is not in this list: make one, and put the key into it with "
+        "`penstock keys update --team`"
+    )
     assert result.exit_code == 0, result.output
     assert result.stderr.splitlines() == [
         LIMITS_SAID,
@@ -106,7 +110,7 @@ def test_a_key_goes_on_working_with_its_name_limits_and_models(
         "left  key 'batch' budget_duration: there are no budgets yet",
         "left  key 'batch' user_id: keys have teams and no users; it is in the metadata",
         "left  key 'batch' metadata nested: notes are text, at most 16 of them with up to 512 characters",
-        "left  key 'batch' team_id: teams are not in this list; it is in the metadata",
+        f"left  key 'batch' team_id: {no_team}",
         "1 taken over, 5 not.",
     ]
     [key] = _listed(penstock, gateway_url)
@@ -163,6 +167,18 @@ def test_a_dry_run_changes_nothing_and_needs_no_gateway(
     [
         ({**FULL, "blocked": True}, "it is blocked"),
         ({**FULL, "expires": "2020-01-01T00:00:00"}, "it has expired"),
+        ({**FULL, "expires": "next year"}, "when it expires cannot be read"),
+        ({**FULL, "team_blocked": True}, "its team is blocked"),
+        ({**FULL, "max_budget": 0}, "may spend nothing"),
+        ({**FULL, "allowed_routes": ["management_routes"]}, "may not ask models there"),
+        ({**FULL, "allowed_routes": ["/key/info", "info_routes"]}, "may not ask models there"),
+        ({**FULL, "models": ["all-team-models"]}, "which are not in this list"),
+        ({**FULL, "models": "small"}, "what models it may use cannot be read"),
+        ({**FULL, "models": ["small", None]}, "what models it may use cannot be read"),
+        ({**FULL, "rpm_limit": "sixty"}, "its rpm_limit is no whole number"),
+        ({**FULL, "tpm_limit": -1}, "its tpm_limit is no whole number"),
+        ({**FULL, "metadata": {"model_tpm_limit": {"a": 0.5}}}, "its model_tpm_limit is no whole number"),
+        ({**FULL, "metadata": {"model_tpm_limit": 5}}, "its model_tpm_limit is no whole number"),
         (
             {**FULL, "token": "88dc28d0f030c55ed4ab77ed8faf09"},
             "is no SHA-256",
@@ -175,6 +191,28 @@ def test_a_key_that_cannot_be_taken_over_is_told(key: Any, words: str) -> None:
     assert plan.keys == []
     assert not plan.lines[0].taken
     assert words in plan.lines[0].words
+
+
+@pytest.mark.parametrize(
+    ("key", "fields"),
+    [
+        ({"models": ["all-proxy-models", "small"]}, {"models": None}),
+        ({"models": ["*"]}, {"models": None}),
+        ({"models": []}, {"models": None}),
+        ({"models": ["no-default-models"]}, {"models": []}),
+        ({"models": ["all-team-models", "b"], "team_models": ["a"]}, {"models": ["a", "b"]}),
+        ({"models": [], "team_models": ["a"]}, {"models": ["a"]}),
+        ({"rpm_limit": 60.0, "tpm_limit": None}, {"limits": {"rpm": 60}}),
+        ({"rpm_limit": 0, "tpm_limit": None}, {"limits": {"rpm": 0}}),
+        ({"allowed_routes": ["llm_api_routes"]}, {"name": "batch"}),
+        ({"allowed_routes": ["/v1/chat/completions"]}, {"name": "batch"}),
+        ({"tags": None, "metadata": {"tags": ["x"]}}, {"tags": ["x"]}),
+    ],
+)
+def test_a_key_may_no_more_here_than_there(key: dict[str, Any], fields: dict[str, Any]) -> None:
+    plain = {**FULL, "max_parallel_requests": None, "model_rpm_limit": None, "metadata": {}, **key}
+    [planned] = plan_of({"keys": [plain]}).keys
+    assert {name: planned.body.get(name) for name in fields} == fields
 
 
 def test_one_page_of_several_is_told(bring: Import) -> None:

@@ -34,9 +34,13 @@ CONFIG = """
 keys: {{master: "{master}"}}
 backends:
   cloudflare: {{kind: workers_ai, account_id: "{account}", api_token: "{token}", base_url: "{url}"}}
-  gone: {{kind: workers_ai, account_id: "{account}", api_token: "{token}", base_url: "http://127.0.0.1:1"}}
-  nameless: {{kind: workers_ai, account_id: "{account}", api_token: "{token}", base_url: "http://x.invalid"}}
-  plain: {{kind: workers_ai, account_id: "{account}", api_token: "{token}", base_url: "{tls_url}"}}
+  gone: {{kind: workers_ai, account_id: "{account}", api_token: {{file: token}}, base_url: "http://127.0.0.1:1"}}
+  nameless: {{kind: workers_ai, account_id: "{account}", api_token: {shows}, base_url: "http://x.invalid"}}
+  plain:
+    kind: workers_ai
+    account_id: "{account}"
+    api_token: [{{env: CANARY_TOKEN}}, {fails}, {{file: no-token}}]
+    base_url: "{tls_url}"
 models:
   small: {{targets: [{{backend: cloudflare, model: "@cf/meta/llama-3.1-8b-instruct-fast"}}]}}
   strict:
@@ -47,6 +51,8 @@ models:
   plain: {{targets: [{{backend: plain, model: "@cf/meta/llama-3.1-8b-instruct-fast"}}]}}
 deadlines: {{first_byte: 1, gap: 0.5, total: 5, body_idle: 0.5}}
 """
+# A command whose arguments, output and complaints are all secret.
+SHOWS = f"import sys; print('{TOKEN}'); print('{TOKEN}', file=sys.stderr)"
 # All that any library logs goes to standard error.
 LOUD = """\
 import logging
@@ -105,13 +111,20 @@ def environment(tmp_path: Path) -> Mapping[str, str]:
         "PYTHONPATH": str(ROOT),
         "PYTHONASYNCIODEBUG": "1",
         "PENSTOCK_DATA_DIR": str(tmp_path / "data"),
+        "CANARY_TOKEN": TOKEN,
     }
 
 
 def _config(folder: Path, url: str) -> str:
     file = folder / "penstock.yaml"
     tls_url = url.replace("http:", "https:")
-    file.write_text(CONFIG.format(master=MASTER, token=TOKEN, account=ACCOUNT, url=url, tls_url=tls_url))
+    (folder / "token").write_text(TOKEN)
+    (folder / "no-token").write_text(f"{TOKEN} and more")
+    shows, fails = (
+        json.dumps({"exec": [sys.executable, "-c", f"{SHOWS}; sys.exit({code})"]}) for code in (0, 3)
+    )
+    secrets = {"master": MASTER, "token": TOKEN, "account": ACCOUNT}
+    file.write_text(CONFIG.format(**secrets, url=url, tls_url=tls_url, shows=shows, fails=fails))
     return str(file)
 
 
@@ -195,6 +208,8 @@ def test_a_process_that_tells_all_it_can_tells_no_secret(
             process.kill()
     log = (tmp_path / "err").read_text()
     assert "all is logged" in log
+    assert "ended with exit code 3" in log
+    assert "no-token" not in metrics
     lines = (tmp_path / "out").read_text()
     assert lines.count("\n") > len(told)
     _check_silent({"answers": "\n".join(told)}, (*SECRETS, SAID["key"], SAID["header"], SAID["query"]))

@@ -1,111 +1,33 @@
-"""Several workers on one port, as real processes: they answer together, count together and end in order."""
+"""Several workers on one port, as real processes: they answer together, count together, and are replaced."""
 
 import json
 import os
-import re
 import signal
-import socket
-import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.simulator import SIMULATED_ACCOUNT_ID, SIMULATED_API_TOKEN, Simulator
+from gateway.simulator import SIMULATED_API_TOKEN, Simulator
+from tests.cli.several import KEY, LIMIT, Counters, Workers, fallen, serving, settings_for, told_of, until
 from tests.cli.test_processes import environment, finish, read_until, started  # noqa: F401 - a fixture among them
 
-KEY = "sk-master-0123456789abcdef"
-MODEL = "@cf/meta/llama-3.1-8b-instruct-fast"
-LIMIT = 30.0
-
-
-@dataclass
-class Workers:
-    """A running parent with its workers."""
-
-    process: subprocess.Popen[str]
-    url: str
-
-    def pids(self) -> list[int]:
-        """The workers' process ids."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(pid) for pid in children if b"workers.worker" in _of(int(pid), "cmdline")]
-
-    def client(self) -> httpx.Client:
-        headers = {"authorization": f"Bearer {KEY}", "connection": "close"}
-        return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=LIMIT)
-
-    def chat(self, **fields: Any) -> httpx.Response:
-        with self.client() as client:
-            body = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], **fields}
-            return client.post("/v1/chat/completions", json=body)
-
-    def counters(self) -> dict[tuple[str, ...], float]:
-        """All counters' series."""
-        with self.client() as client:
-            answer = client.get("/metrics")
-        assert answer.status_code == 200, answer.text
-        return {
-            (sample.name, *(f"{name}={value}" for name, value in sorted(sample.labels.items()))): sample.value
-            for family in text_string_to_metric_families(answer.text)
-            if family.type in {"counter", "histogram"}
-            for sample in family.samples
-            if not sample.name.endswith("_created")
-        }
-
-
-def _of(pid: int, place: str) -> bytes:
-    """What the system tells of a process."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/{place}").read_bytes()
-    return b""
-
-
-def _await(happened: Callable[[], Any], what: str) -> None:
-    end = time.monotonic() + LIMIT
-    while not happened():
-        assert time.monotonic() < end, f"{what} did not happen within {LIMIT} s"
-        time.sleep(0.02)
-
-
-@contextmanager
-def _serving(
-    environ: Mapping[str, str], folder: Path, account: str, *, workers: int = 3, drain: float = 20
-) -> Iterator[Workers]:
-    settings = {
-        "server": {"port": 0, "drain": drain},
-        "keys": {"master": KEY},
-        "backends": {
-            "c": {
-                "kind": "workers_ai",
-                "account_id": SIMULATED_ACCOUNT_ID,
-                "api_token": SIMULATED_API_TOKEN,
-                "base_url": f"{account}/client/v4",
-            }
-        },
-    }
-    (folder / "penstock.yaml").write_text(json.dumps(settings))
-    with started(environ, folder, "serve", "--workers", str(workers)) as process:
-        banner = read_until(process.stderr, "models ")
-        url = re.search(r"base_url +(\S+)/v1", banner)
-        assert url, banner
-        yield Workers(process, url[1])
+Environment = Mapping[str, str]
 
 
 @pytest.fixture
 def workers(
-    environment: Mapping[str, str],  # noqa: F811 - the fixture
+    environment: Environment,  # noqa: F811 - the fixture
     tmp_path: Path,
     serve_app: Callable[..., str],
 ) -> Iterator[Workers]:
-    with _serving(environment, tmp_path, serve_app(Simulator())) as workers:
+    with serving(environment, tmp_path, serve_app(Simulator())) as workers:
         yield workers
 
 
@@ -114,50 +36,82 @@ def test_all_workers_answer_on_one_port_and_their_counts_are_added_up(workers: W
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda number: workers.chat(stream=bool(number % 2)), range(40)))
     assert {answer.status_code for answer in answers} == {200}
-    _await(lambda: _chats(workers) == 40, "the counting of the last one")
-    assert [_chats(workers) for _ in range(6)] == [40] * 6  # whichever is asked, it tells of all
+    until(lambda: workers.chats() == 40, "the counting of the last one")
+    assert [workers.chats() for _ in range(6)] == [40] * 6  # whichever is asked, it tells of all
+    assert workers.gauge("penstock_workers") == 3
+    assert workers.gauge("penstock_inflight_requests") == 1  # this one
     code, _out, errors = finish(workers.process, signal.SIGTERM)
-    assert code == 0, errors
-    assert "Traceback" not in errors
+    assert (code, errors.count("\n")) == (0, errors.count("key "))  # the rest of the greeting, if any
 
 
-def test_no_counter_falls_when_workers_die_again_and_again(workers: Workers) -> None:
-    before: dict[tuple[str, ...], float] = {}
-    for _ in range(4):
-        for _ in range(6):
-            with suppress(httpx.HTTPError):  # what the one that is killed was about to answer
-                workers.chat()
-        shown = workers.counters()
-        assert {name: value for name, value in before.items() if shown.get(name, 0) < value} == {}
-        before = shown
-        os.kill(workers.pids()[0], signal.SIGKILL)
-        _await(lambda: _scraped(workers), "a scrape after a death")
-    _await(lambda: len(workers.pids()) == 3, "the restart")
+@contextmanager
+def _load(workers: Workers) -> Iterator[list[int]]:
+    """Chats from four sides inside the block; the statuses of those that were answered."""
+    over = threading.Event()
+    statuses: list[int] = []
+
+    def ask() -> None:
+        while not over.is_set():
+            with suppress(httpx.HTTPError):  # what one that is killed was about to answer
+                statuses.append(workers.chat(stream=bool(len(statuses) % 2)).status_code)
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask) for _ in range(4)]
+        try:
+            yield statuses
+        finally:
+            over.set()
+    for each in asking:
+        each.result()
+
+
+def _has_gone_on(workers: Workers, statuses: list[int], enough: int) -> bool:
+    """Whether so many chats were answered, and a death leaves somebody to answer more."""
+    return len(workers.pids()) > 1 and len(statuses) >= enough
+
+
+def _scraped(workers: Workers) -> Counters | None:
+    """The counters; None where the worker that was asked is killed meanwhile."""
+    try:
+        return workers.counters()
+    except httpx.HTTPError:
+        return None
+
+
+def test_no_counter_falls_while_workers_are_killed_under_load(workers: Workers) -> None:
+    kills, scrapes = 6, 0
+    before: Counters = {}
+    with _load(workers) as statuses:
+        for _ in range(kills):
+            enough = len(statuses) + 5
+            until(partial(_has_gone_on, workers, statuses, enough), "some chats")
+            os.kill(workers.pids()[0], signal.SIGKILL)
+            for _ in range(4):
+                shown = _scraped(workers)
+                if shown is not None:
+                    assert fallen(before, shown) == {}
+                    before, scrapes = shown, scrapes + 1
+    until(lambda: len(workers.pids()) == 3, "the last restart")
+    until(lambda: workers.gauge("penstock_workers") == 3, "the last one's first answer")
     shown = workers.counters()
-    assert {name: value for name, value in before.items() if shown.get(name, 0) < value} == {}
-    assert shown["penstock_worker_restarts_total",] == 4
+    assert fallen(before, shown) == {}
+    assert shown["penstock_worker_restarts_total",] == kills
+    assert scrapes > kills
+    assert set(statuses) == {200}
     _code, _out, errors = finish(workers.process, signal.SIGTERM)
-    assert errors.count("ended with signal SIGKILL; it is started again") == 4
+    assert errors.count("ended with signal SIGKILL; it is started again") == kills
 
 
-def _chats(workers: Workers) -> float:
-    counters = workers.counters().items()
-    chats = {name: value for name, value in counters if name[0] == "penstock_requests_total"}
-    return sum(value for name, value in chats.items() if MODEL in str(name))
-
-
-def _shows_all(workers: Workers, before: dict[tuple[str, ...], float]) -> bool:
-    """Whether a scrape comes, with no counter lower than before."""
-    with suppress(httpx.TimeoutException), workers.client() as client:
-        text = client.get("/metrics", timeout=2).text
-        return all(name[0].removesuffix("_total") in text for name in before)
-    return False
-
-
-def _scraped(workers: Workers) -> bool:
-    with suppress(httpx.HTTPError, AssertionError):
-        return bool(workers.counters())
-    return False
+def test_a_worker_that_is_told_to_end_takes_no_counts_with_it(workers: Workers) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: workers.chat(), range(24)))
+    old = workers.pids()
+    for pid in old:
+        os.kill(pid, signal.SIGTERM)
+    until(lambda: len(set(workers.pids()) - set(old)) == 3, "the replacement of all")
+    assert workers.chats() == 24
+    _code, _out, errors = finish(workers.process, signal.SIGTERM)
+    assert errors.count("ended with exit code 0; it is started again") == 3
 
 
 def test_a_worker_that_hangs_leaves_the_others_and_the_metrics_alone(workers: Workers) -> None:
@@ -172,74 +126,78 @@ def test_a_worker_that_hangs_leaves_the_others_and_the_metrics_alone(workers: Wo
                 with suppress(httpx.TimeoutException):
                     answered += client.get("/healthz", timeout=0.5).status_code == 200
             assert answered >= 4
-        _await(lambda: _shows_all(workers, before), "a scrape without the one that hangs")
+        until(lambda: _shows_all(workers, before), "a scrape without the one that hangs")
+        assert str(stuck) in read_until(workers.process.stderr, "its event loop is held up")
+        assert stuck in workers.pids()  # which nobody ends but people
     finally:
         os.kill(stuck, signal.SIGCONT)
+    assert str(stuck) in read_until(workers.process.stderr, "answers again")
 
 
-def test_a_drain_ends_streams_and_refuses_new_connections(
-    environment: Mapping[str, str],  # noqa: F811 - the fixture
-    tmp_path: Path,
-    serve_app: Callable[..., str],
-) -> None:
-    account = serve_app(Simulator())
-    with _serving(environment, tmp_path, account, workers=2) as workers:
-        with workers.client() as client:
-            body = {
-                "model": "@cf/simulator/slow-chunks.50",
-                "messages": [{"role": "user", "content": "Tell me a long story."}],
-                "stream": True,
-            }
-            with client.stream("POST", "/v1/chat/completions", json=body) as answer:
-                lines = answer.iter_lines()
-                next(lines)
-                workers.process.send_signal(signal.SIGTERM)
-                port = int(workers.url.rpartition(":")[2])
-                _await(lambda: not _connects(port), "the refusal of new connections")
-                rest = list(lines)
-        assert rest[-2] == "data: [DONE]"
-        _out, errors = workers.process.communicate(timeout=LIMIT)
-        assert workers.process.returncode == 0, errors
-
-
-def _connects(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
+def _shows_all(workers: Workers, before: Counters) -> bool:
+    """Whether a scrape comes within a second, with no counter lower than before."""
+    began = time.monotonic()
+    with suppress(httpx.TimeoutException), workers.client() as client:
+        text = client.get("/metrics", timeout=2).text
+        assert time.monotonic() - began < 1
+        return all(name[0].removesuffix("_total") in text for name in before)
     return False
 
 
-def test_workers_whose_parent_is_killed_end_by_themselves(workers: Workers) -> None:
-    pids = workers.pids()
-    workers.process.kill()
-    workers.process.wait()
-    _await(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "the end of the workers")
+def test_what_workers_say_that_is_no_message_ends_them_alone(
+    environment: Environment,  # noqa: F811 - the fixture
+    tmp_path: Path,
+    serve_app: Callable[..., str],
+) -> None:
+    """As after an upgrade under a running parent: its workers are of another version then."""
+    marker = tmp_path / "upgraded"
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, socket, sys\n"
+        "if 'gateway.cli.workers' in ' '.join(sys.orig_argv):\n"
+        f"    if os.path.exists({str(marker)!r}):\n"
+        "        socket.socket(fileno=int(sys.argv[2])).sendall(b'\\x04\\0\\0\\0what')\n"
+    )
+    environ = {**environment, "PYTHONPATH": f"{tmp_path}{os.pathsep}{environment['PYTHONPATH']}"}
+    with serving(environ, tmp_path, serve_app(Simulator()), workers=2) as workers:
+        marker.touch()
+        os.kill(workers.pids()[0], signal.SIGKILL)
+        read_until(workers.process.stderr, "If Penstock was upgraded, start it again")
+        assert workers.chat().status_code == 200
+        marker.unlink()
+        until(lambda: workers.gauge("penstock_workers") == 2, "the restart")
 
 
 def test_workers_that_cannot_start_end_everything_with_their_words(
-    environment: Mapping[str, str],  # noqa: F811 - the fixture
+    environment: Environment,  # noqa: F811 - the fixture
     tmp_path: Path,
 ) -> None:
     broken = tmp_path / "sitecustomize.py"
     broken.write_text("import os, sys\nif 'gateway.cli.workers' in ' '.join(sys.orig_argv): os._exit(7)\n")
     environ = {**environment, "PYTHONPATH": f"{tmp_path}{os.pathsep}{environment['PYTHONPATH']}"}
-    (tmp_path / "penstock.yaml").write_text(
-        json.dumps(
-            {
-                "keys": {"master": KEY},
-                "backends": {"c": {"kind": "workers_ai", "account_id": "a", "api_token": "t"}},
-            }
-        )
-    )
+    (tmp_path / "penstock.yaml").write_text(json.dumps(settings_for("http://127.0.0.1:1")))
     with started(environ, tmp_path, "serve", "--port", "0", "--workers", "2") as process:
         _out, errors = process.communicate(timeout=LIMIT)
     assert process.returncode == 1
     assert "ended with exit code 7 before it answered" in errors
-    assert "Traceback" not in errors
+    assert errors.count("\n") == 1
+
+
+def test_workers_import_nothing_from_the_folder_where_somebody_calls_serve(
+    environment: Environment,  # noqa: F811 - the fixture
+    tmp_path: Path,
+    serve_app: Callable[..., str],
+) -> None:
+    (tmp_path / "uvicorn.py").write_text("raise SystemExit('not to be imported')\n")
+    safe = {**environment, "PYTHONSAFEPATH": "1"}  # as an installed command has it, for the parent
+    with serving(safe, tmp_path, serve_app(Simulator()), workers=2) as workers:
+        for pid in workers.pids():
+            assert b"-P" in told_of(pid, "cmdline").split(b"\0")
+        assert workers.chat().status_code == 200
 
 
 def test_secrets_reach_workers_by_no_argument_and_no_variable(workers: Workers) -> None:
     for pid in workers.pids():
         for place in ("cmdline", "environ"):
-            told = _of(pid, place)
+            told = told_of(pid, place)
             assert KEY.encode() not in told
             assert SIMULATED_API_TOKEN.encode() not in told
