@@ -197,6 +197,8 @@ async def test_long_lists_are_read_from_any_place_on(one: Register) -> None:
         if not page.has_more:
             break
     assert listed == made[::-1]
+    whole = await one.list_keys(limit=1000)
+    assert ([key.id for key in whole.items], whole.has_more) == (listed, False)
     for wrong in ("key_unknown", "(", "\udc80"):
         with pytest.raises(UnknownRecordError):
             await one.list_keys(after=wrong)
