@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,8 @@ from rich.console import Console
 
 from gateway.cli.keys.words import COLUMNS
 from gateway.simulator import Simulator
-from tests.cli.conftest import MASTER, Command
+from tests.cli.conftest import ACCOUNT, MASTER, MODEL, Command
+from tests.cli.test_processes import Environment, environment, finish, read_until, started  # noqa: F401 - a fixture
 
 SECRET = re.compile(r"sk-ps-(?:admin-)?[0-9A-Za-z]{46}")
 
@@ -249,3 +251,25 @@ def test_every_command_explains_itself_with_examples(penstock: Command, name: st
     assert result.exit_code == 0
     assert "Examples:" in result.output
     assert f"  penstock keys {name}" in result.output.partition("Examples:")[2]
+
+
+def test_from_nothing_to_somebody_elses_key_in_three_commands(
+    penstock: Command,
+    environment: Environment,  # noqa: F811 - a fixture
+    tmp_path: Path,
+    serve_app: ServeApp,
+) -> None:
+    account = {**ACCOUNT, "CLOUDFLARE_BASE_URL": f"{serve_app(Simulator())}/client/v4"}
+    with started({**environment, **account}, tmp_path, "serve", "--port", "0") as process:
+        banner = read_until(process.stderr, "key ")
+        url, admin = re.search(r"base_url +(\S+)", banner), SECRET.search(banner)
+        assert url, banner
+        assert admin, banner
+        shown = penstock("keys", "create", "--name", "ci", PENSTOCK_URL=url[1], PENSTOCK_ADMIN_KEY=admin[0])
+        assert shown.exit_code == 0, shown.output
+        copied = dict(re.findall(r"export (\w+)=(\S+)", shown.stdout))
+        base_url, secret = copied["OPENAI_BASE_URL"], copied["OPENAI_API_KEY"]
+        with OpenAI(base_url=base_url, api_key=secret, max_retries=0) as client:
+            answer = client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Hi"}])
+        assert answer.choices[0].message.content
+        finish(process, signal.SIGTERM)

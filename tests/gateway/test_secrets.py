@@ -2,11 +2,12 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from gateway.app import build, routes_of
+from gateway.dispatch import _Attempt
 from gateway.settings import Settings
 from tests.faults import test_upstream_answers, test_upstream_events, test_upstream_quirks
 from tests.faults.chaos_server import Act, chaos_server
@@ -105,10 +106,22 @@ async def test_no_fault_of_a_backend_lets_a_secret_out(
             assert secret not in text.lower(), place
 
 
-def test_no_secret_is_in_a_repr() -> None:
+def test_no_secret_is_in_a_repr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANARY", TOKEN)
+    (tmp_path / "token").write_text(TOKEN)
+    forms = [TOKEN, {"env": "CANARY"}, {"file": tmp_path / "token"}, {"exec": ["show", TOKEN]}]
     settings = Settings.model_validate(
-        {"backends": {"b": backend_settings("http://127.0.0.1:1")}, "keys": {"master": MASTER}}
+        {
+            "backends": {"b": backend_settings("http://127.0.0.1:1", api_token=forms)},
+            "keys": {"master": MASTER},
+        }
     )
-    shown = f"{settings!r} {build(settings, MASTER)!r} {routes_of(settings)!r}"
+    gateway = build(settings, MASTER)
+    credentials = gateway.dispatch.upstreams["b"].credentials
+    assert credentials.values == [TOKEN, TOKEN, TOKEN, None]
+    attempt = _Attempt(cast(Any, None), 0, cast(Any, None), None, credential=TOKEN)
+    shown = (
+        f"{settings!r} {gateway!r} {routes_of(settings)!r} {credentials!r} {credentials._held!r} {attempt!r}"
+    )
     assert MASTER not in shown
     assert TOKEN not in shown

@@ -36,9 +36,10 @@ def seconds(given: object) -> float:
 def _as_text(given: object) -> str:
     if isinstance(given, str):
         return given
-    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return ""
     # A whole number may be too large to be written as one with a fraction.
-    return f"{given:f}".rstrip("0").rstrip(".") if is_number and -_MOST < given < _MOST else ""
+    return f"{given:f}".rstrip("0").rstrip(".") if -_MOST < given < _MOST else ""
 
 
 def moment(given: object) -> float:

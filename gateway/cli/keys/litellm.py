@@ -18,21 +18,31 @@ _VARIABLE: Final = re.compile(r"os\.environ/(\w+)")
 _LONGEST_NAME: Final = 200
 
 # LiteLLM's words for models that a key may use, which say nothing of our names.
-_ALL_MODELS: Final = frozenset({"all-proxy-models", "all-team-models", "*"})
+_ALL_MODELS: Final = frozenset({"all-proxy-models", "*"})
+_TEAMS_MODELS: Final = "all-team-models"
+_NO_MODELS: Final = "no-default-models"
+# Of what a key may ask for there, that which is asked for here.
+_ASKING: Final = frozenset({"llm_api_routes", "openai_routes", "*"})
+_ASKED: Final = re.compile(r"/(v1/)?(chat/)?completions")
 _LIMITS: Final = {
     "rpm_limit": "rpm",
     "tpm_limit": "tpm",
     "tpd_limit": "tpd",
     "max_parallel_requests": "concurrency",
 }
+_PER_MODEL: Final = {"model_rpm_limit": "rpm", "model_tpm_limit": "tpm"}
 
 # What is read above, or says nothing of what a key may.
 _READ: Final = frozenset({
     "token", "key_name", "key_alias", "expires", "models", "blocked", "metadata", "tags", "team_id",
     "created_at", "updated_at", "created_by", "updated_by", "last_active", "last_refreshed_at", "api_key",
-    "budget_reset_at", "rotation_count", "last_rotation_at", "key_rotation_at", "key_type", "user_role",
-    "model_rpm_limit", "model_tpm_limit", *_LIMITS,
+    "team_models", "team_blocked", "budget_reset_at", "rotation_count", "last_rotation_at", "key_rotation_at",
+    "key_type", "user_role", *_PER_MODEL, *_LIMITS,
 })  # fmt: skip
+_NO_TEAMS: Final = (
+    "what holds for the team is not in this list: make one, and put the key into it with "
+    "`penstock keys update --team`"
+)
 _NO_BUDGETS: Final = "there are no budgets yet"
 _WHY: Final = {
     **dict.fromkeys(("max_budget", "soft_budget", "budget_duration", "budget_id"), _NO_BUDGETS),
@@ -120,34 +130,82 @@ def _plan_key(plan: Plan, key: Json, number: int) -> None:
     name = _name(str(key.get("key_alias") or shown or f"key {number + 1}"))
     what = f"key '{name}'"
     token = str(key.get("token") or "")
-    if not _SHA256.fullmatch(token):
-        plan.left(what, "its token is no SHA-256, so it cannot be known again: make a new one for its holder")
+    if why := next(_why_not(key, token), None):
+        plan.left(what, why)
         return
-    if key.get("blocked"):
-        plan.left(what, "it is blocked")
-        return
-    ends = _moment(key.get("expires"))
-    if ends is not None and ends <= datetime.now(UTC):
-        plan.left(what, "it has expired")
-        return
+    ends, models = _moment(key.get("expires")), _models(key)
     body: Json = {"name": name, "sha256": token, "redacted": _redacted(shown, token)}
     if ends is not None:
         body["expires_at"] = ends.isoformat(timespec="seconds")
-    models = [str(each) for each in key.get("models") or () if each not in _ALL_MODELS]
-    if models:
+    if models is not None:
         body["models"] = models
     if limits := _limits(key):
         body["limits"] = limits
     metadata = _metadata(key)
     if metadata:
         body["metadata"] = metadata
-    tags = [str(tag).strip() for tag in key.get("tags") or ()]
-    if tags := [tag for tag in tags if tag.isprintable() and 0 < len(tag) <= 64][:64]:
+    if tags := _tags(key):
         body["tags"] = tags
     plan.keys.append(Planned(body, len(plan.lines)))
     plan.took(what, "its holders go on using it" + (f"; {_said(body)}" if _said(body) else ""))
     for field_name, words in _left_of_key(key):
         plan.left(f"{what} {field_name}", words)
+
+
+def _why_not(key: Json, token: str) -> Iterator[str]:
+    """Why a key is not brought in; above all, that it could then do more than it may there."""
+    if not _SHA256.fullmatch(token):
+        yield "its token is no SHA-256, so it cannot be known again: make a new one for its holder"
+    if key.get("blocked"):
+        yield "it is blocked"
+    if key.get("team_blocked"):
+        yield "its team is blocked"
+    if key.get("max_budget") == 0:
+        yield "its max_budget is 0, so it may spend nothing"
+    yield from _why_it_has_ended(key)
+    if not _asks_models(key.get("allowed_routes")):
+        yield "its allowed_routes say that it may not ask models there, which is all that it could here"
+    if not all(_is_names(key.get(name)) for name in ("models", "team_models")):
+        yield "what models it may use cannot be read"
+    elif _TEAMS_MODELS in (key.get("models") or ()) and not key.get("team_models"):
+        yield "it may use its team's models, which are not in this list: make it a new one in a team"
+    for name in _unread_limits(key):
+        yield f"its {name} is no whole number"
+
+
+def _why_it_has_ended(key: Json) -> Iterator[str]:
+    ends = _moment(key.get("expires"))
+    if ends is None and key.get("expires"):
+        yield "when it expires cannot be read"
+    if ends is not None and ends <= datetime.now(UTC):
+        yield "it has expired"
+
+
+def _asks_models(routes: Any) -> bool:
+    """Whether who may use these routes may ask models."""
+    if not routes:
+        return True
+    given = [str(each) for each in routes] if isinstance(routes, list) else []
+    return any(each in _ASKING or _ASKED.fullmatch(each) for each in given)
+
+
+def _models(key: Json) -> list[str] | None:
+    """The models that a key may use; None for all."""
+    own, teams = key.get("models") or [], key.get("team_models") or []
+    names = [name for each in own or teams for name in (teams if each == _TEAMS_MODELS else [each])]
+    if not names or _ALL_MODELS & set(names):
+        return None
+    return [name for name in names if name != _NO_MODELS]
+
+
+def _is_names(value: Any) -> bool:
+    return not value or (isinstance(value, list) and all(isinstance(each, str) for each in value))
+
+
+def _tags(key: Json) -> list[str]:
+    given = key.get("tags") or _mapping(key.get("metadata")).get("tags")
+    tags = [str(tag).strip() for tag in given] if isinstance(given, list) else []
+    return [tag for tag in tags if tag.isprintable() and 0 < len(tag) <= 64][:64]
 
 
 def _left_of_key(key: Json) -> Iterator[tuple[str, str]]:
@@ -159,7 +217,7 @@ def _left_of_key(key: Json) -> Iterator[tuple[str, str]]:
         if value and str(name) not in kept and name not in _READ:
             yield f"metadata {name}", "notes are text, at most 16 of them with up to 512 characters"
     if key.get("team_id"):
-        yield "team_id", "teams are not in this list; it is in the metadata"
+        yield "team_id", _NO_TEAMS
 
 
 def _said(body: Json) -> str:
@@ -174,14 +232,28 @@ def _said(body: Json) -> str:
 
 
 def _limits(key: Json) -> Json:
-    limits: Json = {ours: key[theirs] for theirs, ours in _LIMITS.items() if _is_count(key.get(theirs))}
+    limits: Json = {ours: int(key[theirs]) for theirs, ours in _LIMITS.items() if key.get(theirs) is not None}
     per_model: dict[str, Json] = {}
-    for theirs, ours in (("model_rpm_limit", "rpm"), ("model_tpm_limit", "tpm")):
-        given = _mapping(key.get(theirs) or _mapping(key.get("metadata")).get(theirs))
-        for model, count in given.items():
-            if _is_count(count):
-                per_model.setdefault(str(model), {})[ours] = count
+    for theirs, ours in _PER_MODEL.items():
+        for model, count in (_per_model(key, theirs) or {}).items():
+            per_model.setdefault(str(model), {})[ours] = int(count)
     return {**limits, "per_model": per_model} if per_model else limits
+
+
+def _per_model(key: Json, name: str) -> Any:
+    """Limits for some models, which older versions keep in the metadata."""
+    return key.get(name) or _mapping(key.get("metadata")).get(name)
+
+
+def _unread_limits(key: Json) -> Iterator[str]:
+    """The limits that a key has, and that are none that could hold here."""
+    for name in _LIMITS:
+        if key.get(name) is not None and not _is_count(key[name]):
+            yield name
+    for name in _PER_MODEL:
+        given = _per_model(key, name) or {}
+        if not isinstance(given, dict) or not all(map(_is_count, given.values())):
+            yield name
 
 
 def _metadata(key: Json) -> dict[str, str]:
@@ -302,7 +374,8 @@ def _name(given: str) -> str:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and value >= 0 and value == int(value)
 
 
 def _mapping(value: Any) -> Json:
