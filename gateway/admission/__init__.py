@@ -10,7 +10,7 @@ meanwhile is told to the store when it is back.
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Final, Protocol
@@ -48,6 +48,7 @@ _LAST_SETTLEMENTS: Final = 1.0  # seconds that an ending worker takes for them
 
 
 Argument = bytes | str | int
+Work = Callable[[], Coroutine[Any, Any, None]]  # begun by its task: where that is ended before, nothing was
 
 
 class Store(Protocol):
@@ -209,7 +210,7 @@ class Admission:
     def returned(self) -> None:
         """The store is back: tell it what was admitted without it, before it is asked for more."""
         self._is_catching_up = True
-        self._start(self._catch_up())
+        self._start(self._catch_up)
 
     def _admit_alone(self, ask: Ask) -> Ticket:
         self._share.check(ask.bill, ask.tokens)
@@ -234,7 +235,7 @@ class Admission:
             asyncio.get_running_loop().call_soon(self._begin)
 
     def _begin(self) -> None:
-        self._start(self._ask())
+        self._start(self._ask)
 
     async def _ask(self) -> None:
         """One call after the other, as long as there is something that does not wait for company."""
@@ -368,16 +369,16 @@ class Admission:
         if items:
             await self._store.run(_SETTLE, *batch.settlement(items))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Work) -> None:
         task = asyncio.get_running_loop().create_task(_while_here(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-async def _while_here(work: Coroutine[Any, Any, None]) -> None:
+async def _while_here(work: Work) -> None:
     """Do what only makes sense while the store is there; what was not done is done when it is back."""
     with suppress(StoreAwayError):
-        await work
+        await work()
 
 
 def _pieces(exchanges: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -65,7 +65,8 @@ def _is_origin(text: str) -> str:
     origin = _is_http_url(text)
     if urlsplit(origin).path:
         raise PydanticCustomError("origin", "should be an origin without a path, such as 'https://host'")
-    return origin.lower()
+    # Browsers leave out the port that the scheme implies (WHATWG URL, 4.5).
+    return origin.lower().removesuffix(":443" if origin.lower().startswith("https:") else ":80")
 
 
 _REDIS_SCHEMES = frozenset({

@@ -69,8 +69,21 @@ def test_a_trusted_proxy_says_who_calls(value: str, client: str) -> None:
         ("for=", "10.0.0.1"),
     ],
 )
-def test_the_standard_s_header_is_read_as_well(value: str, client: str) -> None:
-    assert _address("10.0.0.1", ("forwarded", value), _forwarded_for("8.8.8.8")) == client
+def test_the_standard_s_header_is_read_where_the_usual_one_is_missing(value: str, client: str) -> None:
+    assert _address("10.0.0.1", ("forwarded", value)) == client
+
+
+def test_a_client_s_own_forwarded_is_not_believed_beside_the_usual_header() -> None:
+    assert _address("10.0.0.1", ("forwarded", "for=6.6.6.6"), _forwarded_for("1.2.3.4")) == "1.2.3.4"
+
+
+def test_a_chain_may_stand_in_several_headers() -> None:
+    assert _address("10.0.0.1", _forwarded_for("9.9.9.9, 1.2.3.4"), _forwarded_for("10.1.1.1")) == "1.2.3.4"
+
+
+def test_an_address_of_the_system_s_is_written_plainly() -> None:
+    assert _address("::ffff:1.2.3.4", proxies=False) == "1.2.3.4"
+    assert _address("fe80::1%eth0", proxies=False) == "fe80::1"
 
 
 def test_proxies_of_either_family_are_known() -> None:

@@ -374,8 +374,9 @@ def _name(given: str) -> str:
 
 
 def _is_count(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and value >= 0 and value == int(value)
+    if isinstance(value, float):
+        return value >= 0 and value.is_integer()  # which infinity is not
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _mapping(value: Any) -> Json:
