@@ -1,9 +1,9 @@
 """Errors that the gateway itself answers, in words that the person reading can act on."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
-from translators.errors import SERVER_ERROR, ApiError
+from translators.errors import INVALID_REQUEST, SERVER_ERROR, ApiError
 
 # For logs and metrics only, where nothing was sent.
 CLIENT_LEFT: Final = 499  # nginx's, for a client that closed the connection
@@ -53,14 +53,33 @@ def store_away() -> ApiError:
     )
 
 
-class WrongKeyError(ApiError):
+# Why a key does not let a request in, for the metrics.
+KeyFlaw = Literal["missing", "wrong", "slowed", "disabled", "expired", "address"]
+
+
+class RefusedKeyError(ApiError):
+    """The key of a request does not let it in, or there is none."""
+
+    def __init__(  # noqa: PLR0913 - the fields of an error are what they are
+        self,
+        flaw: KeyFlaw,
+        message: str,
+        *,
+        status: int = 401,
+        kind: str = INVALID_REQUEST,
+        code: str = "invalid_api_key",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(status, message, type=kind, code=code, retry_after=retry_after)
+        self.flaw: Final = flaw
+
+
+class WrongKeyError(RefusedKeyError):
     """401: the key is none of ours. It never says how near it is to one."""
 
     def __init__(self) -> None:
         super().__init__(
-            401,
-            "Incorrect API key provided. Use a key that this gateway's operator issued.",
-            code="invalid_api_key",
+            "wrong", "Incorrect API key provided. Use a key that this gateway's operator issued."
         )
 
 
@@ -68,19 +87,19 @@ def unauthorized(*, given: bool) -> ApiError:
     """401: the key is missing or is none of ours."""
     if given:
         return WrongKeyError()
-    return ApiError(
-        401,
+    return RefusedKeyError(
+        "missing",
         "You didn't provide an API key. Send it in a header: 'Authorization: Bearer YOUR_KEY'.",
-        code="invalid_api_key",
     )
 
 
 def wrong_keys(wait: float) -> ApiError:
     """429: so many wrong keys came from an address that it has to wait."""
-    return ApiError(
-        429,
+    return RefusedKeyError(
+        "slowed",
         "Too many wrong API keys came from this address. Check the key before you ask again.",
-        type="requests",
+        status=429,
+        kind="requests",
         code="rate_limit_exceeded",
         retry_after=wait,
     )
@@ -88,22 +107,18 @@ def wrong_keys(wait: float) -> ApiError:
 
 def key_disabled(what: str) -> ApiError:
     """401: the key, or its team, is refused for the time being."""
-    return ApiError(
-        401, f"This {what} is disabled. Ask the gateway's operator to enable it.", code="invalid_api_key"
-    )
+    return RefusedKeyError("disabled", f"This {what} is disabled. Ask the gateway's operator to enable it.")
 
 
 def key_expired() -> ApiError:
     """401: the key has held until now."""
-    return ApiError(
-        401, "This API key has expired. Ask the gateway's operator for a new one.", code="invalid_api_key"
-    )
+    return RefusedKeyError("expired", "This API key has expired. Ask the gateway's operator for a new one.")
 
 
 def address_not_allowed() -> ApiError:
     """401, as OpenAI has it: the key is good, but not from there."""
-    return ApiError(
-        401,
+    return RefusedKeyError(
+        "address",
         "This API key may not be used from this address. Its allowed_ips say from where it may.",
         code="ip_not_authorized",
     )

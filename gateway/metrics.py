@@ -51,7 +51,10 @@ _COUNTERS: Final[Mapping[str, tuple[str, Labels]]] = {
         ("reason",),
     ),
     "penstock_lost_access_lines_total": ("Access lines that standard output did not take.", ()),
-    "penstock_auth_failures_total": ("Requests without a valid key.", ()),
+    "penstock_auth_failures_total": (
+        "Requests without a valid key, by reason: missing, wrong, slowed, disabled, expired, address.",
+        ("reason",),
+    ),
     "penstock_worker_restarts_total": ("Workers that ended and were started again.", ()),
 }
 
@@ -76,8 +79,6 @@ class Metrics:
     def ended(self, exchange: Exchange) -> None:
         """A request has been answered, or given up."""
         self._in_flight -= 1
-        if exchange.status == 401:
-            self._count("penstock_auth_failures_total")
         model = exchange.model if exchange.model in self._models else "other" if exchange.model else ""
         kind = Kind(
             exchange.operation,
@@ -100,6 +101,10 @@ class Metrics:
     def credential_read(self, backend: str, outcome: str) -> None:
         """A backend's credential was read anew, or could not be."""
         self._count("penstock_credential_refreshes_total", backend, outcome)
+
+    def key_refused(self, reason: str) -> None:
+        """A key has not let its request in."""
+        self._count("penstock_auth_failures_total", reason)
 
     def limited(self, subject: str, unit: str) -> None:
         """A limit has refused a request; whose, by its kind."""

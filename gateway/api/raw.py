@@ -18,7 +18,7 @@ from litestar.types import Receive, Scope, Send
 
 from gateway import errors
 from gateway.api.wire import DEPARTURE, JSON, OUTLET, Client, ClientLeftError, Departure, Request
-from gateway.errors import LimitError, WrongKeyError
+from gateway.errors import LimitError, RefusedKeyError, WrongKeyError
 from gateway.exchange import Exchange
 from gateway.pipeline import Gateway
 from translators.clients.openai_error import envelope
@@ -106,6 +106,8 @@ class Endpoint:
         try:
             await self._answer(request, client)
         except ApiError as error:
+            if isinstance(error, RefusedKeyError):
+                self.gateway.metrics.key_refused(error.flaw)
             await _send_error(exchange, client, error)
         except ClientLeftError:
             raise

@@ -6,7 +6,7 @@ import pytest
 
 from tests.gateway.conftest import Serve
 from tests.gateway.scripted import Backend
-from tests.gateway.served import asks, backend_settings
+from tests.gateway.served import MASTER, asks, backend_settings
 
 PAGE = "https://chat.example.com"
 
@@ -92,6 +92,8 @@ async def test_wrong_keys_are_slowed_and_right_ones_are_not(serve: Serve, backen
     assert [answer.headers["retry-after"] for answer in answers[30:]] == ["1", "2"]
     assert answers[-1].json()["error"]["code"] == "rate_limit_exceeded"
     assert (await served.client.post("/v1/chat/completions", json=asks())).status_code == 200
+    assert await served.metric("penstock_auth_failures_total", reason="wrong") == 30
+    assert await served.metric("penstock_auth_failures_total", reason="slowed") == 2
 
 
 async def test_a_missing_key_is_no_wrong_one(serve: Serve, backend: Backend) -> None:
@@ -99,3 +101,5 @@ async def test_a_missing_key_is_no_wrong_one(serve: Serve, backend: Backend) -> 
     served.client.headers.pop("authorization")
     answers = [await served.client.post("/v1/chat/completions", json=asks()) for _ in range(40)]
     assert {answer.status_code for answer in answers} == {401}
+    served.client.headers["authorization"] = f"Bearer {MASTER}"
+    assert await served.metric("penstock_auth_failures_total", reason="missing") == 40

@@ -38,7 +38,7 @@ NAMES = {
     "penstock_shed_requests": {"reason"},
     "penstock_event_loop_lag_seconds": set(),
     "penstock_inflight_requests": set(),
-    "penstock_auth_failures": set(),
+    "penstock_auth_failures": {"reason"},
     "penstock_unread_requests": {"reason"},
     "penstock_lost_access_lines": set(),
     "penstock_build_info": {"version", "python"},
