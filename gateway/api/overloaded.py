@@ -51,6 +51,10 @@ class Refuser:
         """Why a request for this path is refused, or None."""
         return None if path in _ALWAYS else self._gateway.overload.refuses()
 
+    def is_for_a_page(self, headers: Headers) -> bool:
+        """Whether a browser asks, which shows its page only the answers whose headers allow it."""
+        return not self._gateway.cors.is_off and any(name == b"origin" for name, _value in headers)
+
     def answer(self, method: str, path: bytes, reason: Reason, defaults: Headers) -> bytes:
         """The refusal, after which the connection goes on; it is settled with this.
 

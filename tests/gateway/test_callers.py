@@ -76,6 +76,30 @@ async def test_a_page_of_another_origin_may_not(serve: Serve, backend: Backend) 
         assert preflight.status_code == 405
 
 
+@pytest.mark.parametrize("path", ["/nowhere", "/v1/models/none"])
+async def test_a_page_sees_every_error(serve: Serve, backend: Backend, path: str) -> None:
+    served = await _serve(serve, backend, cors=[f"{PAGE}:443"])
+    answer = await served.client.get(path, headers={"origin": PAGE})
+    assert answer.status_code == 404
+    assert answer.headers["access-control-allow-origin"] == PAGE
+
+
+async def test_a_page_sees_that_the_gateway_is_overloaded(serve: Serve, backend: Backend) -> None:
+    served = await _serve(serve, backend, cors=[PAGE], max_in_flight=1)
+    served.gateway.overload.in_flight = 1
+    for _ in range(3):  # in the same words, which the server knows again
+        answer = await served.client.post("/v1/chat/completions", json=asks(), headers={"origin": PAGE})
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (503, PAGE)
+        assert "retry-after" in answer.headers["access-control-expose-headers"]
+    preflight = await served.client.options(
+        "/v1/chat/completions", headers={"origin": PAGE, "access-control-request-method": "POST"}
+    )
+    assert preflight.status_code == 204
+    without = await served.client.post("/v1/chat/completions", json=asks())
+    assert (without.status_code, without.headers.get("access-control-allow-origin")) == (503, None)
+    served.gateway.overload.in_flight = 0
+
+
 async def test_any_page_may_where_all_are_listed(serve: Serve, backend: Backend) -> None:
     served = await _serve(serve, backend, cors=["*"])
     answer = await served.client.post("/v1/chat/completions", json=asks(), headers={"origin": "null"})

@@ -146,7 +146,7 @@ class Protocol(HttpToolsProtocol):
         self._let_in = False
         if refuser is None or reason is None:
             self._begin(cycle, self.app)
-        elif self._is_plain(cycle):
+        elif self._is_plain(cycle) and not refuser.is_for_a_page(self.headers):
             self.cycle = cycle
             cycle.response_started = cycle.response_complete = True
             cycle.let_go()
