@@ -98,7 +98,7 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
 Name = Annotated[str, Field(min_length=1)]
 MasterKey = Annotated[Credential, AfterValidator(_is_long_enough)]
 HttpUrl = Annotated[str, AfterValidator(_is_http_url)]
-Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
+Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network, json_schema_input_type=str)]
 HttpOrigin = Annotated[str, AfterValidator(_is_origin)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_is_redis_url)]
 

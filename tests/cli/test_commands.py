@@ -102,6 +102,31 @@ def test_a_live_check_asks_the_backend_about_the_credential(
     assert result.exit_code == exit_code
 
 
+def test_a_live_check_asks_about_each_of_several_credentials(
+    penstock: Command, serve_app: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    Path("token").write_text(ACCOUNT["CLOUDFLARE_API_TOKEN"])
+    Path("penstock.yaml").write_text(f"""
+backends:
+  good:
+    kind: workers_ai
+    account_id: {ACCOUNT["CLOUDFLARE_ACCOUNT_ID"]}
+    api_token: [{{file: token}}, {{exec: [cat, token]}}]
+    base_url: {serve_app(Simulator())}/client/v4
+  bad:
+    kind: workers_ai
+    account_id: {ACCOUNT["CLOUDFLARE_ACCOUNT_ID"]}
+    api_token: [{{file: token}}, {"0" * 40}, {{file: missing}}]
+    base_url: {serve_app(Simulator())}/client/v4
+""")
+    result = penstock("check", "--live")
+    good, bad = result.output.splitlines()[-2:]
+    assert good.endswith("  ok")
+    assert bad.endswith("  1. ok, 2. refused: the API token is not valid, 3. its credential cannot be read")
+    assert result.exit_code == 1
+    assert "A credential of backend 'bad' cannot be read: missing: No such file or directory" in caplog.text
+
+
 def test_a_live_check_names_a_backend_that_is_not_there(
     penstock: Command, closed_port: Callable[[], int]
 ) -> None:

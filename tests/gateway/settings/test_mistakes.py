@@ -354,3 +354,28 @@ def test_the_forms_of_a_credential_show_their_mistakes_at_their_place(mistakes_o
           |       - [********]
           |         ^
         """)
+
+
+def test_networks_and_origins_show_their_mistakes_at_their_place(mistakes_of: Mistakes) -> None:
+    text = """
+        server:
+          trusted_proxies: [10.0.0.0/8, 10.0.0.0/33, nginx, "::1"]
+          cors: ["https://a.example", https://b.example/chat, c.example, "null", "*"]
+        """
+    assert mistakes_of(text) == shown("""
+        penstock.yaml:2:33: server.trusted_proxies.1: should be a network, such as '10.0.0.0/8'
+          |   trusted_proxies: [10.0.0.0/8, 10.0.0.0/33, nginx, "::1"]
+          |                                 ^
+        penstock.yaml:2:46: server.trusted_proxies.2: should be a network, such as '10.0.0.0/8'
+          |   trusted_proxies: [10.0.0.0/8, 10.0.0.0/33, nginx, "::1"]
+          |                                              ^
+        penstock.yaml:3:31: server.cors.1: should be an origin without a path, such as 'https://host'
+          |   cors: ["https://a.example", https://b.example/chat, c.example, "null", "*"]
+          |                               ^
+        penstock.yaml:3:55: server.cors.2: should be an address such as 'https://host/path'
+          |   cors: ["https://a.example", https://b.example/chat, c.example, "null", "*"]
+          |                                                       ^
+        penstock.yaml:3:66: server.cors.3: should be an address such as 'https://host/path'
+          |   cors: ["https://a.example", https://b.example/chat, c.example, "null", "*"]
+          |                                                                  ^
+        """)

@@ -15,6 +15,11 @@ keys: {master: "${PENSTOCK_MASTER_KEY}"}
 data_dir: /var/lib/penstock
 backends:
   cloudflare: {kind: workers_ai, account_id: "${ID}", api_token: "${TOKEN}", catalogue: "${CATALOGUE:-open}"}
+  several:
+    kind: workers_ai
+    account_id: a
+    api_token: ["${TOKEN}", {env: TOKEN}, {file: /run/secrets/cf}, {exec: [show, token], refresh: 60}]
+  one: {kind: workers_ai, account_id: a, api_token: {file: "${FILE}"}}
 models:
   small:
     {targets: [{backend: cloudflare, model: "@cf/a/b"}], defaults: {max_tokens: 1024}, translation: lenient}
@@ -52,7 +57,15 @@ def test_a_good_file_is_valid() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["sever: {}", "server: {port: 65536}", "server: {port: a}", "models: {a: {targets: []}}"]
+    "text",
+    [
+        "sever: {}",
+        "server: {port: 65536}",
+        "server: {port: a}",
+        "models: {a: {targets: []}}",
+        "backends: {a: {kind: workers_ai, account_id: a, api_token: {tokn: b}}}",
+        "backends: {a: {kind: workers_ai, account_id: a, api_token: []}}",
+    ],
 )
 def test_a_wrong_file_is_invalid(text: str) -> None:
     assert not jsonschema_rs.Draft202012Validator(json_schema()).is_valid(yaml.safe_load(text))
