@@ -146,7 +146,8 @@ def test_every_status_is_described() -> None:
         *workers_ai._CODES.values(), *workers_ai._STATUSES.values(), *workers_ai._NAMES.values(),
         workers_ai._NO_JSON,
     }  # fmt: skip
-    ours = re.findall(r"ApiError\(\s*(\d{3})", (Path(gateway.__file__).parent / "errors.py").read_text())
+    text = (Path(gateway.__file__).parent / "errors.py").read_text()
+    ours = re.findall(r"(?:ApiError\(\s*|status: int = )(\d{3})", text)
     statuses = {meaning.status for meaning in meanings} | {int(each) for each in ours}
     assert statuses == errors.WORDS.keys() == errors.OF_ANSWERS
 
