@@ -105,3 +105,22 @@ async def test_a_key_made_elsewhere_works_on_every_worker(workers: list[Served],
     async with asyncio.timeout(PATIENCE):
         while await _ask_all(workers, "sk-made-elsewhere") != [200] * 3:  # noqa: ASYNC110 - the same
             await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"expires": 1.0}, "expired"),
+        ({"allowed_ips": ["10.0.0.0/8"]}, "address"),
+        ({}, "disabled"),
+    ],
+)
+async def test_a_key_that_lets_nobody_in_is_counted_by_the_reason(
+    workers: list[Served], register: Register, fields: dict[str, Any], reason: str
+) -> None:
+    key, secret = await register.create_key({"name": "ci", **fields}, ROOT)
+    if reason == "disabled":
+        await register.disable_key(key.id, ROOT)
+    assert await _ask(workers[0], secret) == 401
+    assert await workers[0].metric("penstock_auth_failures_total", reason=reason) == 1
+    assert await workers[0].metric("penstock_auth_failures_total") == 1
