@@ -9,12 +9,12 @@ Rooms from the top down; each imports only from lines below its own:
 
     cli             the penstock command, and the server's process
     app             builds the application, one table of endpoints
-    api/            raw (the adapter), wire (ASGI in and out), conversations, models, operations, nowhere,
-                    overloaded
+    api/            raw (the adapter), wire (ASGI in and out), conversations, models, own_key, operations,
+                    nowhere, overloaded, admin/ (the operators' API)
     pipeline        the story of one exchange, stage by stage
     dispatch relay  the backend's calls, with failover; the client's answer, with honest endings
     translation     a request translated for its target, and the same explained
-    admission       lets a request in, against all of its limits at once
+    admission/      lets a request in, against all of its limits at once, decided by the scripts in lua/
     keys limits estimates origin cors suspects routing deadlines overload
     upstream store metrics logs catalogue memory
     pool tallies credentials
