@@ -129,11 +129,6 @@ class Admission:
         self._woken: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    @property
-    def workers(self) -> int | None:
-        """How many workers there are; None where the store has never said."""
-        return self._share.workers
-
     async def admit(self, exchange: str, bill: Bill, tokens: int) -> Ticket:
         """Let a request in.
 

@@ -132,23 +132,21 @@ class Door:
         prompt_bytes = calls[0].prompt_bytes
         self._learning = (target.model, prompt_bytes) if len(calls) == 1 else None
         if self._ticket is None:
-            tokens = self._doors.estimates.tokens(target.model, prompt_bytes)
-            tokens += sum(call.most_tokens for call in calls)
-            await self._admit_first(target, tokens)
+            await self._admit_first(target, calls)
             return
         further = self._doors.further_bill(target)
         if not further.is_empty:
             # An exchange holds its leases and entries under its own name, once.
             self._further.append(await self._admitted(further, 0))
 
-    async def _admit_first(self, target: Target, tokens: int) -> None:
+    async def _admit_first(self, target: Target, calls: Sequence[BackendCall]) -> None:
         model = self._exchange.model
         for _ in range(_CHANGES):
             made = self._doors.first_bill(self._caller, model, target)
             if made.is_empty:
                 return
             try:
-                ticket = await self._admitted(made, tokens)
+                ticket = await self._admitted(made, self._tokens(target, calls) if made.counted else 0)
             except ChangedError:
                 self._caller = await self._doors.keys.refresh(self._caller, self._exchange.address)
                 self._caller.check_model(model)
@@ -162,6 +160,11 @@ class Door:
             self._exchange.standing = ticket.standing()
             return
         raise _restless()
+
+    def _tokens(self, target: Target, calls: Sequence[BackendCall]) -> int:
+        """How many tokens the calls may use: the prompt, which is counted once, and all answers."""
+        prompt = self._doors.estimates.tokens(target.model, calls[0].prompt_bytes)
+        return prompt + sum(call.most_tokens for call in calls)
 
     async def _admitted(self, made: Bill, tokens: int) -> Ticket:
         try:

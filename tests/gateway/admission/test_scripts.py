@@ -291,10 +291,10 @@ async def test_workers_are_counted_as_long_as_they_live(any_store: Store) -> Non
     for worker in gate.workers:
         await worker._join(6_000)
     await gate.workers[0]._join(6_000)
-    assert gate.workers[0].workers == 3
+    assert gate.workers[0]._share.workers == 3
     await gate.workers[2].stop()
     await gate.workers[0]._join(6_000)
-    assert gate.workers[0].workers == 2
+    assert gate.workers[0]._share.workers == 2
     gate.move(6_500)
     await gate.workers[0]._join(6_000)
-    assert gate.workers[0].workers == 1
+    assert gate.workers[0]._share.workers == 1
