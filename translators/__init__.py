@@ -13,8 +13,10 @@ N client dialects and M backend dialects so cost N + M modules, and no dialect k
 rounds.py is the dialogue that asks again, call.py an HTTP call as a value, report.py the fate of every
 parameter, errors.py the common error, sse.py server-sent events, surrogates.py characters that come in two
 halves, schemas.py what clients' JSON Schemas may be, json_judge.py whether an answer is the JSON that was
-asked for, tools.py call ids, overflow.py a prompt too long in the words that clients know, quotes.py what of
-a backend's words may be shown.
+asked for, tools.py call ids and what tools are offered, overflow.py a prompt too long in the words that
+clients know, quotes.py what of a backend's words may be shown.
+answers/ and asking/ are what all backends share: an answer in whatever shape read into deltas, and a question
+put, and put once more where the answer will not do.
 model_text/ reads what models write as what they mean: JSON among words, calls in text, arguments that almost
 fit.
 

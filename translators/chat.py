@@ -12,7 +12,7 @@ as long to make: for this one request that would be a tenth of all that the gate
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -118,13 +118,21 @@ class ToolChoice(msgspec.Struct, frozen=True):
 AUTO = ToolChoice()
 
 
+SCHEMA_PLACE: Final = "response_format.json_schema.schema"  # where OpenAI has the schema of a format
+
+
 class ResponseFormat(msgspec.Struct, frozen=True):
-    """Structured output: any JSON object, or JSON after a schema."""
+    """Structured output: any JSON object, or JSON after a schema.
+
+    The description says what it is for, `place` where the schema stood in the client's body, for errors.
+    """
 
     type: Literal["json_object", "json_schema"]
     schema: Mapping[str, Any] | None = None
     name: str | None = None
     strict: bool = False
+    description: str | None = None
+    place: str = SCHEMA_PLACE
 
 
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +155,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
         sent: The client's name of each parameter whose fate the backend decides -> its common name.
         settled: The fates that the client dialect decided itself, by the client's name.
         left_out: Common name of a parameter -> what of it the common request has no place for.
+        counts_along: Whether the backend is to say with every piece of a stream how much it has used.
+        continues: Whether the last turn is the beginning of the answer, to be gone on with.
     """
 
     model: str
@@ -168,3 +178,5 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     sent: Mapping[str, str] = msgspec.field(default_factory=dict)
     settled: Mapping[str, Entry] = msgspec.field(default_factory=dict)
     left_out: Mapping[str, str] = msgspec.field(default_factory=dict)
+    counts_along: bool = False
+    continues: bool = False

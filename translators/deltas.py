@@ -186,6 +186,9 @@ def fold(deltas: Iterable[Delta]) -> Completion:
     """
     choices: dict[int, _OpenChoice] = {}
     usage: Usage | None = None
+    match deltas:
+        case [Text(number, text, None), Finish(other, reason), Usage() as used] if number == other:
+            return Completion((Choice(number, (Block("text", text),), reason),), used)  # as nearly all are
     for delta in deltas:
         match delta:
             case Usage():

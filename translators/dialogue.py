@@ -38,20 +38,26 @@ class Dialogue(Protocol):
 
 
 class OneRound:
-    """One round of calls, each of which answers one choice.
+    """One round of calls, each of which answers one choice, or as many as all others.
 
     Args:
-        calls: One per choice; choice k is answered by call k.
+        calls: The first has the first choices.
         filters: What every delta goes through.
-        choices_per_prompt: How many consecutive choices share a prompt; it is counted once.
+        calls_per_prompt: How many consecutive calls share a prompt; it is counted once.
+        choices_per_call: How many choices each call answers.
     """
 
     def __init__(
-        self, calls: Sequence[BackendCall], filters: Sequence[Filter] = (), choices_per_prompt: int = 1
+        self,
+        calls: Sequence[BackendCall],
+        filters: Sequence[Filter] = (),
+        calls_per_prompt: int = 1,
+        choices_per_call: int = 1,
     ) -> None:
         self._calls = tuple(calls)
-        self._filters = in_order(filters, len(calls))
-        self._fan_out = FanOut(len(calls), choices_per_prompt) if len(calls) > 1 else None
+        self._filters = in_order(filters, len(calls) * choices_per_call)
+        many = len(calls) > 1
+        self._fan_out = FanOut(len(calls), calls_per_prompt, choices_per_call) if many else None
 
     @property
     def satisfied(self) -> bool:
@@ -84,13 +90,15 @@ class FanOut:
     Usage comes once, when every call's is known: each prompt counted once, and all completions.
     """
 
-    def __init__(self, calls: int, choices_per_prompt: int) -> None:
+    def __init__(self, calls: int, calls_per_prompt: int, choices_per_call: int = 1) -> None:
         self._calls = calls
         self._usages: dict[int, Usage] = {}
-        self._choices_per_prompt = choices_per_prompt
+        self._calls_per_prompt = calls_per_prompt
+        self._choices_per_call = choices_per_call
 
     def take(self, call: int, deltas: Iterable[Delta]) -> list[Delta]:
-        """Take deltas of one call as those of its choice."""
+        """Take deltas of one call as those of its choices."""
+        first = call * self._choices_per_call
         out: list[Delta] = []
         for delta in deltas:
             match delta:
@@ -101,12 +109,12 @@ class FanOut:
                 case Failed():
                     out.append(delta)
                 case _:
-                    out.append(msgspec.structs.replace(delta, choice=call))
+                    out.append(msgspec.structs.replace(delta, choice=first + delta.choice))
         return out
 
     def _merged(self) -> Usage:
         usages = [self._usages[call] for call in range(self._calls)]
-        step = self._choices_per_prompt
+        step = self._calls_per_prompt
         prompts = [usages[first : first + step] for first in range(0, len(usages), step)]
         return Usage(
             prompt=sum(max(each.prompt for each in same) for same in prompts),

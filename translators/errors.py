@@ -63,7 +63,7 @@ class ApiError(Exception):
 
 
 class CredentialError(ApiError):
-    """The backend refuses the credential that it was shown; another one of the same account may do."""
+    """The backend refuses the credential, or was asked too often with it; another one may do."""
 
     def unquoted(self) -> "CredentialError":
         """The same: the sentence is ours."""

@@ -75,15 +75,16 @@ class JsonJudge:
 
     Args:
         wanted: What the answer has to be.
-        repair: Makes the call that shows the model its answer and what is wrong with it.
+        repair: Makes the call that shows the model its answer and what is wrong with it; None where there is
+            no second try.
         in_words: Makes the call that asks in words, for a backend that says that it could not produce JSON.
     """
 
     def __init__(
         self,
         wanted: Wanted,
-        repair: Callable[[str, str], BackendCall],
-        in_words: Callable[[], BackendCall],
+        repair: Callable[[str, str], BackendCall] | None = None,
+        in_words: Callable[[], BackendCall] | None = None,
     ) -> None:
         self._wanted = wanted
         self._repair = repair
@@ -105,7 +106,7 @@ class JsonJudge:
 
     def again(self) -> BackendCall | None:
         """The question with the answer and what is wrong with it, once."""
-        if self._asked or self._open or not _is_judged(self._held.coming):
+        if self._repair is None or self._asked or self._open or not _is_judged(self._held.coming):
             return None
         text = _text_of(self._held.coming)
         reading = read_json(text, self._wanted.fits)
@@ -117,7 +118,7 @@ class JsonJudge:
 
     def instead(self, error: ApiError) -> BackendCall | None:
         """The question in words, where the backend's own JSON mode gave up; once."""
-        if self._asked_in_words or error.code != INVALID_OUTPUT:
+        if self._in_words is None or self._asked_in_words or error.code != INVALID_OUTPUT:
             return None
         self._asked_in_words = True
         return self._in_words()
@@ -132,7 +133,7 @@ class JsonJudge:
         text = _text_of(standing)
         reading = read_json(text, self._wanted.fits)
         if reading.found is None or not self._wanted.keeps_promise(reading):
-            return (Failed(_not_met(self._wanted.problems(reading))),)
+            return (Failed(_not_met(self._wanted.problems(reading), was_asked=self._asked)),)
         if reading.found.text == text:
             return standing
         # The log probabilities were those of another text.
@@ -148,10 +149,11 @@ def _text_of(answer: Sequence[Delta]) -> str:
     return "".join(delta.text for delta in answer if isinstance(delta, Text))
 
 
-def _not_met(problems: str) -> ApiError:
+def _not_met(problems: str, *, was_asked: bool) -> ApiError:
+    did_not = "was asked again and still did not give" if was_asked else "did not give"
     return ApiError(
         502,
-        f"The model was asked again and still did not give the JSON of 'response_format': {problems}. "
+        f"The model {did_not} the JSON of 'response_format': {problems}. "
         "Ask again, make the schema simpler, or ask another model.",
         type=SERVER_ERROR,
         code=INVALID_OUTPUT,

@@ -20,10 +20,11 @@ _COUNT: Final = r"([0-9][0-9,]{0,14})"
 
 _SIGNS: Final = re.compile(
     r"maximum context length|longer than the model's context|exceeds? the (?:model's |available )?context"
-    r"|context_length_exceeded|exceed_context_size|supports at most [0-9]+ completion tokens",
+    r"|context_length_exceeded|exceed_context_size|supports at most [0-9]+ completion tokens"
+    r"|.inputs. must have less than [0-9]+ tokens|.inputs. tokens \+ .max_new_tokens. must be",
     re.IGNORECASE,
 )
-# How vLLM (three forms), SGLang and llama.cpp begin.
+# How vLLM (three forms), SGLang and llama.cpp begin. TGI's two are signs alone.
 _ENGINE: Final = re.compile(
     r"(?:'?max_(?:completion_)?tokens'? is too large|This model's maximum context length"
     r"|Requested token count exceeds|The input \(|the request \()",

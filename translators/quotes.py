@@ -26,9 +26,9 @@ _FIELDS: Final = frozenset([
     "prompt", "prompt_cache_key", "properties", "raw", "reasoning", "reasoning_content",
     "reasoning_effort", "refusal", "repetition_penalty", "requests", "required", "response_format",
     "role", "safety_identifier", "schema", "seed", "service_tier", "skip_special_tokens", "stop", "store",
-    "stream", "stream_options", "strict", "summary", "syntax", "temperature", "text", "token",
-    "tool_call_id", "tool_calls", "tool_choice", "tools", "top_k", "top_logprobs", "top_p", "truncation",
-    "type", "url", "user", "verbosity", "voice", "web_search_options",
+    "stream", "stream_options", "strict", "structured_outputs", "summary", "syntax", "temperature", "text",
+    "thinking", "token", "tool_call_id", "tool_calls", "tool_choice", "tools", "top_k", "top_logprobs",
+    "top_p", "truncation", "type", "url", "user", "verbosity", "voice", "web_search_options",
 ])  # fmt: skip
 _TERMS: Final = _FIELDS | frozenset([
     "allOf", "anyOf", "base64", "input_text", "json_object", "maxItems", "maxLength", "maxProperties",

@@ -54,7 +54,9 @@ class Report:
 
     def note(self, parameter: str, fate: Fate, detail: str = "") -> None:
         """Record what happened to a parameter; notes on one parameter add up."""
-        self._fates[parameter] = max(fate, self._fates.get(parameter, Fate.KEPT))
+        before = self._fates.get(parameter)
+        if before is None or fate > before:
+            self._fates[parameter] = fate
         if detail:
             details = self._details.setdefault(parameter, [])
             if detail not in details:
@@ -71,14 +73,14 @@ class Report:
             sent: The client's name -> the common name under which its fate was noted.
             settled: Entries by the client's name that were decided before.
         """
-        own = tuple(self._entry(common, name) for name, common in sent.items())
+        own = [self._entry(common, name) for name, common in sent.items()]
         common_names = set(sent.values())
         added = {
             name: self._entry(name, name)
             for name, fate in self._fates.items()
             if fate is not Fate.KEPT and name not in common_names
         }
-        before = tuple(entry for name, entry in settled.items() if name not in added)
+        before = [entry for name, entry in settled.items() if name not in added]
         return (*before, *own, *added.values())
 
     def _entry(self, common: str, name: str) -> Entry:
@@ -86,7 +88,8 @@ class Report:
         sent_as = self._sent_as.get(common, common)
         if fate is Fate.KEPT and sent_as != name:
             return Entry(name, Fate.RENAMED, f"sent as '{sent_as}'")
-        return Entry(name, fate, "; ".join(self._details.get(common, ())))
+        details = self._details.get(common)
+        return Entry(name, fate, "; ".join(details) if details else "")
 
 
 def header(entries: Iterable[Entry]) -> str:

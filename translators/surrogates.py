@@ -1,9 +1,10 @@
 """Characters above U+FFFF that come as two escaped halves, whole again.
 
 JSON escapes such a character as a surrogate pair, and a backend that cuts its text anywhere sends the halves
-of one in two events. No text may hold a half. So one at the edge of a JSON string is read as a stand-in, one
-of the last 2,048 private characters of Unicode, until the other half has come; a half that stays alone
-becomes U+FFFD. Answers that really hold one of those private characters are only touched behind a half.
+of one in two events, be it where thinking turns into text. No text may hold a half. So one at the edge of a
+JSON string is read as a stand-in, one of the last 2,048 private characters of Unicode, until the other half
+has come; a half that stays alone becomes U+FFFD. Answers that really hold one of those private characters are
+only touched behind a half.
 """
 
 import re
@@ -17,6 +18,7 @@ _REPLACEMENT: Final = "\ufffd"
 _TO_STAND_IN: Final = 0x10F800 - 0xD800
 _STAND_IN: Final = re.compile("[\U0010f800-\U0010ffff]")
 _FIRST_HALF: Final = re.compile("[\U0010f800-\U0010fbff]")
+_SECOND_HALF: Final = re.compile("[\U0010fc00-\U0010ffff]")
 
 # Escapes in JSON. The quotes are those of a string: a quote inside of one is an escape, and taken as such.
 _ESCAPE: Final = re.compile(
@@ -29,14 +31,15 @@ _ESCAPE: Final = re.compile(
 )
 
 _Spoken = Text | Refusal | Reasoning | Arguments
+_WORDS: Final = -1  # stands for the number of a call
 
 
 class Halves:
-    """The halves of one answer; each text, each thinking and each call's arguments wait for their own."""
+    """The halves of one answer; the words of each choice and each call's arguments wait for their own."""
 
     def __init__(self) -> None:
         self._seen = False
-        self._held: dict[tuple[type[Delta], int, int], _Spoken] = {}
+        self._held: dict[tuple[int, int], _Spoken] = {}  # choice, and number of the call or `_WORDS`
 
     def read(self, data: bytes) -> bytes:
         """JSON with stand-ins for halves that may find their others, and U+FFFD for all others."""
@@ -60,6 +63,7 @@ class Halves:
                 case Text() | Refusal() | Reasoning() | Arguments():
                     out += self._join(delta)
                 case Call():
+                    out += self._settle((delta.choice, _WORDS))
                     out.append(msgspec.structs.replace(delta, name=_whole(delta.name)))
                 case _:
                     out.append(delta)
@@ -67,21 +71,30 @@ class Halves:
 
     def end(self) -> list[Delta]:
         """What stands for the halves whose others have not come."""
-        held, self._held = self._held, {}
-        return [msgspec.structs.replace(each, text=_REPLACEMENT) for each in held.values()]
+        return [delta for key in tuple(self._held) for delta in self._settle(key)]
+
+    def _settle(self, key: tuple[int, int]) -> list[Delta]:
+        held = self._held.pop(key, None)
+        return [] if held is None else [msgspec.structs.replace(held, text=_REPLACEMENT)]
 
     def _join(self, delta: _Spoken) -> list[Delta]:
-        key = (type(delta), delta.choice, delta.index if isinstance(delta, Arguments) else 0)
-        held = self._held.pop(key, None)
-        text = delta.text if held is None else held.text + delta.text
+        key = (delta.choice, delta.index if isinstance(delta, Arguments) else _WORDS)
+        held, out = self._held.get(key), list[Delta]()
+        if held is None or not delta.text:
+            text = delta.text
+        elif type(held) is type(delta) or _SECOND_HALF.match(delta.text):
+            del self._held[key]
+            text = held.text + delta.text
+        else:  # thinking has turned into text within a character, or the other way round
+            out, text = self._settle(key), delta.text
         if _FIRST_HALF.match(text[-1:]):
             bare = Text(delta.choice, "") if isinstance(delta, Text) else delta
             self._held[key] = msgspec.structs.replace(bare, text=text[-1])
             text = text[:-1]
         joined = msgspec.structs.replace(delta, text=_whole(text))
         if isinstance(joined, Text) and joined.logprobs is not None:
-            return [msgspec.structs.replace(joined, logprobs=_without_halves(joined.logprobs))]
-        return [joined] if text else []
+            return [*out, msgspec.structs.replace(joined, logprobs=_without_halves(joined.logprobs))]
+        return [*out, joined] if text else out
 
 
 def _whole(text: str) -> str:

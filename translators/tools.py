@@ -11,11 +11,13 @@ as that function's arguments.
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 
 from translators.call import Stamp
+from translators.chat import ChatRequest, Tool
 
 CUSTOM_INPUT: Final = "input"
 
@@ -60,3 +62,46 @@ def _decoded(arguments: str) -> Any:
         return msgspec.json.decode(arguments)
     except (msgspec.DecodeError, RecursionError):
         return None
+
+
+def offered_tools(chat: ChatRequest) -> tuple[Tool, ...]:
+    """The tools that the model may call."""
+    choice = chat.tool_choice
+    if choice.mode == "none":
+        return ()
+    if choice.mode == "named":
+        return tuple(tool for tool in chat.tools if tool.name == choice.named)
+    return tuple(tool for tool in chat.tools if choice.allowed is None or tool.name in choice.allowed)
+
+
+def forced_names(chat: ChatRequest) -> tuple[str, ...]:
+    """The names of the tools of which one has to be called; none where no call is asked for."""
+    is_forced = chat.tool_choice.mode in ("required", "named")
+    return tuple(tool.name for tool in offered_tools(chat)) if is_forced else ()
+
+
+def named_form(name: str) -> dict[str, Any]:
+    """`tool_choice` that asks for one tool by its name."""
+    return {"type": "function", "function": {"name": name}}
+
+
+def as_function(tool: Tool) -> dict[str, Any]:
+    """A custom tool as a function with one string."""
+    hint = f" Its format: {tool.format}" if tool.format else ""
+    text = {"type": "string", "description": f"The whole input of the tool, as plain text.{hint}"}
+    return {
+        "name": tool.name,
+        "description": tool.description or in_words(tool.name),
+        "parameters": {"type": "object", "properties": {CUSTOM_INPUT: text}, "required": [CUSTOM_INPUT]},
+    }
+
+
+def in_words(name: str) -> str:
+    """A name as a description: `search_papers` -> 'search papers'."""
+    words = "".join(f" {c.lower()}" if c.isupper() else c for c in name)
+    return " ".join(words.replace("_", " ").replace("-", " ").split()) or name
+
+
+def offered_custom_names(tools: Iterable[Tool]) -> frozenset[str]:
+    """The names of custom tools, whose calls are turned back."""
+    return frozenset(tool.name for tool in tools if tool.kind == "custom")

@@ -30,6 +30,13 @@ def test_a_bare_field_name_has_an_empty_value() -> None:
     assert _events(b"data\n\n") == [Event(b"")]
 
 
+def test_the_word_that_ends_a_stream_needs_no_field() -> None:
+    ended = [Event(b"a"), Event(b"[DONE]")]
+    assert _events(b"data: a\n\n[DONE]\n\n") == ended
+    assert _events(b"data: a\n\n[DO", b"NE]") == ended
+    assert _events(b"[DONE]x\n\n[done]\n\n") == []
+
+
 def test_a_byte_order_mark_is_passed_over_at_the_beginning_only() -> None:
     mark = b"\xef\xbb\xbf"
     assert _events(mark + b"data: a\n\n" + mark + b"data: b\n\n") == [Event(b"a")]

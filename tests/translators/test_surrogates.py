@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from translators.deltas import Arguments, Call, Delta, Finish, Refusal, Text, Usage
+from translators.deltas import Arguments, Call, Delta, Finish, Reasoning, Refusal, Text, Usage
 from translators.surrogates import Halves
 
 FACE = "\U0001f600"
@@ -65,3 +65,25 @@ def test_names_and_log_probabilities_have_no_halves_and_the_latter_are_not_held(
         Usage(1, 1),
     ]
     assert halves.end() == [Text(0, "\ufffd")]
+
+
+def test_a_character_may_begin_in_thinking_and_end_in_text() -> None:
+    halves = Halves()
+    first, second, plain = (
+        msgspec.json.decode(halves.read(b'"%s"' % each)) for each in (rb"a\ud83d", rb"\ude00b", b"c")
+    )
+    assert halves.join([Reasoning(0, first), Text(1, plain), Text(0, ""), Text(0, second)]) == [
+        Reasoning(0, "a"),
+        Text(1, "c"),
+        Text(0, f"{FACE}b"),
+    ]
+    assert halves.end() == []
+
+
+def test_half_a_character_that_thinking_ends_with_stands_before_what_follows() -> None:
+    halves = Halves()
+    first, plain = (msgspec.json.decode(halves.read(b'"%s"' % each)) for each in (rb"a\ud83d", b"c"))
+    told = [Reasoning(0, "a"), Reasoning(0, "\ufffd")]
+    assert halves.join([Reasoning(0, first), Text(0, plain)]) == [*told, Text(0, "c")]
+    assert halves.join([Reasoning(0, first), Call(0, 0, "id", "f")]) == [*told, Call(0, 0, "id", "f")]
+    assert halves.end() == []

@@ -2,14 +2,16 @@
 
     ABOUT                   where the case comes from: recorded, documented or inferred
     request.openai.json     what the client sends (a completions request where it has a `prompt`)
-    request.workers_ai.json what the backend gets; `request.workers_ai.<k>.json` where there are several calls
+    server                  the product of a self-hosted server that is asked
+    request.<dialect>.json  what the backend gets; `request.<dialect>.<k>.json` where there are several calls
     report.txt              the fate of every parameter
     answer.sse, answer.json what the backend answers; `answer.<k>.sse` where there are several calls
     answer.status           its status, where that is not 200
     out.sse, out.json       what the client gets
     out.status              the status that the client gets, where that is not 200
 
-A request that is refused has no backend's files.
+The folder around a case is named after the backend's dialect. A request that is refused has no backend's
+files.
 """
 
 import json
@@ -25,6 +27,7 @@ from tests.laws.exchange import (
     Answer,
     Translated,
     deltas_of,
+    put_to,
     streamed,
     translated,
     whole,
@@ -46,7 +49,12 @@ class Case:
     @property
     def name(self) -> str:
         """`<dialect>/<case>`."""
-        return f"{self.folder.parent.name}/{self.folder.name}"
+        return f"{self.dialect}/{self.folder.name}"
+
+    @property
+    def dialect(self) -> str:
+        """The backend's."""
+        return self.folder.parent.name
 
     @cached_property
     def request(self) -> dict[str, Any]:
@@ -65,10 +73,16 @@ class Case:
     def outputs(self) -> dict[str, bytes]:
         """What our side of the exchange is: file -> content."""
         try:
-            exchange = translated(self.request, self.request.get("model", SEED))
-            return {**_sent(exchange), **_received(exchange, self.answers)}
+            exchange = self._translated()
+            return {**_sent(exchange, self.dialect), **_received(exchange, self.answers)}
         except ApiError as error:
             return _refused(error)
+
+    def _translated(self) -> Translated:
+        server = self.folder / "server"
+        if server.exists():
+            return put_to(self.request, server.read_text().strip())
+        return translated(self.request, self.request.get("model", SEED))
 
 
 def all_cases() -> list[Case]:
@@ -76,10 +90,10 @@ def all_cases() -> list[Case]:
     return [Case(about.parent) for about in sorted(ROOT.glob("*/*/ABOUT"))]
 
 
-def _sent(exchange: Translated) -> dict[str, bytes]:
+def _sent(exchange: Translated, dialect: str) -> dict[str, bytes]:
     bodies = exchange.bodies
-    names = ["request.workers_ai.json"] if len(bodies) == 1 else []
-    names = names or [f"request.workers_ai.{k}.json" for k in range(len(bodies))]
+    names = [f"request.{dialect}.json"] if len(bodies) == 1 else []
+    names = names or [f"request.{dialect}.{k}.json" for k in range(len(bodies))]
     files = {name: pretty(body) for name, body in zip(names, bodies, strict=True)}
     lines = [
         f"{entry.parameter:<22} {entry.fate.word:<12} {entry.detail}".rstrip() for entry in exchange.entries

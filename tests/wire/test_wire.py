@@ -16,7 +16,7 @@ each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
 def _theirs(name: str) -> bool:
-    return name in {"ABOUT", "request.openai.json"} or name.startswith("answer")
+    return name in {"ABOUT", "server", "request.openai.json"} or name.startswith("answer")
 
 
 @each_case

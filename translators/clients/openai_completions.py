@@ -13,10 +13,11 @@ from translators.call import Stamp
 from translators.chat import ChatRequest
 from translators.clients import body, openai_error
 from translators.clients.body import Object
+from translators.clients.completion_logprobs import completion_logprobs
 from translators.clients.openai_chat.parameters import Reader
 from translators.clients.openai_chat.read import include_usage
 from translators.clients.openai_chat.write import DONE, usage_fields
-from translators.deltas import Choice, Completion, Delta, Failed, Finish, Text, Usage
+from translators.deltas import Block, Choice, Completion, Delta, Failed, Finish, Text, Usage
 from translators.errors import invalid, wrong_type
 from translators.report import Entry, Fate
 
@@ -127,6 +128,8 @@ class CompletionWriter:
             for number, prompt in enumerate(request.prompts if request.echo else ())
             for choice in range(request.choices)
         }
+        # Where in the text of each choice the next token with a log probability begins.
+        self._offsets = {choice: len(prompt) for choice, prompt in self._echo.items()}
         self._ended = False
 
     def stream(self, deltas: Iterable[Delta]) -> bytes:
@@ -146,12 +149,15 @@ class CompletionWriter:
 
     def _whole_choice(self, choice: Choice) -> Object:
         text = self._echo.get(choice.index, "") + (choice.text_of("text") or "")
-        return _choice(choice.index, text, _reason(choice.reason))
+        pieces = [raw for item in choice.items if isinstance(item, Block) for raw in item.logprobs]
+        return _choice(choice.index, text, _reason(choice.reason), self._scores(choice.index, pieces))
 
     def _event(self, delta: Delta) -> bytes:
         match delta:
             case Text():
-                return self._chunk(_choice(delta.choice, self._echo.pop(delta.choice, "") + delta.text, None))
+                text = self._echo.pop(delta.choice, "") + delta.text
+                pieces = [] if delta.logprobs is None else [delta.logprobs]
+                return self._chunk(_choice(delta.choice, text, None, self._scores(delta.choice, pieces)))
             case Finish():
                 text = self._echo.pop(delta.choice, "")
                 return self._chunk(_choice(delta.choice, text, _reason(delta.reason)))
@@ -165,6 +171,10 @@ class CompletionWriter:
             case _:
                 return b""  # a completion has room for text alone
 
+    def _scores(self, choice: int, pieces: Iterable[msgspec.Raw]) -> Object | None:
+        scores, self._offsets[choice] = completion_logprobs(pieces, self._offsets.get(choice, 0))
+        return scores
+
     def _chunk(self, choice: Object) -> bytes:
         usage = {"usage": None} if self._include_usage else {}
         return self._data({**self._fields, "choices": [choice], **usage})
@@ -173,8 +183,8 @@ class CompletionWriter:
         return b"data: " + _encode(fields) + b"\n\n"
 
 
-def _choice(index: int, text: str, reason: str | None) -> Object:
-    return {"text": text, "index": index, "logprobs": None, "finish_reason": reason}
+def _choice(index: int, text: str, reason: str | None, logprobs: Object | None = None) -> Object:
+    return {"text": text, "index": index, "logprobs": logprobs, "finish_reason": reason}
 
 
 def _reason(reason: str) -> str:

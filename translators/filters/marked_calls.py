@@ -50,7 +50,7 @@ _MARKS: Final = Marks((*TEMPLATES, RESPONSE, *ENDS))
 _BEHIND: Final = re.compile("|".join(map(re.escape, (CLOSE, OPEN, RESPONSE))))
 _MOST_SPACE: Final = 64  # characters of white space before a mark that are left out
 _MOST_FAILED: Final = 32  # marks without a call, behind which all is read again; more only talk about calls
-_LONGEST_BROKEN: Final = 65_536  # characters that are waited for behind the first that is no JSON
+_LONGEST_BROKEN: Final = 65_536  # characters that are waited for behind those that are surely JSON
 
 _Waiting = Generator[None, None, None]
 
@@ -376,15 +376,17 @@ class _Choice:
     def _broken(self, found: CallObject) -> Generator[None, None, tuple[str, str | None]]:
         """All of an object that is not quite JSON, up to the next mark; and the JSON that it almost is."""
         source, seen = self._source, 0
+        most = max(0, found.scanner.settled + _LONGEST_BROKEN - found.scanner.position)
         while True:
             mark = _BEHIND.search(source.rest, seen)
-            if mark is not None or source.ended or len(source.rest) > _LONGEST_BROKEN:
+            # So much more that a mark which begins within the bound is there as a whole, however it comes.
+            if mark is not None or source.ended or len(source.rest) >= most + len(RESPONSE):
                 break
             seen = max(0, len(source.rest) - len(RESPONSE))
             yield
         end = mark.start() if mark else len(source.rest)
-        raw, source.rest = found.text + source.rest[:end], source.rest[end:]
-        is_whole = mark is not None or (source.ended and not source.cut)
+        raw, source.rest = found.text + source.rest[: min(end, most)], source.rest[min(end, most) :]
+        is_whole = end <= most and (mark is not None or (source.ended and not source.cut))
         return raw, mend(raw) if is_whole else None
 
 

@@ -8,6 +8,7 @@ time that this takes grows with the text alone.
 from collections.abc import Iterator
 
 from translators.deltas import Call, Delta, Failed, Finish, Text, Usage
+from translators.filters.log_probabilities import LogProbabilities
 
 
 class _Search:
@@ -59,6 +60,7 @@ class Stop:
         self._open = set(range(choices))
         self._held: dict[int, str] = {}
         self._begun: dict[int, list[int]] = {}  # of each choice whose text is held, what it holds of each
+        self._log_probabilities: dict[int, LogProbabilities] = {}  # of the choices that come with some
         self._matched = False
         self._called: set[int] = set()  # choices that have called a tool
 
@@ -95,11 +97,12 @@ class Stop:
     def _text(self, delta: Text) -> Iterator[Delta]:
         begun = self._begun.pop(delta.choice, None) or [0] * len(self._searches)
         held = self._held.pop(delta.choice, "")
+        self._come(delta, held)
         start = self._start(delta.text, begun)
         if start is not None:
             before = (held + delta.text)[: len(held) + start]
             if before:
-                yield Text(delta.choice, before)
+                yield from self._give(delta.choice, before)
             self._open.discard(delta.choice)
             self._matched = True
             # Clients that see `stop` do not look for calls.
@@ -107,15 +110,15 @@ class Stop:
             return
         begun = [each.begun(delta.text, known) for each, known in zip(self._searches, begun, strict=True)]
         keep = max(begun)
-        if not keep and not held:
+        if not keep and not held and delta.choice not in self._log_probabilities:
             yield delta
             return
         text = held + delta.text
         free = len(text) - keep
         if keep:
             self._held[delta.choice], self._begun[delta.choice] = text[free:], begun
-        if free:
-            yield Text(delta.choice, text[:free])
+        if free or not keep:
+            yield from self._give(delta.choice, text[:free])
 
     def _start(self, piece: str, begun: list[int]) -> int | None:
         """Where the stop string begins that is complete first; of two that end together, the longer.
@@ -133,4 +136,17 @@ class Stop:
         held = self._held.pop(choice, "")
         self._begun.pop(choice, None)
         if held:
-            yield Text(choice, held)
+            yield from self._give(choice, held)
+
+    def _come(self, delta: Text, held: str) -> None:
+        if delta.logprobs is not None and delta.choice not in self._log_probabilities:
+            self._log_probabilities[delta.choice] = LogProbabilities()
+            self._log_probabilities[delta.choice].come(Text(delta.choice, held))
+        if delta.choice in self._log_probabilities:
+            self._log_probabilities[delta.choice].come(delta)
+
+    def _give(self, choice: int, text: str) -> Iterator[Text]:
+        """Text that is next, with the log probabilities of what of it came with some."""
+        if choice in self._log_probabilities:
+            return self._log_probabilities[choice].give(choice, text)
+        return iter((Text(choice, text),))

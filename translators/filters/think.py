@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from translators.deltas import Delta, Failed, Finish, Reasoning, Text, Usage
+from translators.filters.log_probabilities import LogProbabilities
 
 _OPEN: Final = "<think>"
 _CLOSE: Final = "</think>"
@@ -31,6 +32,7 @@ class _Choice:
     held: str = ""
     pieces: list[str] = field(default_factory=list)  # what is held besides, and need not be looked at again
     is_blank: bool = True  # whether nothing has been thought yet but white space
+    log_probabilities: LogProbabilities = field(default_factory=LogProbabilities)
 
 
 class Think:
@@ -51,10 +53,13 @@ class Think:
         match delta:
             case Text():
                 choice = self._choices.setdefault(delta.choice, _Choice())
+                if choice.state == "before" and self._is_plain(choice, delta.text):
+                    choice.state = "answer"
                 if choice.state == "answer":
                     yield delta
                     return
                 text, choice.held = choice.held + delta.text, ""
+                choice.log_probabilities.come(delta)
                 yield from self._split(delta.choice, choice, text)
             case Usage():
                 yield delta
@@ -72,6 +77,12 @@ class Think:
                 )
                 yield delta
 
+    def _is_plain(self, choice: _Choice, text: str) -> bool:
+        """Whether the answer begins here, and begins with no block: then it stays as it came."""
+        start = text.lstrip()
+        is_first = not (self._always or choice.held or choice.pieces)
+        return is_first and start != "" and not start.startswith(_OPEN) and not _OPEN.startswith(start)
+
     def _split(self, number: int, choice: _Choice, text: str) -> Iterator[Delta]:
         match choice.state:
             case "before":
@@ -84,7 +95,8 @@ class Think:
                 answer = text.lstrip()
                 if answer:
                     choice.state = "answer"
-                    yield Text(number, answer)
+                    choice.log_probabilities.leave_out(len(answer))
+                    yield from choice.log_probabilities.give(number, answer)
 
     def _begin(self, number: int, choice: _Choice, text: str) -> Iterator[Delta]:
         start = text.lstrip()
@@ -101,7 +113,7 @@ class Think:
             yield from self._wait(number, choice, text)
         else:
             choice.state = "answer"
-            yield Text(number, "".join((*choice.pieces, text)))
+            yield from choice.log_probabilities.give(number, "".join((*choice.pieces, text)))
             choice.pieces.clear()
 
     def _wait(self, number: int, choice: _Choice, text: str) -> Iterator[Delta]:
@@ -147,7 +159,7 @@ class Think:
             yield from self._thought(number, choice, text)
             choice.pieces.clear()
         elif text:
-            yield Text(number, text)
+            yield from choice.log_probabilities.give(number, text)
 
 
 def _beginning(text: str) -> int:

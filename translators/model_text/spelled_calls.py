@@ -23,7 +23,7 @@ from typing import Final
 
 from translators.model_text.gemma_calls import BARE_GEMMA, GEMMA, read_gemma
 from translators.model_text.offered import Offered, object_of
-from translators.model_text.python_calls import read_python
+from translators.model_text.python_calls import called, called_in_lines, python_text
 from translators.model_text.source import (
     Reading,
     Source,
@@ -35,13 +35,19 @@ from translators.model_text.source import (
     until,
     up_to,
 )
-from translators.model_text.stated_calls import Look, NoCallError, SpelledCall, made, stated_calls
+from translators.model_text.stated_calls import (
+    Look,
+    NoCallError,
+    SpelledCall,
+    any_of,
+    made,
+    stated_calls,
+)
 
 OPEN: Final = "<tool_call>"
 CLOSE: Final = "</tool_call>"
 RESPONSE: Final = "<tool_response"
 
-_LONGEST_PYTHON: Final = 10_000  # characters that are read as Python
 _LONGEST_NAME: Final = 256  # characters of a parameter's name
 
 _PYTHON_TAG: Final = "<|python_tag|>"
@@ -203,9 +209,9 @@ def _read_python_tag(source: Source, offered: Offered) -> Calls:
     yield from space(source)
     if source.rest[:1] == "{":
         return (yield from _objects(source, offered, marked=True))
-    openings = [f"{name}{called}" for name in offered.names for called in ("(", ".call(")]
-    text = yield from _python(source, openings, ENDS[0])
-    return _called(f"[{text}]", offered)
+    openings = [f"{name}{opening}" for name in offered.names for opening in ("(", ".call(")]
+    text = yield from python_text(source, openings, ENDS[0])
+    return called(f"[{text}]", offered)
 
 
 def _read_mistral(source: Source, offered: Offered) -> Calls:
@@ -236,7 +242,7 @@ def _read_kimi(source: Source, offered: Offered) -> Calls:
         yield from space(source)
         yield from expect(source, "<|tool_call_end|>")
     yield from one_behind_space(source, ("<|tool_calls_section_end|>",))
-    return _any_of(calls)
+    return any_of(calls)
 
 
 def _read_deepseek(source: Source, offered: Offered) -> Calls:
@@ -255,7 +261,7 @@ def _read_deepseek(source: Source, offered: Offered) -> Calls:
             yield from expect(source, _FENCE)
         yield from one_behind_space(source, (_DEEPSEEK_CALL_END,))
     yield from one_behind_space(source, (_DEEPSEEK_END,))
-    return _any_of(calls)
+    return any_of(calls)
 
 
 def _read_harmony(source: Source, offered: Offered) -> Calls:
@@ -294,8 +300,8 @@ def _read_brackets(source: Source, offered: Offered) -> Calls:
     yield from space(source)
     if source.rest.startswith("{"):
         return (yield from _read_list(source, offered))
-    text = yield from _python(source, [f"{name}(" for name in offered.names], ENDS[0])
-    return _called(f"[{text}", offered)
+    text = yield from python_text(source, [f"{name}(" for name in offered.names], ENDS[0])
+    return called(f"[{text}", offered)
 
 
 def _read_fenced(source: Source, offered: Offered) -> Calls:
@@ -305,7 +311,7 @@ def _read_fenced(source: Source, offered: Offered) -> Calls:
     yield from space(source)
     if kind == "tool_code":  # Gemma's
         openings = [f"{before}{name}(" for name in offered.names for before in ("", "print(")]
-        calls = _called_in_lines((yield from _python(source, openings, _FENCE)), offered)
+        calls = called_in_lines((yield from python_text(source, openings, _FENCE)), offered)
     else:
         mark = yield from expect(source, *_IN_FENCES)
         calls = yield from _IN_FENCES[mark](source, offered)
@@ -351,43 +357,6 @@ def _arguments(source: Source) -> Reading[str]:
     if source.rest[:1] != "{":
         raise NoCallError
     return (yield from json_text(source))
-
-
-def _python(source: Source, openings: list[str], end: str) -> Reading[str]:
-    """Take Python that begins with a call, up to a mark or to the end."""
-    opening = yield from expect(source, *openings)
-    source.rest = opening + source.rest
-    while not source.ended and end not in source.rest:
-        if len(source.rest) > _LONGEST_PYTHON:
-            raise NoCallError
-        yield
-    text, mark, rest = source.rest.partition(end)
-    if len(text) > _LONGEST_PYTHON:
-        raise NoCallError
-    source.rest = mark + rest
-    return text
-
-
-def _any_of(calls: list[SpelledCall]) -> list[SpelledCall]:
-    if not calls:
-        raise NoCallError
-    return calls
-
-
-def _called_in_lines(text: str, offered: Offered) -> list[SpelledCall]:
-    """Python's calls one below the other; each may be printed, which means the same."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    bare = [
-        line[len("print(") : -1] if line.startswith("print(") and line.endswith("))") else line
-        for line in lines
-    ]
-    return _called(f"[{', '.join(bare)}]", offered)
-
-
-def _called(text: str, offered: Offered) -> list[SpelledCall]:
-    """The calls of a Python list."""
-    calls = [(offered.called(name.removesuffix(".call")), given) for name, given in read_python(text) or ()]
-    return _any_of([made(offered, name, given) for name, given in calls])
 
 
 def _end(source: Source) -> Reading[None]:

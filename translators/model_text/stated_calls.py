@@ -49,6 +49,17 @@ def made(offered: Offered, name: str | None, arguments: str, call_id: str | None
     return SpelledCall(name, arguments, call_id)
 
 
+def any_of(calls: list[SpelledCall]) -> list[SpelledCall]:
+    """These calls, of which there has to be one.
+
+    Raises:
+        NoCallError: There is none.
+    """
+    if not calls:
+        raise NoCallError
+    return calls
+
+
 def stated_calls(text: str, offered: Offered, *, marked: bool) -> list[SpelledCall]:
     """The calls that a JSON object or list states.
 
@@ -64,9 +75,7 @@ def stated_calls(text: str, offered: Offered, *, marked: bool) -> list[SpelledCa
         calls = [_call(each, offered, marked=marked) for each in _listed(text.encode())]
     except _UNREADABLE:
         raise NoCallError from None
-    if not calls:
-        raise NoCallError
-    return calls
+    return any_of(calls)
 
 
 def _listed(raw: bytes) -> Iterable[bytes]:

@@ -162,6 +162,25 @@ def test_what_is_broken_is_not_waited_for_without_end() -> None:
     assert time.process_time() - begun < 5
 
 
+@pytest.mark.parametrize(
+    "begun",
+    [
+        "{'name': 'f', 'arguments': {'a': '",
+        '{"name": "f", "arguments": {"a": \'',
+        '{"name": "f", "arguments": {"a": nul',
+        '{"name": "f", "arguments": {"a": 1, "b" ',
+    ],
+)
+@pytest.mark.parametrize("length", [65_400, 65_536, 70_000])
+def test_how_long_what_is_broken_is_waited_for_does_not_depend_on_the_cuts(begun: str, length: int) -> None:
+    text = f"Hi.\n{OPEN}{begun}{'x' * length}'}}}}{CLOSE} and so on"
+    (seen,) = {
+        str(said(*[text[at : at + size] for at in range(0, len(text), size)]))
+        for size in (7, 1000, 65_000, len(text))
+    }
+    assert seen.count("x") >= length
+
+
 def test_ids_count_the_calls_of_a_choice() -> None:
     out = run(
         [MarkedCalls(Offered(TOOLS), STAMP, 2, flows=True)], [Text(0, f"{OPEN}{F}{CLOSE}{OPEN}{F}{CLOSE}")]

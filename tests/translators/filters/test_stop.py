@@ -2,6 +2,8 @@
 
 from time import process_time
 
+import msgspec
+
 from translators.deltas import Call, Delta, Failed, Finish, Text, Usage
 from translators.errors import bad_answer
 from translators.filters import run
@@ -103,3 +105,22 @@ def test_a_choice_that_has_called_a_tool_ends_with_its_calls() -> None:
     assert _run(("#",), call, Text(1, "#")) == [call]  # another choice, which is none
     stop = Stop(("#",), 2)
     assert run([stop], [call, Text(1, "#")]) == [call, Finish(1, "stop")]
+
+
+def test_log_probabilities_stay_with_text_that_was_held() -> None:
+    one, two, three = (msgspec.Raw(text) for text in (b"1", b"2", b"3"))
+    pieces = (Text(0, "xE"), Text(0, "a", one), Text(0, "E", two), Text(0, "", three), Text(0, "N"))
+    assert _run(("END",), *pieces, Finish(0, "stop")) == [
+        Text(0, "x"),
+        Text(0, "Ea", one),
+        Text(0, "E", two),
+        Text(0, "", three),
+        Text(0, "N"),
+        Finish(0, "stop"),
+    ]
+
+
+def test_log_probabilities_of_a_piece_that_the_stop_string_cuts_are_left_out() -> None:
+    one, two, three = (msgspec.Raw(text) for text in (b"1", b"2", b"3"))
+    pieces = (Text(0, "x", one), Text(0, "yE", two), Text(0, "ND", three))
+    assert _run(("END",), *pieces) == [Text(0, "x", one), Text(0, "y"), Finish(0, "stop")]

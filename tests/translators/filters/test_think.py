@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,3 +121,26 @@ def test_white_space_that_comes_bit_by_bit_is_looked_at_once() -> None:
     for _ in range(50_000):
         assert run([think], [Text(0, " ")]) == []
     assert run([think], [Text(0, "Hi")]) == [Text(0, " " * 50_000 + "Hi")]
+
+
+def test_an_answer_without_a_block_keeps_its_log_probabilities() -> None:
+    probable = msgspec.Raw(b'{"content":[]}')
+    assert list(Think().feed(Text(0, "Hi", probable))) == [Text(0, "Hi", probable)]
+
+
+def test_log_probabilities_stay_with_text_that_was_held_and_go_with_thinking() -> None:
+    one, two, three = (msgspec.Raw(text) for text in (b"1", b"2", b"3"))
+    begun: list[Delta] = [Text(0, "\n", one), Text(0, " <", two), Text(0, "b>", three)]
+    assert run([Think()], begun) == [Text(0, "\n", one), Text(0, " <", two), Text(0, "b>", three)]
+    thought: list[Delta] = [Text(0, "<think>a", one), Text(0, "</think>\n\n", one), Text(0, "Hi", two)]
+    assert run([Think()], [*thought, Text(0, "!", three)]) == [
+        Reasoning(0, "a"),
+        Text(0, "Hi", two),
+        Text(0, "!", three),
+    ]
+    assert run([Think()], [Text(0, "<thi", one), Finish(0, "stop")]) == [
+        Text(0, "<thi", one),
+        Finish(0, "stop"),
+    ]
+    always: list[Delta] = [Text(0, "Hi", one), Text(0, " you", two), Finish(0, "stop")]
+    assert run([Think(always=True)], always) == always

@@ -41,6 +41,7 @@ class Facts(msgspec.Struct, frozen=True):
         can: Capabilities: tools, vision, reasoning, toggle (thinking can be switched off by the chat
             template), low_effort (and made short by it), no_think (it can be switched off in words alone),
             lora, beta, paid, batch.
+        takes: Parameters that the model's schema has and that of its family has not.
         fails_at: Parameters that the schema lets through and that the model does not answer.
         takes_tool_choice: Whether the model takes `tool_choice`; Mistral's do not (langchain-cloudflare).
         price: Dollars per million tokens by kind: input, output, cached_input.
@@ -58,6 +59,7 @@ class Facts(msgspec.Struct, frozen=True):
     bounds: Literal["seed", "newer"] = "newer"
     json: Literal["response_format", "guided_json", "prompt"] = "prompt"
     can: frozenset[str] = frozenset()
+    takes: frozenset[str] = frozenset()
     fails_at: frozenset[str] = frozenset()
     takes_tool_choice: bool = True
     price: Mapping[str, float] = {}

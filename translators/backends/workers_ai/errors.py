@@ -10,10 +10,9 @@ A refusal by the validator names fields that are not at fault; what it is really
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
+from translators.answers.envelope import first_error, innermost
 from translators.backends.workers_ai.blame import blame
 from translators.backends.workers_ai.places import Sent, field_name
 from translators.errors import (
@@ -22,10 +21,9 @@ from translators.errors import (
     SERVER_ERROR,
     ApiError,
     CredentialError,
-    bad_answer,
 )
 from translators.overflow import overflow, tells_of_overflow
-from translators.quotes import is_field_path, quotable
+from translators.quotes import quotable
 
 _DAY: Final = 86_400
 _MINUTE: Final = 60
@@ -181,6 +179,8 @@ _STATUSES: Final = {
     429: _API_RATE,
     503: _BUSY,
     504: _TIMEOUT,
+    522: _TIMEOUT,  # so Cloudflare's edge says that what is behind it does not answer; as does 524
+    524: _TIMEOUT,
     529: _BUSY,
 }
 
@@ -194,9 +194,6 @@ _NO_JSON: Final = _Meaning(
     SERVER_ERROR,
 )
 
-_PREFIX: Final = re.compile(r"^(?:AiError: |Bad input: |Error: |No such model: )+")
-_REQUEST_ID: Final = re.compile(r" \([0-9a-f]{8}(?:-[0-9a-f-]{27})?\)$")
-_TEXT_LIMIT: Final = 20_000  # characters; a validator's longest lists have some thousands
 _NUMERAL: Final = re.compile(r"[0-9]{1,6}")
 _MODEL: Final = re.compile(r"@(?:cf|hf)/[A-Za-z0-9._-]{1,60}/[A-Za-z0-9._-]{0,60}[A-Za-z0-9]")
 
@@ -210,8 +207,8 @@ def read_error(status: int, body: bytes, now: int, sent: Sent | None = None) -> 
         now: Seconds since 1970, to compute how long to wait.
         sent: What was asked, to name the field at fault as the client wrote it.
     """
-    error = _first_error(body)
-    text, param = _innermost(error)
+    error = first_error(body)
+    text, param = innermost(error)
     meaning = _by_code(error.get("code")) or _STATUSES.get(status) or _by_name(error.get("type")) or _BROKEN
     if _JSON_NOT_MET in text:
         meaning = _NO_JSON
@@ -230,11 +227,6 @@ def read_error(status: int, body: bytes, now: int, sent: Sent | None = None) -> 
     )
 
 
-def holds_error(body: bytes) -> bool:
-    """Whether a body says in a known form that something failed, whatever its status is."""
-    return bool(_first_error(body))
-
-
 class EmptyResultError(ApiError):
     """A success whose result is empty; a request for a stream may be answered so."""
 
@@ -245,28 +237,6 @@ class EmptyResultError(ApiError):
     def unquoted(self) -> "EmptyResultError":
         """The same: the sentence is ours."""
         return self
-
-
-def shape_error(body: bytes) -> ApiError:
-    """An answer of status 200 that is neither a result nor an error."""
-    kind = "an empty body" if not body.strip() else "an answer in a form that is not known"
-    return bad_answer(f"Workers AI sent {kind}. Ask again; if it stays, tell the gateway's operator.")
-
-
-def _first_error(body: bytes) -> dict[str, Any]:
-    try:
-        envelope: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
-    if not isinstance(envelope, dict):
-        return {}
-    if envelope.get("object") == "error":  # SGLang, LMDeploy and TensorRT-LLM say it all on one level
-        return envelope
-    errors = envelope.get("errors") or envelope.get("error")
-    first = errors[0] if isinstance(errors, list) and errors else errors
-    if isinstance(first, str):
-        return {"message": first}
-    return first if isinstance(first, dict) else {}
 
 
 def _by_code(code: object) -> _Meaning | None:
@@ -280,32 +250,6 @@ def _by_code(code: object) -> _Meaning | None:
 
 def _by_name(name: object) -> _Meaning | None:
     return _NAMES.get(name) if isinstance(name, str) else None
-
-
-def _innermost(error: dict[str, Any]) -> tuple[str, str | None]:
-    """The message without its prefixes and request id, and the parameter that is named beside it.
-
-    Both are the engine's own where the message is the engine's JSON.
-    """
-    message = error.get("message")
-    if not isinstance(message, str) or len(message) > _TEXT_LIMIT:
-        return "", None
-    text = _REQUEST_ID.sub("", _PREFIX.sub("", message))
-    if not text.startswith("{"):
-        return text, _field(error.get("param"))
-    try:
-        engine: Any = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return "", None
-    nested = engine.get("error")
-    inner = nested if isinstance(nested, dict) else engine
-    said = inner.get("message")
-    return (said if isinstance(said, str) else ""), _field(inner.get("param"))
-
-
-def _field(param: object) -> str | None:
-    """The name of a request's field; other names are none of the client's business."""
-    return param if isinstance(param, str) and is_field_path(param) else None
 
 
 def _model(text: str) -> str:

@@ -40,10 +40,12 @@ def read_image(url: str, where: str) -> tuple[bytes, str]:
             "is an SVG, and models take pixels only. Send a PNG, JPEG, GIF or WebP.",
             "unsupported_value",
         )
-    image = _decoded(data, where)
+    plain = "".join(data.split())  # mail has base64 in lines, and so have clients that borrow its tools
+    image = _decoded(plain, where)
     for kind, beginning in _BEGINNINGS:
         if beginning.match(image):
-            return image, url if head == f"data:{kind};base64" else f"data:{kind};base64,{data}"
+            is_clean = head == f"data:{kind};base64" and len(plain) == len(data)
+            return image, url if is_clean else f"data:{kind};base64,{plain}"
     raise _refused(
         where,
         "holds bytes that are no image which models take. Send a PNG, JPEG, GIF or WebP.",

@@ -1,29 +1,15 @@
-"""What judges the answers to a request: whether a tool was called that had to be, whether JSON is JSON.
+"""What judges the answers of a model of Workers AI."""
 
-`tool_choice: "required"` is only advice to several models (qwq, qwen3, gemma-4; langchain-cloudflare), and
-one takes none at all. So the text of an answer is held until a call comes. Where none comes, the model is
-asked once more, told plainly and by the tool's name where one is meant; where that fails as well, what it
-said stands: a call is never invented.
-"""
+from collections.abc import Mapping
+from typing import Any
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
-
-import msgspec
-
-from translators.backends.workers_ai.ask import Asker
+from translators.asking.asker import Asker
+from translators.asking.judges import ForcedTool, json_judge, together
+from translators.asking.structured import StructuredOutput
 from translators.backends.workers_ai.catalogue import Facts
-from translators.backends.workers_ai.structured import StructuredOutput, in_words, repairing
-from translators.backends.workers_ai.tools import forced_names, named_form
-from translators.call import BackendCall
 from translators.chat import ChatRequest
-from translators.deltas import Call, Delta, Finish, Reasoning, Text
-from translators.errors import ApiError
-from translators.json_judge import JsonJudge, Wanted
-from translators.rounds import Held, Judge
-
-_LONGEST_ECHO: Final = 4000  # characters of an answer that the model is shown again
+from translators.rounds import Judge
+from translators.tools import forced_names
 
 
 def judge_for(
@@ -37,134 +23,6 @@ def judge_for(
     judges: list[Judge] = []
     names = forced_names(chat)
     if names and not facts.guards and "messages" in body:
-        judges.append(ForcedTool(names, facts, body, asker))
-    if output is not None and output.wanted is not None:
-        judges.append(_json_judge(output, output.wanted, body, asker))
-    return InTurn(*judges) if len(judges) > 1 else next(iter(judges), None)
-
-
-def _json_judge(output: StructuredOutput, wanted: Wanted, body: Mapping[str, Any], asker: Asker) -> JsonJudge:
-    question = _JsonQuestion(output, body, asker)
-    return JsonJudge(wanted, question.repair, question.in_words)
-
-
-class _JsonQuestion:
-    """A question for JSON, put once more."""
-
-    def __init__(self, output: StructuredOutput, body: Mapping[str, Any], asker: Asker) -> None:
-        self._output = output
-        self._body = body
-        self._asker = asker
-
-    def repair(self, said: str, problems: str) -> BackendCall:
-        """Show the model its answer and what is wrong with it."""
-        return self._asker.again(self._body, repairing(self._output, said, problems))
-
-    def in_words(self) -> BackendCall:
-        """Ask in words, from now on."""
-        grown = self._asker.prompt_bytes + len(self._output.words.encode())
-        self._asker = msgspec.structs.replace(self._asker, prompt_bytes=grown)
-        self._body = in_words(self._body, self._output)
-        return self._asker.again(self._body, ())
-
-
-class InTurn:
-    """Two judges, of which the second sees what the first lets through."""
-
-    def __init__(self, first: Judge, second: Judge) -> None:
-        self._first = first
-        self._second = second
-        self._is_first = True  # whether the first has not made up its mind
-        self._out: list[Delta] = []  # let through by both, though not yet asked for
-
-    def feed(self, delta: Delta) -> Iterable[Delta]:
-        """What both let through."""
-        passed = self._first.feed(delta) if self._is_first else (delta,)
-        return [out for each in passed for out in self._second.feed(each)]
-
-    def again(self) -> BackendCall | None:
-        """What the first asks for, else what the second does."""
-        call = self._first.again() if self._is_first else None
-        if call is None:
-            self._turn()
-        return call or self._second.again()
-
-    def instead(self, error: ApiError) -> BackendCall | None:
-        """What either asks for in place of a failed call."""
-        return self._first.instead(error) or self._second.instead(error)
-
-    def rest(self) -> Iterable[Delta]:
-        """What is held by both."""
-        self._turn()
-        return (*self._out, *self._second.rest())
-
-    def _turn(self) -> None:
-        """Give what the first holds to the second."""
-        if self._is_first:
-            self._is_first = False
-            self._out += [out for each in self._first.rest() for out in self._second.feed(each)]
-
-
-class ForcedTool:
-    """Holds what an answer says until it calls a tool."""
-
-    def __init__(self, names: Sequence[str], facts: Facts, body: Mapping[str, Any], asker: Asker) -> None:
-        self._names = names
-        self._facts = facts
-        self._body = body
-        self._asker = asker
-        self._held = Held()
-        self._called = False
-        self._asked = False
-
-    def feed(self, delta: Delta) -> Iterable[Delta]:
-        """Pass on thinking, and everything once there is a call."""
-        if self._called or isinstance(delta, Reasoning):
-            return (delta,)
-        self._held.add(delta)
-        if not isinstance(delta, Call):
-            return ()
-        self._called = True
-        return self._held.take()
-
-    def again(self) -> BackendCall | None:
-        """The same question, told that there has to be a call; once, and not where the answer was cut."""
-        if self._called or self._asked or not self._ended_by_itself():
-            return None
-        self._asked = True
-        said = "".join(delta.text for delta in self._held.coming if isinstance(delta, Text))
-        self._held.turn()
-        meant = self._meant(said)
-        turns = [{"role": "assistant", "content": said[:_LONGEST_ECHO]}] if said.strip() else []
-        turns.append({"role": "user", "content": _reminder(meant)})
-        return self._asker.again(self._narrowed(meant), turns)
-
-    def instead(self, error: ApiError) -> None:
-        """Nothing: a call that failed would fail again."""
-
-    def rest(self) -> Iterable[Delta]:
-        """What was said in place of a call."""
-        return () if self._called else self._held.standing
-
-    def _ended_by_itself(self) -> bool:
-        return any(isinstance(delta, Finish) and delta.reason == "stop" for delta in self._held.coming)
-
-    def _meant(self, said: str) -> str | None:
-        """The tool to ask for: the only one, or the only one that the answer mentions."""
-        if len(self._names) == 1:
-            return self._names[0]
-        mentioned = [name for name in self._names if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", said)]
-        return mentioned[0] if len(mentioned) == 1 else None
-
-    def _narrowed(self, meant: str | None) -> dict[str, Any]:
-        """The body that offers the tool that is meant, and asks for it by name."""
-        if meant is None or "tools" not in self._body:
-            return dict(self._body)
-        tools = [tool for tool in self._body["tools"] if tool["function"]["name"] == meant]
-        choice = {"tool_choice": named_form(meant)} if self._facts.takes_tool_choice else {}
-        return {**self._body, "tools": tools, **choice}
-
-
-def _reminder(meant: str | None) -> str:
-    tool = "one of the tools" if meant is None else f"the tool `{meant}`"
-    return f"You have called no tool. You must call {tool} now. Answer with the call alone."
+        judges.append(ForcedTool(names, body, asker, takes_choice=facts.takes_tool_choice))
+    judge = json_judge(output, body, asker) if output is not None else None
+    return together(judges if judge is None else [*judges, judge])

@@ -22,6 +22,8 @@ _BROKEN_DATA_URL: Final = "data:\u200bimage/"  # a zero-width space
 
 _SYSTEM: Final = "developer turns become system turns"
 
+_DETAILS: Final = ("auto", "low", "high")  # of images, in OpenAI's schema
+
 
 class Messages:
     """The messages of one request, and the image where it goes beside them."""
@@ -57,15 +59,16 @@ class Messages:
                 return self._result(result, turn)
         if turn.role == "developer":
             self._report.note("messages", Fate.TRANSFORMED, _SYSTEM)
-        if turn.name is not None:
+        name = {"name": turn.name} if turn.name is not None and self._facts.speaks_openai else {}
+        if turn.name is not None and not name:
             self._report.note("messages", Fate.TRANSFORMED, "names of speakers are not sent")
         role = "system" if turn.role == "developer" else turn.role
         match turn.parts:
             case (chat.Text(words),):  # nearly all turns
                 text = self._harmless(words)
                 self._check_length(text, turn)
-                return {"role": role, "content": text}
-        message: Message = {"role": role, "content": self._content(turn)}
+                return {"role": role, "content": text, **name}
+        message: Message = {"role": role, "content": self._content(turn), **name}
         if self._facts.takes_thoughts:
             message |= self._thinking(turn)
         calls = [self._call(part) for part in turn.parts if isinstance(part, chat.Call)]
@@ -83,7 +86,7 @@ class Messages:
                     texts.append(text)
                     parts.append({"type": "text", "text": text})
                 case chat.Image():
-                    parts += self._image(part, f"{turn.place}.content[{k}]")
+                    parts += self._image(part, turn.role, f"{turn.place}.content[{k}]")
                 case chat.Reasoning() if not self._facts.takes_thoughts:
                     note = "the thinking of earlier turns is not sent again"
                     self._report.note("messages", Fate.TRANSFORMED, note)
@@ -111,7 +114,7 @@ class Messages:
         texts = [self._harmless(part.text) for part in turn.parts if isinstance(part, chat.Reasoning)]
         return dict.fromkeys(("reasoning", "reasoning_content"), "".join(texts)) if texts else {}
 
-    def _image(self, image: chat.Image, where: str) -> list[dict[str, Any]]:
+    def _image(self, image: chat.Image, role: chat.Role, where: str) -> list[dict[str, Any]]:
         """An image as a part; or none, where it went into the field `image`."""
         if self._facts.content != "image_parts" and "vision" not in self._facts.can:
             raise invalid(
@@ -119,17 +122,22 @@ class Messages:
                 where,
                 "unsupported_value",
             )
+        if self._facts.content == "openai" and role != "user":
+            raise invalid(
+                f"'{where}' is an image, and this model takes images in users' turns only.",
+                where,
+                "unsupported_value",
+            )
         data, url = read_image(image.url, f"{where}.image_url.url")
         if url != image.url:
-            note = "an image's type becomes the one that its bytes tell"
+            note = "an image's URL becomes the plain one of the type that its bytes tell"
             self._report.note("messages", Fate.TRANSFORMED, note)
-        if self._facts.content == "openai":
-            detail = {"detail": image.detail} if image.detail else {}
-            return [{"type": "image_url", "image_url": {"url": url, **detail}}]
-        if image.detail not in (None, "auto"):
+        details = _DETAILS if self._facts.content == "openai" else ()
+        if image.detail not in (None, "auto", *details):
             self._report.note("messages", Fate.TRANSFORMED, "the detail of images is not sent")
-        if self._facts.content == "image_parts":
-            return [{"type": "image_url", "image_url": {"url": url}}]
+        if self._facts.content in ("openai", "image_parts"):
+            detail = {"detail": image.detail} if image.detail in details else {}
+            return [{"type": "image_url", "image_url": {"url": url, **detail}}]
         if self.image is not None:
             raise invalid(
                 f"'{where}' is a second image, and this model takes one.", where, "unsupported_value"
@@ -165,16 +173,14 @@ class Messages:
         self._check_length(result.text, turn)
         if result.call_id is None:
             self._report.note("messages", Fate.TRANSFORMED, "function turns become tool turns")
-            call_id = f"call_function{self._functions - 1}" if self._functions else None
+            # OpenAI's schema wants an id also where the call is not among the turns.
+            call_id = f"call_function{max(0, self._functions - 1)}"
         else:
             call_id = restore_call_id(result.call_id)
         name = result.name or self._names.get(result.call_id or "")
-        message: Message = {"role": "tool", "content": self._harmless(result.text)}
-        if call_id is not None:
-            message["tool_call_id"] = call_id
-        if name is not None:
-            message["name"] = name
-        return message
+        text = self._harmless(result.text)
+        message: Message = {"role": "tool", "content": text, "tool_call_id": call_id}
+        return message if name is None else {**message, "name": name}
 
     def _function_id(self) -> str:
         self._functions += 1

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
+from translators.asking.thinking import EFFORT
 from translators.backends.workers_ai.catalogue import Facts
-from translators.backends.workers_ai.reasoning import NO_THINK, TEMPLATE, translate_effort
+from translators.backends.workers_ai.reasoning import NO_THINK, TEMPLATE, Asked, translate_effort
 from translators.errors import invalid, wrong_type
 from translators.report import Fate, Report
 
@@ -41,6 +42,17 @@ def _number(low: float, high: float) -> Rule:
 
 def _integer(low: int, high: int) -> Rule:
     return lambda value, name, _facts: _clamp(_as_integer(value, name), low, high)
+
+
+def _top_k(most: int) -> Rule:
+    def rule(value: Any, name: str, _facts: Facts) -> Outcome:
+        limit = _as_integer(value, name)
+        if limit >= 1:
+            return _clamp(limit, 1, most)
+        note = f"{_shown(limit)} stands for no limit, and became {most}, the widest that there is"
+        return Outcome(Fate.TRANSFORMED, most, note)
+
+    return rule
 
 
 def _top_p(value: Any, name: str, facts: Facts) -> Outcome:
@@ -92,7 +104,7 @@ def _functions(value: Any, name: str, _facts: Facts) -> Outcome:
     return Outcome(Fate.KEPT, value)
 
 
-def _raw(value: Any, name: str, _facts: Facts) -> Outcome:
+def _boolean(value: Any, name: str, _facts: Facts) -> Outcome:
     if not isinstance(value, bool):
         raise wrong_type(name, "a boolean", value)
     return Outcome(Fate.KEPT, value)
@@ -130,7 +142,7 @@ def _keep(value: Any, _name: str, _facts: Facts) -> Outcome:
 def _logprobs(value: Any, _name: str, _facts: Facts) -> Outcome:
     if isinstance(value, bool):
         return Outcome(Fate.KEPT, value)
-    return Outcome(Fate.DROPPED, detail="the completions endpoint's form of them is not written")
+    return Outcome(Fate.TRANSFORMED, True, "a completion's number of them is asked for in chat's form")
 
 
 def _options(value: Any, name: str, _facts: Facts) -> Outcome:
@@ -184,14 +196,14 @@ LEGACY: Final[Mapping[str, Rule]] = {
     # The schema's own
     "temperature": _number(0, 5),
     "top_p": _top_p,
-    "top_k": _integer(1, 50),
+    "top_k": _top_k(50),
     "seed": _seed,
     "repetition_penalty": _number(0, 2),
     "frequency_penalty": _penalty,
     "presence_penalty": _penalty,
     "image": _image,
     "lora": _lora,
-    "raw": _raw,
+    "raw": _boolean,
     "functions": _functions,
     # OpenAI's that the schema has no place for
     "audio": _refuse_audio,
@@ -228,7 +240,7 @@ OPENAI: Final[Mapping[str, Rule]] = {
     **LEGACY,
     "temperature": _number(0, 2),
     "top_p": _number(0, 1),
-    "top_k": _integer(1, 1000),  # not in the schema, taken by the engines behind it
+    "top_k": _top_k(1000),  # not in the schema, taken by the engines behind it
     "frequency_penalty": _number(-2, 2),
     "presence_penalty": _number(-2, 2),
     "logit_bias": _keep,
@@ -252,29 +264,44 @@ GUARD: Final[Mapping[str, Rule]] = {
     "temperature": LEGACY["temperature"],
 }
 
-_ONLY_WITH_PROMPT: Final = frozenset({"raw"})
+# What single models take besides (`Facts.takes`).
+_OF_SOME: Final[Mapping[str, Rule]] = {"skip_special_tokens": _boolean}
+
+_ONLY_WITH_PROMPT: Final = frozenset({"raw"})  # in the seed's schema; the newer ones have it in both forms
 _ONLY_WITH_MESSAGES: Final = frozenset({"functions", "chat_template_kwargs"})
 
 
 def translate_parameters(
-    given: Mapping[str, Any], facts: Facts, report: Report, *, prompt: bool
+    given: Mapping[str, Any],
+    facts: Facts,
+    report: Report,
+    own_names: Mapping[str, str] = {},
+    *,
+    prompt: bool,
 ) -> dict[str, Any]:
     """The schema's parameters of a request; every given one has its fate afterwards.
+
+    Args:
+        given: The request's, by their common name.
+        facts: What the model takes.
+        report: Told what becomes of them.
+        own_names: The client's names by the common ones, where it may have sent another.
+        prompt: Whether a prompt is sent, and no dialogue.
 
     Raises:
         ApiError: 400 naming a parameter that the model cannot meet or that has the wrong type.
     """
     fields: dict[str, Any] = {}
-    table = _table(facts)
+    table, is_seed = _table(facts), facts.bounds == "seed"
     for name, value in given.items():
-        if name == "reasoning_effort":
+        if name == EFFORT:
             continue
-        rule = table.get(name)
+        rule = table.get(name) or (_OF_SOME.get(name) if name in facts.takes else None)
         if rule is None:
             outcome = Outcome(Fate.DROPPED, detail="the model's schema does not know it")
         elif name in facts.fails_at:
             outcome = Outcome(Fate.DROPPED, detail="the model does not answer where it is sent")
-        elif name in (_ONLY_WITH_MESSAGES if prompt else _ONLY_WITH_PROMPT):
+        elif name in (_ONLY_WITH_MESSAGES if prompt else _ONLY_WITH_PROMPT if is_seed else ()):
             other = "messages" if prompt else "a prompt (/v1/completions)"
             outcome = Outcome(Fate.DROPPED, detail=f"it goes with {other} only")
         else:
@@ -282,9 +309,11 @@ def translate_parameters(
         report.note(name, outcome.fate, outcome.detail)
         if outcome.value is not None:
             fields[name] = outcome.value
-    if "reasoning_effort" in given:
-        effort, said = given["reasoning_effort"], fields.get(TEMPLATE, {})
-        fields |= translate_effort(effort, facts, report, said, can_be_told=not prompt)
+            if name == "logprobs" and outcome.fate is Fate.TRANSFORMED:
+                fields["top_logprobs"] = value
+    if EFFORT in given:
+        asked = Asked(given[EFFORT], own_names.get(EFFORT, EFFORT), fields.get(TEMPLATE, {}))
+        fields |= translate_effort(asked, facts, report, can_be_told=not prompt)
     return fields
 
 

@@ -13,14 +13,15 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
+from translators.asking.turns import instructs
 from translators.backends.workers_ai.catalogue import Facts
-from translators.backends.workers_ai.tools import described, forced_names, offered_tools
+from translators.backends.workers_ai.tools import described
 from translators.chat import AUTO, Call, ChatRequest, Part, Result, Role, Text, Turn
 from translators.model_text.almost_json import decoded
 from translators.model_text.spelled_calls import CLOSE, OPEN
 from translators.report import Fate, Report
 from translators.schemas import Budget
-from translators.tools import wrap_custom
+from translators.tools import forced_names, offered_tools, wrap_custom
 
 _IN_WORDS: Final = "described to the model in words, and its calls are read from its text"
 _TOLD: Final = "the model is told in words"
@@ -90,7 +91,7 @@ def _choice_in_words(chat: ChatRequest) -> str:
 
 def _told(turns: tuple[Turn, ...], words: str) -> tuple[Turn, ...]:
     """The turns with an instruction in the system's, which some chat templates want to be first and alone."""
-    if not turns or turns[0].role not in ("system", "developer"):
+    if not turns or not instructs(turns[0]):
         return (Turn("system", (Text(words),)), *turns)
     first = turns[0]
     said = "".join(part.text for part in first.parts if isinstance(part, Text))

@@ -4,42 +4,42 @@ This dialect speaks Workers AI's native endpoint, not Cloudflare's OpenAI-shaped
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
 
-from translators.backends.workers_ai.answer_filters import filters_of_answer, filters_of_call
-from translators.backends.workers_ai.ask import LEAST_BYTES_PER_TOKEN, Asker
+from translators.asking.answer_filters import Manner
+from translators.asking.asker import LEAST_BYTES_PER_TOKEN, Asker, MakeReader
+from translators.asking.bodies import encoded
+from translators.asking.dialogues import dialogue_of
+from translators.asking.names import own_names, takes_none
+from translators.asking.structured import StructuredOutput, in_words, told
+from translators.asking.thinking import EFFORT, with_effort
+from translators.asking.turns import with_one_system
 from translators.backends.workers_ai.catalogue import Facts
-from translators.backends.workers_ai.guided import with_guided
 from translators.backends.workers_ai.judges import judge_for
 from translators.backends.workers_ai.messages import Messages, harmless, utf16_length
 from translators.backends.workers_ai.parameters import translate_parameters
+from translators.backends.workers_ai.places import Sent
 from translators.backends.workers_ai.prompted_tools import knows_no_tools, told_of_tools
 from translators.backends.workers_ai.reasoning import taken_as_words, will_think
-from translators.backends.workers_ai.structured import StructuredOutput, in_words, told, translate_format
-from translators.backends.workers_ai.tools import (
-    offered_tools,
-    translate_tools,
-)
+from translators.backends.workers_ai.response import Reader
+from translators.backends.workers_ai.structured import translate_format, with_constraint
+from translators.backends.workers_ai.tools import translate_tools
 from translators.backends.workers_ai.unstreamed import Unstreamed
-from translators.call import BackendCall, Stamp
+from translators.call import Stamp
 from translators.chat import Call, ChatRequest, Part, Reasoning, Refusal, Result, Text
-from translators.dialogue import Dialogue, OneRound
+from translators.dialogue import Dialogue
 from translators.errors import ApiError, invalid
 from translators.report import Fate, Report
-from translators.rounds import Judge, Question, Rounds
 from translators.schemas import Budget
+from translators.tools import offered_tools
 
-# A segment of dots would climb out of the account's path with the operator's token.
-_MODEL: Final = re.compile(r"@(?:cf|hf)/(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+")
-
-# Bytes of all calls of a request. Each connection holds its own until they are sent; three choices of the
-# largest body that the gateway reads by default (20 MiB) have room.
-_ALL_BODIES: Final = 64 << 20
+# A segment of dots would climb out of the account's path with the operator's token. Clients may ask for any
+# such name, and plans and limits are kept under it: no real one has half of this length.
+_MODEL: Final = re.compile(r"@(?:cf|hf)/(?!\.{1,2}/)[A-Za-z0-9._-]{1,128}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
 
 _THINKING_ROOM: Final = 4096  # tokens; long thoughts have about as many
 
@@ -62,23 +62,32 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
     for name, detail in chat.left_out.items():
         report.note(name, Fate.TRANSFORMED, detail)
     budget = Budget()
-    chat = with_guided(chat, facts, report)
+    chat = with_effort(with_constraint(chat, facts, report), takes_none, report)
+    chat = chat if facts.guards else with_one_system(chat, report, facts.text_limit)
     asked, chat = chat, told_of_tools(chat, facts, report, budget)
     has_tools = bool(offered_tools(asked))
     output = translate_format(chat, _with_calls(asked, facts), report, budget, with_tools=has_tools)
     fields = _fields(chat, facts, output, report, budget)
     prompt_bytes = _largest_prompt(chat, fields) + (_bytes(output.instruction) if output else 0)
-    thinks, limit = will_think(fields, facts), _limit_name(facts)
+    # Without the chat template a text is continued, and all of what comes is text.
+    is_raw, limit = fields.get("raw") is True, _limit_name(facts)
+    thinks = will_think(fields, facts) and not is_raw
     fields[limit] = _max_tokens(chat, facts, prompt_bytes, report, thinks=thinks)
-    headers = _affinity(chat)
+    headers, segments = _affinity(chat), ("ai", "run", *model.split("/"))
     questions = []
-    for choice, (body, encoded) in enumerate(_encoded(chat, _bodies(chat, fields, facts, output, report))):
-        asker = Asker(model, stamp, choice, limit, facts.window, prompt_bytes, asked, headers)
+    for choice, (body, sent) in enumerate(encoded(chat, _bodies(chat, fields, facts, output, report))):
+        asker = Asker(segments, _readers(stamp, choice, asked), limit, facts.window, prompt_bytes, headers)
         judge = judge_for(asked, facts, body, output, asker)
-        questions.append((asker.call(body, encoded=encoded), judge))
-    dialogue = _dialogue(asked, facts, stamp, questions)
+        questions.append((asker.call(body, encoded=sent), judge))
+    thinks_in_text = facts.thinks_in_text and not is_raw
+    manner = Manner(thinks_in_text, facts.thinks_first, knows_no_tools(facts), not facts.guards)
+    dialogue = dialogue_of(asked, manner, stamp, questions)
     may_come_whole = facts.speaks_openai or facts.family == "unknown"
     return Unstreamed(dialogue) if chat.stream and may_come_whole else dialogue
+
+
+def _readers(stamp: Stamp, choice: int, chat: ChatRequest) -> MakeReader:
+    return lambda body, most, tokens: Reader(stamp, choice, most, tokens, Sent(body, chat))
 
 
 def _affinity(chat: ChatRequest) -> dict[str, str]:
@@ -99,29 +108,14 @@ def _with_calls(chat: ChatRequest, facts: Facts) -> Facts:
     return msgspec.structs.replace(facts, json="prompt") if is_told else facts
 
 
-def _dialogue(
-    chat: ChatRequest, facts: Facts, stamp: Stamp, questions: Sequence[tuple[BackendCall, Judge | None]]
-) -> Dialogue:
-    """Of several rounds where the answers are judged, else of one."""
-    judged = [
-        Question(call, judge, partial(filters_of_call, chat, facts, stamp, choice))
-        for choice, (call, judge) in enumerate(questions)
-        if judge is not None
-    ]
-    filters = filters_of_answer(chat, len(questions))
-    if judged:
-        return Rounds(judged, filters, chat.choices)
-    calls = tuple(call for call, _ in questions)
-    return OneRound(calls, (*filters_of_call(chat, facts, stamp), *filters), chat.choices)
-
-
 def _fields(
     chat: ChatRequest, facts: Facts, output: StructuredOutput | None, report: Report, budget: Budget
 ) -> dict[str, Any]:
     """What of the body is the same for all choices, but the limit, which depends on the prompt."""
     given = {**chat.parameters, **chat.extra}
     as_prompt = bool(chat.prompts) and facts.takes_prompt
-    fields = translate_parameters(given, facts, report, prompt=as_prompt)
+    names = own_names(chat) if EFFORT in chat.parameters else {}
+    fields = translate_parameters(given, facts, report, names, prompt=as_prompt)
     fields |= {} if facts.guards else translate_tools(chat, facts, report, budget)
     if facts.guards:
         _withhold_tools(chat, report)
@@ -187,29 +181,6 @@ def _max_tokens(chat: ChatRequest, facts: Facts, prompt_bytes: int, report: Repo
         return room
     report.note("max_tokens", Fate.KEPT)
     return limit
-
-
-def _encoded(chat: ChatRequest, bodies: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """Each body with its bytes, which are made once for choices that are asked for in the same words.
-
-    Raises:
-        ApiError: 400 where all of them together are too large to be under way at once.
-    """
-    room, last, encoded = _ALL_BODIES, None, b""
-    for body in bodies:
-        if body is not last:
-            last, encoded = body, msgspec.json.encode(body)
-        room -= len(encoded)
-        if room < 0:
-            name = "n" if chat.choices > 1 else "prompt"
-            raise invalid(
-                f"'{name}' asks for so many answers that what is sent for them exceeds {_ALL_BODIES} bytes: "
-                f"each is a call of its own with the whole request, here {len(encoded)} bytes. Ask for fewer "
-                "at once.",
-                name,
-                "invalid_value",
-            )
-        yield body, encoded
 
 
 def _bodies(

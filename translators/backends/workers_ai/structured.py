@@ -10,47 +10,42 @@ Both fields are refused together with a stream (code 5023): such an answer is as
 stream here.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
+from translators.asking.constraints import FORMAT, GUIDED, schema_place, take_constraint, with_format
+from translators.asking.names import own_name, takes_none
+from translators.asking.structured import StructuredOutput, asked_in_words
 from translators.backends.workers_ai.catalogue import Facts
-from translators.backends.workers_ai.guided import GUIDED, format_name
 from translators.chat import ChatRequest, ResponseFormat
 from translators.json_judge import Wanted, wanted_json
 from translators.report import Fate, Report
 from translators.schemas import Budget
 
-_NAME: Final = "response_format"
-_SCHEMA: Final = "response_format.json_schema.schema"
-
-_ALONE: Final = "no other words, no code fence."
 _CHECKED: Final = (
     "the answer is checked: its JSON alone is given out, or asked for once more where it is wrong"
 )
 _MOST_QUOTED: Final = 60  # characters of a pattern
 
 
-@dataclass(frozen=True, slots=True)
-class StructuredOutput:
-    """How a model is asked for JSON.
+def with_constraint(chat: ChatRequest, facts: Facts, report: Report) -> ChatRequest:
+    """The request with the JSON that inference servers' own parameters ask for; nothing else can be had.
 
-    Attributes:
-        fields: What of the body asks for it; none where words do.
-        words: The same as an instruction.
-        wanted: What the answer is held against; None where the model's own form of JSON is all there is.
+    Raises:
+        ApiError: 400 where what should be a schema is none.
     """
-
-    fields: Mapping[str, Any]
-    words: str
-    wanted: Wanted | None
-
-    @property
-    def instruction(self) -> str:
-        """What the model has to be told in words."""
-        return "" if self.fields else self.words
+    chat, constraint = take_constraint(chat, takes_none, report)
+    if constraint is None:
+        return chat
+    if constraint.kind not in ("json", "json_object"):
+        note = f"the model can be held to JSON and to no {constraint.kind}"
+        report.note(constraint.name, Fate.DROPPED, note)
+        return chat
+    asked = with_format(chat, constraint)
+    if facts.guards:
+        report.note(constraint.name, Fate.DROPPED, "the model has one form of JSON, its own")
+        return chat
+    return asked
 
 
 def translate_format(
@@ -73,21 +68,20 @@ def translate_format(
     Raises:
         ApiError: 400 naming a schema that is out of bounds or wrong in itself.
     """
-    form, name = chat.response_format, format_name(chat)
+    form, name = chat.response_format, own_name(chat, FORMAT)
     if form is None:
         return None
-    if facts.guards:
+    wanted = wanted_json(form, schema_place(chat, form), budget)
+    if facts.guards:  # it takes no instructions, nor a second question
         fate = Fate.KEPT if form.type == "json_object" else Fate.TRANSFORMED
-        report.note(_NAME, fate, "" if fate is Fate.KEPT else "the model has one form of JSON, its own")
-        return StructuredOutput({_NAME: {"type": "json_object"}}, "", None)
-    wanted = wanted_json(form, _SCHEMA if name == _NAME else name, budget)
-    answer = "Unless you call a tool, answer" if with_tools else "Answer"
-    words = f"{answer} with nothing but {_what(wanted)}"
+        report.note(FORMAT, fate, "" if fate is Fate.KEPT else "the model has one form of JSON, its own")
+        return StructuredOutput({FORMAT: {"type": "json_object"}}, "", wanted)
+    words = asked_in_words(wanted, form.description, with_tools=with_tools)
     fields, fate, detail = _fields(form, wanted, facts)
     if chat.prompts and facts.takes_prompt:
         return _unchecked(fields, name, report)
-    if name == GUIDED and _NAME in fields:
-        report.note(name, Fate.TRANSFORMED, f"it is sent as '{_NAME}'")
+    if fields and name not in {FORMAT, *fields}:
+        report.note(name, Fate.TRANSFORMED, f"it is sent as '{next(iter(fields))}'")
     if detail and not (name == GUIDED and GUIDED in fields):
         report.note(name, fate, detail)
     _note_judging(wanted, name, report)
@@ -111,17 +105,19 @@ def _fields(form: ResponseFormat, wanted: Wanted, facts: Facts) -> tuple[dict[st
     if wanted.schema is not None and wanted.schema.is_recursive:
         detail = "the schema contains itself, which JSON mode may not follow: it is sent in words"
         return {}, Fate.EMULATED, detail
+    if schema is not None and form.description:  # a bare schema has no other place for it
+        schema = {"description": form.description, **schema}
     if facts.json == GUIDED:
         asked = schema if schema is not None else {"type": "object"}
         return {GUIDED: asked}, Fate.TRANSFORMED, f"the schema is sent as '{GUIDED}'"
     if schema is None:
-        return {_NAME: {"type": "json_object"}}, Fate.KEPT, ""
+        return {FORMAT: {"type": "json_object"}}, Fate.KEPT, ""
     detail = "bare, its references resolved"
     if facts.speaks_openai:
         detail = "with its references resolved"
         schema = {**schema, "name": form.name, "schema": schema, "strict": form.strict}
     asked = {"type": "json_schema", "json_schema": schema}
-    return {_NAME: asked}, Fate.TRANSFORMED, f"the schema is sent {detail}"
+    return {FORMAT: asked}, Fate.TRANSFORMED, f"the schema is sent {detail}"
 
 
 def _note_judging(wanted: Wanted, name: str, report: Report) -> None:
@@ -133,33 +129,3 @@ def _note_judging(wanted: Wanted, name: str, report: Report) -> None:
         quoted = unjudged[0][:_MOST_QUOTED]
         note = f"patterns that cannot be matched in linear time are not checked: '{quoted}'{more}"
         report.note(name, Fate.TRANSFORMED, note)
-
-
-def _what(wanted: Wanted) -> str:
-    if wanted.schema is None:
-        return f"a JSON object: {_ALONE}"
-    schema = msgspec.json.encode(wanted.schema.source).decode()
-    return f"JSON that satisfies the JSON Schema below: {_ALONE}\n{schema}"
-
-
-def told(messages: Sequence[Mapping[str, Any]], words: str) -> list[Mapping[str, Any]]:
-    """The messages with an instruction in the system's turn, which some chat templates want to be first."""
-    first = messages[0] if messages else {}
-    if first.get("role") != "system":
-        return [{"role": "system", "content": words}, *messages]
-    said = first["content"]
-    content = [*said, {"type": "text", "text": words}] if isinstance(said, list) else f"{said}\n\n{words}"
-    return [{**first, "content": content if said else words}, *messages[1:]]
-
-
-def in_words(body: Mapping[str, Any], output: StructuredOutput) -> dict[str, Any]:
-    """The body that asks in words in place of fields."""
-    rest = {name: value for name, value in body.items() if name not in output.fields}
-    return {**rest, "messages": told(body["messages"], output.words)}
-
-
-def repairing(output: StructuredOutput, said: str, problems: str) -> list[dict[str, str]]:
-    """The turns that show the model its answer and what is wrong with it."""
-    turns = [{"role": "assistant", "content": said}] if said.strip() else []
-    words = f"This is not the JSON that was asked for: {problems}.\n{output.words}"
-    return [*turns, {"role": "user", "content": words}]

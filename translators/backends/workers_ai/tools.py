@@ -1,16 +1,17 @@
-"""Tools, written so that the legacy schema takes them.
+"""Tools, written so that the model's schema takes them: as they came where that is OpenAI's.
 
-The schema asks more than OpenAI's: a tool needs a description and parameters; parameters need `type`
+The legacy schema asks more than OpenAI's: a tool needs a description and parameters; parameters need `type`
 'object' and `properties`; every property needs a `type` that is one string, and a description (model page
 of `@cf/meta/llama-3.1-8b-instruct-fast`, `tools`). References are replaced by what they name, since the
-validator resolves none.
+validator resolves none. Granite's schema also wants the list of those that are required, be it empty
+(Cloudflare's generated types).
 
 The schema has no `tool_choice`. It is passed on all the same: the validator lets unknown fields through,
 and the named form is enforced by the server where a model knows it. Mistral's models take none
 (langchain-cloudflare leaves it out for them) and are told in words (prompted_tools.py).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any, Final
 
@@ -18,27 +19,11 @@ from translators.backends.workers_ai.catalogue import Facts
 from translators.chat import ChatRequest, Tool
 from translators.report import Fate, Report
 from translators.schemas import Budget, inline
-from translators.tools import CUSTOM_INPUT
+from translators.tools import as_function, forced_names, in_words, named_form, offered_tools
 
 _ASKED_AGAIN: Final = "an answer without a call is asked for once more"
 
 _LISTS: Final = ("allOf", "anyOf", "oneOf")
-
-
-def offered_tools(chat: ChatRequest) -> tuple[Tool, ...]:
-    """The tools that the model may call."""
-    choice = chat.tool_choice
-    if choice.mode == "none":
-        return ()
-    if choice.mode == "named":
-        return tuple(tool for tool in chat.tools if tool.name == choice.named)
-    return tuple(tool for tool in chat.tools if choice.allowed is None or tool.name in choice.allowed)
-
-
-def forced_names(chat: ChatRequest) -> tuple[str, ...]:
-    """The names of the tools of which one has to be called; none where no call is asked for."""
-    is_forced = chat.tool_choice.mode in ("required", "named")
-    return tuple(tool.name for tool in offered_tools(chat)) if is_forced else ()
 
 
 def translate_tools(chat: ChatRequest, facts: Facts, report: Report, budget: Budget) -> dict[str, Any]:
@@ -61,7 +46,7 @@ def translate_tools(chat: ChatRequest, facts: Facts, report: Report, budget: Bud
         report.note("tool_choice", Fate.TRANSFORMED, "only the named tool is offered")
     if not tools:
         return {}
-    fields: dict[str, Any] = {"tools": [_tool(tool, report, budget) for tool in tools]}
+    fields: dict[str, Any] = {"tools": [_tool(tool, facts, report, budget) for tool in tools]}
     if forced_names(chat):
         report.note("tool_choice", Fate.EMULATED, _ASKED_AGAIN)
     if forced_names(chat) and facts.takes_tool_choice:
@@ -83,16 +68,11 @@ def _forced(tools: tuple[Tool, ...], report: Report) -> Any:
     return named_form(tools[0].name)
 
 
-def named_form(name: str) -> dict[str, Any]:
-    """`tool_choice` that asks for one tool by its name."""
-    return {"type": "function", "function": {"name": name}}
-
-
 def described(tool: Tool, report: Report, budget: Budget) -> dict[str, Any]:
     """A tool as a model is told of it in words: its schema as it came, without references."""
     _note_kind(tool, report)
     if tool.kind == "custom":
-        return _custom(tool)
+        return as_function(tool)
     parameters = inline(tool.parameters or {}, f"{tool.place}.parameters", budget)
     return {"name": tool.name, "description": tool.description or "", "parameters": parameters}
 
@@ -104,31 +84,36 @@ def _note_kind(tool: Tool, report: Report) -> None:
         report.note("tools", Fate.TRANSFORMED, "the model does not enforce 'strict'")
 
 
-def _tool(tool: Tool, report: Report, budget: Budget) -> dict[str, Any]:
+def _tool(tool: Tool, facts: Facts, report: Report, budget: Budget) -> dict[str, Any]:
     _note_kind(tool, report)
     if tool.kind == "custom":
-        return {"type": "function", "function": _custom(tool)}
+        return {"type": "function", "function": as_function(tool)}
+    if facts.speaks_openai:
+        return {"type": "function", "function": _as_it_came(tool, budget)}
     function = _function(tool, budget)
+    if facts.family == "openai_or_legacy":
+        function["parameters"].setdefault("required", [])
     if (tool.description, tool.parameters) != (function["description"], function["parameters"]):
         report.note("tools", Fate.TRANSFORMED, "schemas are completed to what the model's schema asks")
     return {"type": "function", "function": function}
 
 
+def _as_it_came(tool: Tool, budget: Budget) -> dict[str, Any]:
+    """A tool for a model whose schema is OpenAI's: the schema in it may be any.
+
+    One without parameters takes none, which some chat templates want to read.
+    """
+    inline(tool.parameters or {}, f"{tool.place}.parameters", budget)  # it is in bounds, or refused
+    described = {"description": tool.description} if tool.description else {}
+    parameters = tool.parameters or {"type": "object", "properties": {}}
+    return {"name": tool.name, **described, "parameters": parameters}
+
+
 def _function(tool: Tool, budget: Budget) -> dict[str, Any]:
     return {
         "name": tool.name,
-        "description": tool.description or _in_words(tool.name),
+        "description": tool.description or in_words(tool.name),
         "parameters": _parameters(tool.parameters or {}, f"{tool.place}.parameters", budget),
-    }
-
-
-def _custom(tool: Tool) -> dict[str, Any]:
-    hint = f" Its format: {tool.format}" if tool.format else ""
-    text = {"type": "string", "description": f"The whole input of the tool, as plain text.{hint}"}
-    return {
-        "name": tool.name,
-        "description": tool.description or _in_words(tool.name),
-        "parameters": {"type": "object", "properties": {CUSTOM_INPUT: text}, "required": [CUSTOM_INPUT]},
     }
 
 
@@ -190,7 +175,7 @@ def _property(value: Any, name: str) -> dict[str, Any]:
     schema, nullable = _without_null(schema)
     schema["type"] = _type(schema)
     description = schema.get("description")
-    text = description if isinstance(description, str) and description else _in_words(name)
+    text = description if isinstance(description, str) and description else in_words(name)
     schema["description"] = f"{text} (may be null)" if nullable else text
     return schema
 
@@ -249,20 +234,9 @@ def _type_of_value(value: Any) -> str:
             return "string"
 
 
-def _in_words(name: str) -> str:
-    """A name as a description: `search_papers` -> 'search papers'."""
-    words = "".join(f" {c.lower()}" if c.isupper() else c for c in name)
-    return " ".join(words.replace("_", " ").replace("-", " ").split()) or name
-
-
 def _object(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def offered_custom_names(tools: Iterable[Tool]) -> frozenset[str]:
-    """The names of custom tools, whose calls are turned back."""
-    return frozenset(tool.name for tool in tools if tool.kind == "custom")

@@ -15,6 +15,7 @@ _MESSAGE_FIELDS: Final = frozenset({
 })  # fmt: skip
 _PART_FIELDS: Final = frozenset({"file", "image_url", "input_audio", "refusal", "text", "type"})
 _SPEAKERS: Final = ("user", "system", "developer")
+_NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
 _SHOWN: Final = 100  # characters of names that a client may have made up
 
 ROLES: Final = ("system", "developer", "user", "assistant", "tool", "function")
@@ -37,16 +38,23 @@ def read_messages(value: Any) -> tuple[Turn, ...]:
 def left_out(messages: Any) -> str:
     """What the messages of a read request hold beyond the common request, in words; else nothing.
 
-    Hints for a cache, an id of spoken audio, fields of other products.
+    Hints for a cache, an id of spoken audio, fields of other products. What is null or empty says nothing:
+    clients send answers back as they got them, with `annotations: []` in each.
     """
     names: set[str] = set()
     for message in messages:
         if not message.keys() <= _MESSAGE_FIELDS:
-            names |= message.keys() - _MESSAGE_FIELDS
+            names |= _saying(message, _MESSAGE_FIELDS)
         content = message.get("content")
         for part in content if isinstance(content, list) else ():
-            names |= part.keys() - _PART_FIELDS
+            if not part.keys() <= _PART_FIELDS:
+                names |= _saying(part, _PART_FIELDS)
     return f"left out: {', '.join(sorted(names))[:_SHOWN]}" if names else ""
+
+
+def _saying(fields: Object, known: frozenset[str]) -> set[str]:
+    """The names of further fields that say something."""
+    return {name for name in fields.keys() - known if fields[name] not in _NOTHING}
 
 
 def _read_message(value: Any, place: str) -> Turn:
@@ -156,7 +164,10 @@ def _refusal(part: Object, place: str) -> Part:
 
 def _image(part: Object, place: str) -> Part:
     where = f"{place}.image_url"
-    image = body.obj(body.required(part, "image_url", place), where)
+    image = body.required(part, "image_url", place)
+    if isinstance(image, str):  # so the first clients sent it, and some still do
+        return chat.Image(body.filled(image, where))
+    image = body.obj(image, where)
     detail = image.get("detail")
     return chat.Image(
         body.filled(body.required(image, "url", where), f"{where}.url"),

@@ -2,13 +2,14 @@
 
 from typing import Any, Final
 
-from translators.chat import AUTO, ChatRequest, ResponseFormat, Tool, ToolChoice
+from translators.chat import AUTO, SCHEMA_PLACE, ChatRequest, ResponseFormat, Tool, ToolChoice
 from translators.clients import body
 from translators.clients.body import Object
 from translators.clients.openai_chat.messages import left_out, read_messages
 from translators.clients.openai_chat.parameters import COMMON_NAMES, PLAIN, STRUCTURAL
 from translators.clients.openai_chat.tools import (
     check_choice,
+    read_as,
     read_choice,
     read_function_call,
     read_functions,
@@ -18,6 +19,7 @@ from translators.errors import invalid
 from translators.report import Entry, Fate
 
 _CHOICES: Final = body.IntegerIn(1, 128)  # OpenAI's bounds of `n`
+_MOST_TOKENS: Final = 2**31 - 1  # JSON knows numbers of any length; what counts tokens does not
 
 
 def read(raw: bytes) -> ChatRequest:
@@ -37,7 +39,14 @@ def read_fields(fields: Object) -> ChatRequest:
     choice = _tool_choice(given)
     check_choice(choice, tools, "tool_choice" if "tool_choice" in given else "function_call")
     turns = read_messages(body.required(given, "messages"))
-    unread = left_out(given["messages"])
+    limit, longest = _max_tokens(given)
+    form = _response_format(given.get("response_format"))
+    changed = {
+        "messages": left_out(given["messages"]),
+        "tool_choice": read_as(given.get("tool_choice")),
+        "response_format": _format_read_as(form),
+        "max_tokens": longest,
+    }
     settled = _settled(fields, embedded=embedded is not None)
     extra = {n: value for n, value in given.items() if n not in PLAIN and n not in STRUCTURAL}
     if embedded is not None:
@@ -48,8 +57,8 @@ def read_fields(fields: Object) -> ChatRequest:
         tools=tools,
         tool_choice=choice,
         parallel_calls=_parallel_calls(given, tools),
-        response_format=_response_format(given.get("response_format")),
-        max_tokens=_max_tokens(given),
+        response_format=form,
+        max_tokens=limit,
         choices=_CHOICES(given.get("n", 1), "n"),
         stop=body.stops(given.get("stop", []), "stop"),
         stream=body.boolean(given.get("stream", False), "stream"),
@@ -58,7 +67,7 @@ def read_fields(fields: Object) -> ChatRequest:
         extra=extra,
         sent=_sent(given, settled, embedded=embedded is not None),
         settled=settled,
-        left_out={"messages": unread} if unread else {},
+        left_out={name: detail for name, detail in changed.items() if detail},
     )
 
 
@@ -128,14 +137,17 @@ def _parallel_calls(given: Object, tools: tuple[Tool, ...]) -> bool:
     return body.boolean(given.get("parallel_tool_calls", True), "parallel_tool_calls")
 
 
-def _max_tokens(given: Object) -> int | None:
+def _max_tokens(given: Object) -> tuple[int | None, str]:
+    """The most tokens of an answer, and in words where these are not all that were asked for."""
     for name in ("max_completion_tokens", "max_tokens"):
         if name in given:
             limit = body.integer(given[name], name)
             if limit < 1:
                 raise invalid(f"'{name}' must be at least 1, but it is {limit}.", name, "invalid_value")
-            return limit
-    return None
+            if limit > _MOST_TOKENS:
+                return _MOST_TOKENS, f"it became {_MOST_TOKENS}, which is more than any answer has"
+            return limit, ""
+    return None, ""
 
 
 def include_usage(given: Object) -> bool:
@@ -165,13 +177,34 @@ def _response_format(value: Any) -> ResponseFormat | None:
     if kind == "text":
         return None
     if kind == "json_object":
-        return ResponseFormat("json_object")
+        bare = form.get("schema")
+        return ResponseFormat("json_object") if bare is None else _bare(bare, f"{place}.schema")
     where = f"{place}.json_schema"
     envelope = body.obj(body.required(form, "json_schema", place), where)
-    schema = envelope.get("schema")
+    if _ENVELOPE.isdisjoint(envelope) and not _KEYWORDS.isdisjoint(envelope):
+        return _bare(envelope, where)
+    schema, description = envelope.get("schema"), envelope.get("description")
     return ResponseFormat(
         "json_schema",
         schema=None if schema is None else body.obj(schema, f"{where}.schema"),
         name=body.filled(body.required(envelope, "name", where), f"{where}.name"),
         strict=bool(envelope.get("strict")),
+        description=None if description is None else body.text(description, f"{where}.description"),
     )
+
+
+# What OpenAI's envelope has, and what a JSON Schema begins with. Workers AI takes the bare schema in place of
+# the envelope; llama.cpp, Together and Fireworks take it beside `json_object`.
+_ENVELOPE: Final = frozenset({"name", "schema", "strict"})
+_KEYWORDS: Final = frozenset({"$ref", "anyOf", "properties", "type"})
+
+
+def _bare(schema: Any, place: str) -> ResponseFormat:
+    """The format of a schema without an envelope, which those who read it keep to."""
+    return ResponseFormat("json_schema", body.obj(schema, place), "answer", strict=True, place=place)
+
+
+def _format_read_as(form: ResponseFormat | None) -> str:
+    """What a format in another API's form is read as; nothing of one in OpenAI's."""
+    is_bare = form is not None and form.place != SCHEMA_PLACE
+    return "its bare schema is read as that of OpenAI's 'json_schema'" if is_bare else ""

@@ -10,6 +10,10 @@ from translators.errors import invalid
 MOST_TOOLS: Final = 128  # OpenAI's specification
 
 _MODES: Final = ("none", "auto", "required")
+_OTHERS: Final = {
+    "any": "required",
+    "tool": "function",
+}  # Anthropic's and Mistral's words, which clients send too
 
 
 def read_tools(value: Any) -> tuple[Tool, ...]:
@@ -29,20 +33,32 @@ def read_functions(value: Any) -> tuple[Tool, ...]:
 
 
 def read_choice(value: Any) -> ToolChoice:
-    """`tool_choice` in all its forms."""
+    """`tool_choice` in all its forms, also in Anthropic's: `any`, and `tool` with a name."""
     place = "tool_choice"
     if isinstance(value, str):
-        return ToolChoice(mode=body.one_of(*_MODES)(value, place))  # type: ignore[arg-type]  # checked
+        return _mode(value, place)
     choice = body.obj(value, place)
-    kind = body.one_of("function", "custom", "allowed_tools")(
-        body.required(choice, "type", place), f"{place}.type"
-    )
+    kind = body.text(body.required(choice, "type", place), f"{place}.type")
+    if kind in (*_MODES, "any"):
+        return _mode(kind, place)
+    kind = body.one_of("function", "custom", "allowed_tools")(_OTHERS.get(kind, kind), f"{place}.type")
     where = f"{place}.{kind}"
     if kind == "allowed_tools":
         return _read_allowed(body.obj(body.required(choice, kind, place), where), where)
     # The Responses API has the name beside the type; some clients send that form to chat as well.
     named = choice if "name" in choice else body.obj(body.required(choice, kind, place), where)
     return ToolChoice("named", body.filled(body.required(named, "name", where), f"{where}.name"))
+
+
+def _mode(word: str, place: str) -> ToolChoice:
+    mode = body.one_of(*_MODES)(_OTHERS.get(word, word), place)
+    return ToolChoice(mode=mode)  # type: ignore[arg-type]  # checked by `one_of`
+
+
+def read_as(value: Any) -> str:
+    """What a choice in another API's words is read as; nothing of one in OpenAI's."""
+    kind = value.get("type") if isinstance(value, dict) else value
+    return f"'{kind}' is read as OpenAI's '{_OTHERS[kind]}'" if kind in _OTHERS else ""
 
 
 def read_function_call(value: Any) -> ToolChoice:

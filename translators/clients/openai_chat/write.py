@@ -14,6 +14,7 @@ import msgspec
 from translators.call import Stamp
 from translators.chat import ChatRequest
 from translators.clients import openai_error
+from translators.clients.chat_logprobs import ChatLogprobs, chat_logprobs
 from translators.clients.openai_chat.read import wants_functions
 from translators.deltas import (
     Arguments,
@@ -117,7 +118,8 @@ class ChatWriter:
 
     def _text(self, delta: Text) -> bytes:
         if delta.logprobs is not None:
-            return self._chunk(delta.choice, {"content": delta.text}, logprobs=delta.logprobs)
+            scores = chat_logprobs([delta.logprobs])
+            return self._chunk(delta.choice, {"content": delta.text}, logprobs=scores)
         start = b'[{"index":%d,"delta":{"content":' % delta.choice
         return self._head + start + _encode(delta.text) + self._text_end
 
@@ -126,7 +128,7 @@ class ChatWriter:
         choice: int,
         delta: dict[str, Any],
         reason: str | None = None,
-        logprobs: msgspec.Raw | None = None,
+        logprobs: ChatLogprobs | None = None,
     ) -> bytes:
         fields = {"index": choice, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
         return self._head + _encode([fields]) + self._tail
@@ -158,8 +160,8 @@ class ChatWriter:
         return "function_call" if self._functions else reason
 
     def _choice(self, choice: Choice) -> dict[str, Any]:
-        text, refusal = choice.text_of("text"), choice.text_of("refusal")
-        if text is None and refusal is None and not choice.calls:
+        text, refusal, calls = choice.text_of("text"), choice.text_of("refusal"), choice.calls
+        if text is None and refusal is None and not calls:
             text = ""
         message: dict[str, Any] = {
             "role": "assistant",
@@ -170,11 +172,10 @@ class ChatWriter:
         thinking = choice.text_of("reasoning")
         if thinking is not None:
             message["reasoning_content"] = thinking
-        if choice.calls and self._functions:
-            call = choice.calls[0]
-            message["function_call"] = {"name": call.name, "arguments": call.arguments}
-        elif choice.calls:
-            message["tool_calls"] = [_whole_call(call) for call in choice.calls]
+        if calls and self._functions:
+            message["function_call"] = {"name": calls[0].name, "arguments": calls[0].arguments}
+        elif calls:
+            message["tool_calls"] = [_whole_call(call) for call in calls]
         return {
             "index": choice.index,
             "message": message,
@@ -197,13 +198,9 @@ def usage_fields(usage: Usage) -> dict[str, Any]:
     return fields
 
 
-def _logprobs(choice: Choice) -> dict[str, Any] | None:
+def _logprobs(choice: Choice) -> ChatLogprobs | None:
     """All pieces of the log probabilities as one."""
-    pieces = [
-        msgspec.json.decode(raw) for item in choice.items if isinstance(item, Block) for raw in item.logprobs
-    ]
-    tokens = [token for piece in pieces if isinstance(piece, dict) for token in piece.get("content") or ()]
-    return {"content": tokens, "refusal": None} if tokens else None
+    return chat_logprobs(raw for item in choice.items if isinstance(item, Block) for raw in item.logprobs)
 
 
 def _whole_call(call: WholeCall) -> dict[str, Any]:

@@ -103,6 +103,22 @@ def test_usage_on_a_chunk_is_no_end_of_the_stream() -> None:
     assert isinstance(deltas[-1], Failed)
 
 
+def test_what_is_said_in_both_shapes_at_once_is_said_once() -> None:
+    called = {"name": "f", "arguments": {}}
+    call = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    deltas = _stream(
+        _chunk({"reasoning_content": "hm"}, response=""),
+        _chunk({"content": "a"}, response="a"),
+        _chunk({"reasoning_content": None}, response="b"),
+        _chunk({"tool_calls": [call]}, "tool_calls", tool_calls=[called]),
+        {"response": "", "usage": TRUE},
+    )
+    assert [type(delta) for delta in deltas] == [Reasoning, Text, Text, Call, Arguments, Finish, Usage]
+    assert deltas[1:3] == [Text(0, "a"), Text(0, "b")]
+    choice = {"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}
+    assert _whole({"choices": [choice], "response": "a"})[:2] == [Text(0, "a"), Finish(0, "stop")]
+
+
 def test_usage_of_zeros_alone_is_counted_by_us_and_marked() -> None:
     deltas = _stream(_chunk({"content": "12345"}), _chunk({}, "stop", usage=ZERO))
     assert deltas[-1] == Usage(7, 2, estimated=True)

@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from translators.backends.workers_ai.errors import holds_error, read_error, shape_error
+from translators.answers.envelope import holds_error
+from translators.backends.workers_ai.errors import read_error
 from translators.backends.workers_ai.places import Sent
 from translators.clients import OPENAI_CHAT
 from translators.errors import CredentialError
@@ -88,6 +89,8 @@ def test_a_code_decides_whatever_the_status_is(code: int, status: int, ours: str
         (502, 502),
         (503, 503),
         (504, 504),
+        (522, 504),
+        (524, 504),
         (529, 503),
         (302, 502),
     ],
@@ -285,6 +288,11 @@ def test_a_model_that_the_account_may_not_use_is_named_with_the_reason() -> None
         ('AiError: {"error":"x"}', ""),
         ('AiError: {"error":{"message":5}}', ""),
         ("AiError: {not json}", ""),
+        ('AiError: AiError: upstream said 400: {"message":"Too long."} (1a2b3c4d)', "Too long"),
+        ('AiError: Bad input: {"error":{"message":"Use another."}}, and no more', "Use another"),
+        ('AiError: the value {"a":1} is wrong', ""),
+        ("AiError: the value {x} is wrong", "the value {x} is wrong"),
+        ("AiError: the brace { is wrong", "the brace { is wrong"),
     ],
 )
 def test_the_engines_own_json_is_unwrapped(text: str, quote: str) -> None:
@@ -336,11 +344,6 @@ def test_a_text_too_long_to_be_read_in_time_is_not_read() -> None:
 
 def test_only_errors_about_the_request_are_quoted() -> None:
     assert _quote("AiError: capacity", 3040) == ""
-
-
-def test_an_answer_without_a_shape_says_what_it_was() -> None:
-    assert "an empty body" in shape_error(b" ").message
-    assert "a form that is not known" in shape_error(b"<html>").message
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Images: what their bytes are counts, not what their URL says."""
 
-from base64 import b64encode
+from base64 import b64encode, encodebytes
 from typing import Any
 
 import pytest
@@ -37,6 +37,13 @@ def test_an_image_of_its_declared_type_goes_as_it_came(kind: str) -> None:
 )
 def test_a_wrong_type_becomes_that_of_the_bytes(kind: str, declared: str) -> None:
     assert read_image(_url(FILES[kind], declared), "w") == (FILES[kind], _url(FILES[kind], kind))
+
+
+def test_base64_in_lines_becomes_one_line() -> None:
+    data = FILES["image/png"] * 20
+    url = f"data:image/png;base64,{encodebytes(data).decode()}"
+    assert url.count("\n") > 1
+    assert read_image(url, "w") == (data, _url(data, "image/png"))
 
 
 @pytest.mark.parametrize("model", [KIMI, SCOUT])

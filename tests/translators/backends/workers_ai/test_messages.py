@@ -13,6 +13,7 @@ from translators.errors import ApiError
 STRINGS = Facts(family="legacy", can=frozenset({"tools"}))
 VISION = Facts(family="legacy", content="string", can=frozenset({"vision"}))
 PARTS = Facts(family="legacy", content="image_parts")
+OPENAI = Facts(family="openai", content="openai", can=frozenset({"tools", "vision"}))
 IMAGE = {"type": "image_url", "image_url": {"url": PIXEL}}
 
 
@@ -73,7 +74,13 @@ def test_deprecated_function_turns_get_ids_that_match() -> None:
     first, first_answer, second, second_answer = _messages(call, answer, call, answer)
     assert first["tool_calls"][0]["id"] == first_answer["tool_call_id"] == "call_function0"
     assert second["tool_calls"][0]["id"] == second_answer["tool_call_id"] == "call_function1"
-    assert _messages(answer) == [{"role": "tool", "content": "a", "name": "f"}]
+
+
+@pytest.mark.parametrize("facts", [STRINGS, OPENAI])
+def test_the_answer_of_a_function_has_an_id_also_where_its_call_is_not_shown(facts: Facts) -> None:
+    answer = {"role": "function", "name": "f", "content": "a"}
+    sent = {"role": "tool", "content": "a", "tool_call_id": "call_function0", "name": "f"}
+    assert _messages(answer, facts=facts) == [sent]
 
 
 def test_an_image_is_a_part_where_the_model_takes_parts() -> None:
@@ -83,6 +90,22 @@ def test_an_image_is_a_part_where_the_model_takes_parts() -> None:
         {"role": "user", "content": [{"type": "text", "text": "What?"}, IMAGE]}
     ]
     assert "detail" in _note(message, facts=PARTS)
+
+
+@pytest.mark.parametrize("detail", ["auto", "low", "high", "original", ""])
+def test_the_detail_of_an_image_is_one_that_openais_schema_knows(detail: str) -> None:
+    image = {"type": "image_url", "image_url": {"url": PIXEL, "detail": detail}}
+    message = {"role": "user", "content": [image]}
+    is_known = detail in {"auto", "low", "high"}
+    assert _messages(message, facts=OPENAI)[0]["content"] == [image if is_known else IMAGE]
+    assert ("detail" in _note(message, facts=OPENAI)) != is_known
+
+
+@pytest.mark.parametrize("role", ["system", "developer", "assistant"])
+def test_openais_schema_has_images_in_users_turns_alone(role: str) -> None:
+    message = {"role": role, "content": [{"type": "text", "text": "a"}, IMAGE]}
+    assert _error(message, facts=OPENAI).param == "messages[0].content[1]"
+    assert _messages(message, facts=PARTS)[0]["content"] == message["content"]
 
 
 def test_an_image_goes_into_its_own_field_where_the_model_sees_and_takes_strings() -> None:

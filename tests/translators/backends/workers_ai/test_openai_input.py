@@ -12,6 +12,7 @@ PIXEL = "data:image/png;base64,iVBORw0KGgo="
 GLM = "@cf/zai-org/glm-4.7-flash"
 KIMI = "@cf/moonshotai/kimi-k2.6"
 KIMI_CODE = "@cf/moonshotai/kimi-k2.7-code"
+GPT_OSS = "@cf/openai/gpt-oss-20b"
 DEEPSEEK = "@cf/deepseek-ai/deepseek-v4-flash-0731"
 GLM_2 = "@cf/zai-org/glm-5.2"
 GLM_3 = "@cf/zai-org/glm-5.3-flash"
@@ -83,6 +84,54 @@ def test_what_openais_schema_has_is_sent() -> None:
     assert {fates[name] for name in given} == {"kept"}
 
 
+def test_who_speaks_is_said_where_the_schema_has_a_place_for_it() -> None:
+    named = [
+        {"role": "user", "name": "ada", "content": text} for text in ("hi", [{"type": "text", "text": "hi"}])
+    ]
+    body, fates = _sent(KIMI, messages=named)
+    assert body["messages"] == [{"role": "user", "name": "ada", "content": "hi"}] * 2
+    assert fates["messages"] == "kept"
+    body, fates = _sent(SEED, messages=named)
+    assert body["messages"] == [{"role": "user", "content": "hi"}] * 2
+    assert fates["messages"] == "transformed"
+
+
+def test_a_tools_schema_goes_as_it_came_where_the_models_own_schema_is_openais() -> None:
+    either = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+    parameters = {
+        "type": "object",
+        "properties": {"a": {"type": ["string", "null"]}, "b": either, "c": {"$ref": "#/$defs/C"}},
+        "$defs": {"C": {"type": "object", "properties": {"c": {"$ref": "#/$defs/C"}}}},
+        "additionalProperties": False,
+    }
+    function = {"name": "f", "description": "what it does", "parameters": parameters}
+    for model in (KIMI, GLM, GPT_OSS):
+        body, fates = _sent(model, tools=[{"type": "function", "function": function}])
+        assert body["tools"] == [{"type": "function", "function": function}]
+        assert fates["tools"] == "kept"
+    bare = {"name": "f", "parameters": {"type": "object", "properties": {}}}
+    assert _sent(KIMI, tools=[{"type": "function", "function": {"name": "f"}}])[0]["tools"] == [
+        {"type": "function", "function": bare}
+    ]
+    body, _ = _sent(SEED, tools=[{"type": "function", "function": function}])
+    assert body["tools"][0]["function"]["parameters"]["properties"]["a"]["type"] == "string"
+
+
+def test_a_tools_schema_that_reaches_outside_is_refused() -> None:
+    outside = {"name": "f", "parameters": {"$ref": "https://example.com/schema"}}
+    for model in (KIMI, SEED):
+        with pytest.raises(ApiError) as caught:
+            _sent(model, tools=[{"type": "function", "function": outside}])
+        assert (caught.value.param or "").startswith("tools[0].function.parameters")
+
+
+def test_any_tool_in_the_words_of_other_apis_is_told() -> None:
+    tool = {"type": "function", "function": {"name": "f"}}
+    body, fates = _sent(KIMI, tools=[tool, {**tool, "function": {"name": "g"}}], tool_choice="any")
+    assert body["tool_choice"] == "required"
+    assert fates["tool_choice"] != "kept"
+
+
 def test_bounds_are_openais() -> None:
     body, fates = _sent(GLM, temperature=4, top_p=1.5, presence_penalty=-3)
     assert (body["temperature"], body["top_p"], body["presence_penalty"]) == (2, 1, -2)
@@ -151,8 +200,9 @@ def test_a_model_that_always_thinks_is_not_told_otherwise(template: Any, sent: A
         (GLM_2, "low", {"reasoning_effort": "high"}, "transformed"),
         (GLM_2, "xhigh", {"reasoning_effort": "max"}, "transformed"),
         (GLM_2, "minimal", {"reasoning_effort": "none"}, "transformed"),
-        *((GLM_3, each, {"reasoning_effort": "max"}, "transformed") for each in ("none", "minimal", "xhigh")),
-        (GLM_3, "medium", {"reasoning_effort": "max"}, "transformed"),
+        *((GLM_3, each, {"reasoning_effort": "low"}, "transformed") for each in ("none", "minimal")),
+        (GLM_3, "medium", {"reasoning_effort": "high"}, "transformed"),
+        (GLM_3, "xhigh", {"reasoning_effort": "max"}, "transformed"),
         (GLM_3, "low", {"reasoning_effort": "low"}, "kept"),
         (GLM, "none", {"chat_template_kwargs": {"enable_thinking": False}}, "transformed"),
         (GLM, "low", {"chat_template_kwargs": {"enable_thinking": True}}, "transformed"),
@@ -285,10 +335,13 @@ def test_a_prompt_becomes_a_users_message() -> None:
     assert exchange.fates()["prompt"] == "transformed"
 
 
-def test_the_completions_form_of_log_probabilities_is_dropped() -> None:
-    exchange = translated({"model": "m", "prompt": "p", "logprobs": 2}, GLM)
-    assert "logprobs" not in exchange.bodies[0]
-    assert exchange.fates()["logprobs"] == "dropped"
+@pytest.mark.parametrize("most", [0, 2])
+def test_a_completions_log_probabilities_are_asked_for_in_chats_form(most: int) -> None:
+    exchange = translated({"model": "m", "prompt": "p", "logprobs": most}, GLM)
+    (body,) = exchange.bodies
+    assert (body["logprobs"], body["top_logprobs"]) == (True, most)
+    assert exchange.fates()["logprobs"] == "transformed"
+    assert translated({"model": "m", "prompt": "p", "logprobs": most}, SEED).fates()["logprobs"] == "dropped"
 
 
 def test_a_data_url_in_plain_text_is_no_image_to_a_server_that_scans_for_them() -> None:

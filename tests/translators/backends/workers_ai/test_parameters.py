@@ -14,6 +14,8 @@ from translators.report import Report
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 GLM = "@cf/zai-org/glm-4.7-flash"
+GEMMA = "@cf/google/gemma-4-26b-a4b-it"
+GRANITE = "@cf/ibm-granite/granite-4.0-h-micro"
 QWEN3 = "@cf/qwen/qwen3-30b-a3b-fp8"
 PROMPT: dict[str, Any] = {"model": "m", "prompt": "p"}
 
@@ -51,6 +53,8 @@ def _one(name: str, value: Any, model: str = SEED, body: dict[str, Any] = CHAT) 
         ("top_p", 0, (0, "kept"), (0.001, "clamped")),
         ("top_k", 99, (50, "clamped"), (50, "clamped")),
         ("top_k", 3.0, (3, "kept"), (3, "kept")),
+        ("top_k", 0, (50, "transformed"), (50, "transformed")),
+        ("top_k", -1, (50, "transformed"), (50, "transformed")),
         ("frequency_penalty", -1, (0, "clamped"), (-1, "kept")),
         ("presence_penalty", -3, (0, "clamped"), (-2, "clamped")),
         ("repetition_penalty", 3, (2, "clamped"), (2, "clamped")),
@@ -92,6 +96,21 @@ def test_what_the_model_has_no_place_for_is_dropped(name: str, value: Any) -> No
 
 def test_log_probabilities_of_a_completion_are_asked_for_by_0_as_well() -> None:
     assert _one("logprobs", 0, body=PROMPT) == (None, "dropped")
+
+
+@pytest.mark.parametrize("model", [NEWER, GRANITE])
+def test_the_newer_schemas_have_raw_beside_messages_as_well(model: str) -> None:
+    for body in (CHAT, PROMPT):
+        assert _one("raw", True, model, body) == (True, "kept")
+    assert _one("raw", True, GLM) == (None, "dropped")
+    assert _one("raw", False, GLM) == (None, "kept")
+
+
+def test_what_a_single_models_schema_has_is_sent_to_that_one() -> None:
+    assert _one("skip_special_tokens", False, GEMMA) == (False, "kept")
+    assert _one("skip_special_tokens", False, GLM) == (None, "dropped")
+    with pytest.raises(ApiError, match="must be a boolean"):
+        _one("skip_special_tokens", "no", GEMMA)
 
 
 def test_what_goes_with_messages_only_is_dropped_beside_a_prompt() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.laws.bodies import PIXEL
 from tests.laws.exchange import Translated, translated
 from translators.backends.workers_ai.catalogue import Facts
 from translators.deltas import Call, Delta, Finish, Text, Usage, fold
@@ -65,6 +66,17 @@ def test_an_instruction_of_the_client_comes_first_in_the_same_turn(role: str) ->
     assert (system["role"], user) == ("system", USER)
     assert system["content"].startswith("Be kind.\n\nYou have these tools.")
     assert _sent({"role": role, "content": ""}, USER)[0]["content"].startswith("You have these tools.")
+
+
+def test_an_instruction_that_shows_an_image_keeps_its_turn() -> None:
+    facts = Facts(family="legacy", content="image_parts")
+    shown = {"role": "system", "content": [{"type": "image_url", "image_url": {"url": PIXEL}}]}
+    told, *others = _sent(shown, USER, facts=facts)
+    assert told["content"].startswith("You have these tools.")
+    assert others == [shown, USER]
+    with pytest.raises(ApiError) as caught:
+        _sent(shown, USER)
+    assert caught.value.param == "messages[0].content[0]"
 
 
 def test_a_custom_tool_is_described_by_its_one_string() -> None:

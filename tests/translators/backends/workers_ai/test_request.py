@@ -8,7 +8,7 @@ from tests.laws.exchange import CATALOGUE, SEED, translated
 from translators.backends.workers_ai.catalogue import Facts
 from translators.backends.workers_ai.request import is_model_id
 from translators.call import Stamp
-from translators.deltas import Finish, Usage
+from translators.deltas import Finish, Text, Usage
 from translators.errors import ApiError
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "12345"}]}
@@ -38,7 +38,14 @@ def test_questions_with_one_cache_key_meet_one_cache(asked: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["@cf/meta/llama-3.1-8b-instruct-fast", "@hf/thebloke/x.y_z", "@cf/a/..b", "@cf/.a/b"]
+    "name",
+    [
+        "@cf/meta/llama-3.1-8b-instruct-fast",
+        "@hf/thebloke/x.y_z",
+        "@cf/a/..b",
+        "@cf/.a/b",
+        "@cf/a/" + 128 * "b",
+    ],
 )
 def test_a_models_id(name: str) -> None:
     assert is_model_id(name)
@@ -62,6 +69,8 @@ def test_a_models_id(name: str) -> None:
         "@cf/a/b\n",
         "cf/a/b",
         "@xx/a/b",
+        "@cf/a/" + 129 * "b",
+        f"@cf/{129 * 'a'}/b",
     ],
 )
 def test_a_name_that_could_leave_the_accounts_path_is_no_models_id(name: str) -> None:
@@ -227,3 +236,15 @@ def test_ids_of_calls_come_from_the_stamp_and_the_choice() -> None:
     reader.start(200, {})
     reader.feed(b'{"result":{"tool_calls":[{"name":"f","arguments":{}}]},"success":true}')
     assert "call_psZZZZZZZZZZZZx1x0" in repr(reader.close()[0])
+
+
+def test_without_a_chat_template_all_of_an_answer_is_text_and_no_room_is_for_thinking() -> None:
+    text = "so </think> 7"
+    for model in ("@cf/qwen/qwq-32b", "@cf/deepseek-ai/deepseek-r1-distill-qwen-32b"):
+        exchange = translated(PROMPT | {"raw": True, "max_tokens": 9}, model)
+        (body,) = exchange.bodies
+        assert (body["max_tokens"], exchange.fates()["max_tokens"]) == (9, "kept")
+        ending = [Finish(0, "stop"), Usage(1, 1)]
+        assert exchange.dialogue.take(0, [Text(0, text), *ending]) == [Text(0, text), *ending]
+        (body,) = translated(PROMPT | {"raw": False, "max_tokens": 9}, model).bodies
+        assert body["max_tokens"] > 9

@@ -2,7 +2,7 @@
 
 import pytest
 
-import translators.backends.workers_ai.response as response_module
+import translators.answers.reader as reader_module
 from translators.backends.workers_ai.places import Sent
 from translators.backends.workers_ai.response import Reader
 from translators.call import Stamp
@@ -146,6 +146,7 @@ def test_a_stream_ends_at_its_own_end_with_spaces_around_it() -> None:
 
 
 def test_a_stream_ends_at_its_own_end() -> None:
+    assert _stream(b'data: {"response":"a"}\n\n[DONE]\n\n') == [Text(0, "a"), *ENDING]
     assert _stream(b'data: {"response":"a"}\n\ndata: [DONE]\n\ndata: {"response":"b"}\n\n') == [
         Text(0, "a"),
         *ENDING,
@@ -158,6 +159,27 @@ def test_a_stream_ends_at_its_own_end() -> None:
 def test_a_stream_that_lacks_done_is_whole_where_something_else_said_so(last: bytes) -> None:
     deltas = _stream(b'data: {"response":"a"}\n\ndata: ' + last)
     assert isinstance(deltas[-1], Usage)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("last", [b"", b"data: [DONE]", b"[DONE]"])
+def test_events_may_come_without_the_empty_line_between_them(end: bytes, last: bytes) -> None:
+    usage = b'data: {"response":"","usage":{"prompt_tokens":3,"completion_tokens":4}}'
+    lines = (b'data: {"response":"a"}', b'data:{"response":"b"}', usage, last)
+    expected = [Text(0, "a"), Text(0, "b"), Finish(0, "stop"), Usage(3, 4)]
+    assert _stream(end.join(lines)) == expected
+    behind = _stream(end.join((*lines, b"", b'data: {"response":"c"}')))
+    assert behind[:-1] == (expected[:-1] if last else [*expected[:2], Text(0, "c")])
+
+
+def test_of_events_without_a_line_between_the_first_that_is_none_ends_the_stream() -> None:
+    deltas = _stream(b'data: {"response":"a"}\ndata: {"respon\ndata: {"response":"b"}\n\n')
+    assert deltas[0] == Text(0, "a")
+    assert (len(deltas), _failure(deltas).code) == (2, "bad_backend_answer")
+
+
+def test_an_event_of_several_lines_is_one() -> None:
+    assert _stream(b'data: {"response":\ndata: "a"}\n\ndata: [DONE]\n\n') == [Text(0, "a"), *ENDING]
 
 
 def test_an_event_without_data_is_passed_over() -> None:
@@ -253,7 +275,7 @@ def test_an_event_that_is_too_long_ends_the_stream_behind_what_came() -> None:
 
 
 def test_a_whole_answer_that_is_too_long_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(response_module, "WHOLE_LIMIT", 10)
+    monkeypatch.setattr(reader_module, "WHOLE_LIMIT", 10)
     reader = Reader(STAMP, 0, 100, 7)
     reader.start(200, {})
     assert reader.feed(b"0123456789") == []
@@ -341,12 +363,16 @@ def test_the_halves_of_a_character_in_two_events_are_one_character() -> None:
     ]  # fmt: skip
 
 
-def test_text_and_thinking_and_arguments_each_have_halves_of_their_own() -> None:
+def test_words_and_the_arguments_of_each_call_have_halves_of_their_own() -> None:
     first, second = rb"x\ud83d", rb"\ude00y"
-    both = b'{"choices":[{"delta":{"content":"%s","reasoning_content":"%s"}}]}'
-    thought, text, thought_on, text_on, *_ = _stream(_events(both % (first, first), both % (second, second)))
-    assert [thought, thought_on] == [Reasoning(0, "x"), Reasoning(0, "\U0001f600y")]
-    assert [text, text_on] == [Text(0, "x"), Text(0, "\U0001f600y")]
+    thought = b'{"choices":[{"delta":{"reasoning_content":"%s"}}]}' % first
+    said = b'{"choices":[{"delta":{"content":"%s"}}]}'
+    assert _stream(_events(thought, said % second))[:2] == [Reasoning(0, "x"), Text(0, "\U0001f600y")]
+    assert _stream(_events(thought, said % b"y"))[:3] == [
+        Reasoning(0, "x"),
+        Reasoning(0, "\ufffd"),
+        Text(0, "y"),
+    ]
     deltas = _stream(_events(*(_fragment(half, index) for half in (first, second) for index in (0, 1))))
     assert [each for each in deltas if isinstance(each, Arguments)] == [
         Arguments(0, 0, "x"),

@@ -147,12 +147,41 @@ def test_words_take_room_in_the_window() -> None:
     assert asked < plain - 50
 
 
-def test_a_guard_has_one_form_of_json_which_nobody_judges() -> None:
+@pytest.mark.parametrize("form", [OBJECT, _schema(strict=True)])
+def test_the_json_of_a_guard_is_held_against_what_was_asked_for_and_asked_for_once(form: Any) -> None:
+    exchange = _asked(GUARD, form)
+    exchange.dialogue.first()
+    *_, failed = exchange.dialogue.take(0, _said("[1]"))
+    assert isinstance(failed, Failed)
+    assert (failed.error.status, failed.error.code) == (502, INVALID_OUTPUT)
+    assert "again and" not in failed.error.message
+    assert exchange.dialogue.next() == ()
+    exchange = _asked(GUARD, form)
+    exchange.dialogue.first()
+    assert exchange.dialogue.take(0, [GAVE_UP]) == [GAVE_UP]
+
+
+@pytest.mark.parametrize("model", [SEED, GLM, MISTRAL])
+def test_what_the_answer_is_for_is_said_in_the_schema(model: str) -> None:
+    (body,) = _asked(model, _schema(description="An address")).bodies
+    asked = body.get("guided_json") or body["response_format"]["json_schema"]
+    assert asked["description"] == "An address"
+    own = {**SCHEMA, "description": "mine"}
+    (body,) = _asked(model, _schema(own, description="An address")).bodies
+    asked = body.get("guided_json") or body["response_format"]["json_schema"]
+    assert asked["description"] == "mine"
+
+
+def test_what_the_answer_is_for_is_said_in_words() -> None:
+    (body,) = _asked(VISION, _schema(description="An address")).bodies
+    assert body["messages"][0]["content"].startswith("An address\n")
+
+
+def test_a_guard_has_one_form_of_json() -> None:
     exchange = _asked(GUARD)
     assert exchange.bodies[0]["response_format"] == {"type": "json_object"}
     assert exchange.fates()["response_format"] == "transformed"
     assert _asked(GUARD, OBJECT).fates()["response_format"] == "kept"
-    assert isinstance(exchange.dialogue, OneRound)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +214,7 @@ def test_a_pattern_that_cannot_be_run_is_sent_and_reported_and_not_judged(
 
 
 @pytest.mark.parametrize("model", [SEED, GLM, MISTRAL, VISION])
-@pytest.mark.parametrize("form", [OBJECT, _schema()])
+@pytest.mark.parametrize("form", [OBJECT, _schema(strict=True)])
 def test_it_is_reported_that_the_json_of_an_answer_alone_is_given_out(model: str, form: Any) -> None:
     exchange = _asked(model, form)
     assert "its JSON alone is given out" in _why(exchange)

@@ -7,6 +7,7 @@ import pytest
 from tests.laws.exchange import translated
 from translators.errors import ApiError
 
+GRANITE = "@cf/ibm-granite/granite-4.0-h-micro"
 BASE = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 TOOLS = [{"type": "function", "function": {"name": name}} for name in ("f", "g")]
 
@@ -38,6 +39,17 @@ def test_what_the_schema_asks_for_is_filled_in() -> None:
     assert body["tools"] == [
         {"type": "function", "function": {"name": "f", "description": "f", "parameters": empty}}
     ]
+
+
+@pytest.mark.parametrize("required", [None, [], ["a"]])
+def test_granite_is_told_what_is_required_be_it_nothing(required: list[str] | None) -> None:
+    schema: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "string", "description": "d"}}}
+    schema |= {} if required is None else {"required": required}
+    tools = [{"type": "function", "function": {"name": "f", "description": "d", "parameters": schema}}]
+    (body,) = translated(BASE | {"tools": [*tools, TOOLS[1]]}, GRANITE).bodies
+    first, second = (tool["function"]["parameters"] for tool in body["tools"])
+    assert first == schema | {"required": required or []}
+    assert second == {"type": "object", "properties": {}, "required": []}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from translators.chat import Audio, Call, File, Image, Part, Reasoning, Refusal, Result, Text, Turn
-from translators.clients.openai_chat.messages import read_messages
+from translators.clients.openai_chat.messages import left_out, read_messages
 from translators.errors import ApiError
 
 
@@ -36,6 +36,7 @@ def test_every_kind_of_part() -> None:
             {"type": "text", "text": "a", "prompt_cache_breakpoint": {"mode": "explicit"}},
             {"type": "image_url", "image_url": {"url": "u"}},
             {"type": "image_url", "image_url": {"url": "u", "detail": "low"}},
+            {"type": "image_url", "image_url": "u"},
             {"type": "input_audio", "input_audio": {"data": "d", "format": "wav"}},
             {"type": "file", "file": {"filename": "n", "file_data": "d"}},
             {"type": "file", "file": {"file_id": "i"}},
@@ -45,6 +46,7 @@ def test_every_kind_of_part() -> None:
         Text("a"),
         Image("u"),
         Image("u", "low"),
+        Image("u"),
         Audio("d", "wav"),
         File("n", "d"),
         File(id="i"),
@@ -135,3 +137,14 @@ def test_replayed_thinking_is_a_text_or_parts_with_texts(given: object, read: st
         parts = _parts(role="assistant", content="a", **{name: given})
         thinking = [part.text for part in parts if isinstance(part, Reasoning)]
         assert thinking == ([read] if read else [])
+
+
+def test_what_is_left_out_of_messages_is_named_where_it_says_something() -> None:
+    """OpenAI's clients send an answer back as they got it, with fields that are null or empty."""
+    hint = {"type": "ephemeral"}
+    part = {"type": "text", "text": "a", "cache_control": None, "annotations": []}
+    answer = {"role": "assistant", "content": "a", "annotations": [], "audio": None, "provider": {}, "x": ""}
+    assert left_out([answer, {"role": "user", "content": [part]}]) == ""
+    said = [{**answer, "audio": {"id": "b"}}, {"role": "user", "content": [{**part, "cache_control": hint}]}]
+    assert left_out(said) == "left out: audio, cache_control"
+    assert left_out([{**answer, "x": False}]) == "left out: x"

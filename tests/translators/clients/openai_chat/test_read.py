@@ -1,11 +1,13 @@
 """OpenAI's chat request as a whole."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
-from translators.chat import ResponseFormat, ToolChoice
+from tests.laws.exchange import put_to, translated
+from translators.chat import SCHEMA_PLACE, ResponseFormat, ToolChoice
 from translators.clients.openai_chat.read import read, wants_functions
 from translators.errors import ApiError
 from translators.report import Fate
@@ -13,6 +15,7 @@ from translators.report import Fate
 MESSAGES = [{"role": "user", "content": "hi"}]
 F = {"name": "f"}
 TOOLS = [{"type": "function", "function": F}]
+WRONG = {"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1/schema"}}}
 
 
 def _read(**fields: Any) -> Any:
@@ -67,6 +70,17 @@ def test_a_null_does_not_outrank() -> None:
     assert _read(max_tokens=5, max_completion_tokens=None).max_tokens == 5
 
 
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_no_more_tokens_are_asked_for_than_can_be_counted(name: str) -> None:
+    most = 2**31 - 1
+    request = _read(**{name: most})
+    assert (request.max_tokens, request.left_out) == (most, {})
+    for asked in (most + 1, 2**64, 10**400):
+        request = _read(**{name: asked})
+        assert request.max_tokens == most
+        assert request.left_out.keys() == {"max_tokens"}
+
+
 def test_deprecated_functions_are_tools_of_which_one_is_called() -> None:
     request = _read(functions=[F], function_call={"name": "f"})
     assert request.tools[0].name == "f"
@@ -102,6 +116,39 @@ def test_response_formats() -> None:
 
 
 @pytest.mark.parametrize(
+    ("form", "place"),
+    [
+        ({"type": "json_object", "schema": {"type": "object"}}, "response_format.schema"),
+        ({"type": "json_schema", "json_schema": {"type": "object"}}, "response_format.json_schema"),
+    ],
+)
+def test_a_schema_without_an_envelope_is_kept_to(form: dict[str, Any], place: str) -> None:
+    """As llama.cpp, Together and Fireworks take it, and as Workers AI does."""
+    request = _read(response_format=form)
+    expected = ResponseFormat("json_schema", {"type": "object"}, "answer", strict=True, place=place)
+    assert request.response_format == expected
+    assert "bare schema" in request.left_out["response_format"]
+    assert "response_format" not in _read(response_format={"type": "json_object"}).left_out
+
+
+@pytest.mark.parametrize("backend", [lambda form: put_to(form, "generic"), translated])
+@pytest.mark.parametrize(
+    ("form", "param"),
+    [
+        ({"type": "json_object", "schema": WRONG}, "response_format.schema"),
+        ({"type": "json_schema", "json_schema": WRONG}, "response_format.json_schema"),
+        ({"type": "json_schema", "json_schema": {"name": "n", "schema": WRONG}}, SCHEMA_PLACE),
+    ],
+)
+def test_a_schema_that_is_wrong_is_named_where_it_stands(
+    form: dict[str, Any], param: str, backend: Callable[[Any], object]
+) -> None:
+    with pytest.raises(ApiError) as caught:
+        backend({"model": "m", "messages": MESSAGES, "response_format": form})
+    assert (caught.value.param or "").startswith(param)
+
+
+@pytest.mark.parametrize(
     ("fields", "param"),
     [
         ({"model": None}, "model"),
@@ -121,6 +168,11 @@ def test_response_formats() -> None:
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
         (
             {"response_format": {"type": "json_schema", "json_schema": {"name": ""}}},
+            "response_format.json_schema.name",
+        ),
+        ({"response_format": {"type": "json_object", "schema": 5}}, "response_format.schema"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}}},
             "response_format.json_schema.name",
         ),
     ],

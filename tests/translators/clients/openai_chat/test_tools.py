@@ -77,6 +77,10 @@ def test_a_tool_at_fault_is_named(tools: Any, param: str) -> None:
         ("none", ToolChoice("none")),
         ("auto", AUTO),
         ("required", ToolChoice("required")),
+        ("any", ToolChoice("required")),
+        ({"type": "any"}, ToolChoice("required")),
+        ({"type": "auto"}, AUTO),
+        ({"type": "tool", "name": "f"}, ToolChoice("named", "f")),
         ({"type": "function", "function": {"name": "f"}}, ToolChoice("named", "f")),
         ({"type": "function", "name": "f"}, ToolChoice("named", "f")),
         ({"type": "custom", "custom": {"name": "c"}}, ToolChoice("named", "c")),
@@ -103,7 +107,10 @@ def test_every_form_of_a_choice_is_read(value: Any, choice: ToolChoice) -> None:
 @pytest.mark.parametrize(
     ("value", "param"),
     [
-        ("any", "tool_choice"),
+        ("many", "tool_choice"),
+        ("tool", "tool_choice"),
+        ({"type": "tool"}, "tool_choice.function"),
+        ({"type": ["any"]}, "tool_choice.type"),
         (1, "tool_choice"),
         ({}, "tool_choice.type"),
         ({"type": "function"}, "tool_choice.function"),

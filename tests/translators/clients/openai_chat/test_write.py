@@ -3,6 +3,8 @@
 from typing import Any
 
 import msgspec
+import pytest
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from translators.call import Stamp
 from translators.clients.openai_chat.read import read
@@ -120,7 +122,8 @@ def test_a_broken_stream_ends_with_its_error_and_nothing_behind() -> None:
 
 
 def test_a_whole_answer_has_the_log_probabilities_of_all_its_pieces() -> None:
-    pieces = [msgspec.Raw(msgspec.json.encode({"content": [{"token": token}]})) for token in "ab"]
+    tokens = [{"token": each, "logprob": -0.5, "bytes": [97], "top_logprobs": []} for each in "ab"]
+    pieces = [msgspec.Raw(msgspec.json.encode({"content": [token]})) for token in tokens]
     odd = msgspec.Raw(b"5")
     deltas: list[Delta] = [
         Text(0, "a", pieces[0]),
@@ -129,6 +132,33 @@ def test_a_whole_answer_has_the_log_probabilities_of_all_its_pieces() -> None:
         Finish(0, "stop"),
     ]
     (choice,) = _whole(_writer(), deltas)["choices"]
-    assert choice["logprobs"] == {"content": [{"token": "a"}, {"token": "b"}], "refusal": None}
+    assert choice["logprobs"] == {"content": tokens, "refusal": None}
     (choice,) = _whole(_writer(), [Text(0, "a"), Finish(0, "stop")])["choices"]
     assert choice["logprobs"] is None
+
+
+# As servers send them for `logprobs: true` without `top_logprobs`.
+SPARSE = {
+    "ollama": {"content": [{"token": "a", "logprob": -0.5}]},
+    "tgi": {"content": [{"token": "a", "logprob": -0.5, "top_logprobs": []}]},
+    "vllm": {"content": [{"token": "a", "bytes": [97]}]},
+}
+
+
+@pytest.mark.parametrize("logprobs", SPARSE.values(), ids=SPARSE)
+def test_log_probabilities_have_all_that_strict_clients_want(logprobs: Any) -> None:
+    deltas: list[Delta] = [Text(0, "a", msgspec.Raw(msgspec.json.encode(logprobs))), Finish(0, "stop")]
+    answer = ChatCompletion.model_validate(_whole(_writer(), deltas), strict=True)
+    chunks = [ChatCompletionChunk.model_validate(each, strict=True) for each in _chunks(_writer(), deltas)]
+    for choice in (answer.choices[0], chunks[1].choices[0]):
+        assert choice.logprobs is not None
+        assert choice.logprobs.to_dict().keys() == {"content", "refusal"}
+        assert choice.logprobs.content is not None
+        assert [each.top_logprobs for each in choice.logprobs.content] == [[]]
+
+
+@pytest.mark.parametrize("odd", [b"5", b"[]", b'{"tokens":["a"],"token_logprobs":[-1]}', b'{"content":[{}]}'])
+def test_log_probabilities_in_another_form_are_none_streamed_as_well_as_whole(odd: bytes) -> None:
+    deltas: list[Delta] = [Text(0, "a", msgspec.Raw(odd)), Finish(0, "stop")]
+    assert _choice(_writer(), deltas)["logprobs"] is None
+    assert [each["choices"][0]["logprobs"] for each in _chunks(_writer(), deltas)] == [None] * 3
