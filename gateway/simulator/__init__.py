@@ -1,5 +1,7 @@
 """A Cloudflare account with Workers AI on this machine, true to the wire: what `penstock simulate` serves.
 
+Self-hosted servers, vLLM and its like, are simulated in `servers` by the same model.
+
 It is written from what is publicly known of the service and shares no code with the translators, so that it
 cannot agree with their mistakes. It reaches nothing outside itself, costs nothing, and answers the same
 request the same way every time.
@@ -22,12 +24,21 @@ request the same way every time.
     account       from a request's body to an answer
     faults        the menu of what can be made to go wrong, by a header or a model's name
     delivery      sends an answer in pieces, paced, cut or broken off; `pieces` cuts streams at odd places
+    asgi          what the applications share: bodies, JSON, clients that leave
     app           the ASGI application
 
-Nothing but `delivery` and `app` waits. The model `@cf/simulator/code.4006`, or the header
-`x-simulator-fault: code:4006` beside any model, gets that error.
+Nothing but `delivery`, `app` and their like in `servers` waits. The model `@cf/simulator/code.4006`, or the
+header `x-simulator-fault: code:4006` beside any model, gets that error.
 """
 
 from gateway.simulator.app import SIMULATED_ACCOUNT_ID, SIMULATED_API_TOKEN, Simulator
+from gateway.simulator.servers import PRODUCTS, SimulatedServer, create_server
 
-__all__ = ["SIMULATED_ACCOUNT_ID", "SIMULATED_API_TOKEN", "Simulator"]
+__all__ = [
+    "PRODUCTS",
+    "SIMULATED_ACCOUNT_ID",
+    "SIMULATED_API_TOKEN",
+    "SimulatedServer",
+    "Simulator",
+    "create_server",
+]

@@ -15,6 +15,7 @@ from gateway.simulator import (
     codes,
     composition,
     conversation,
+    ecmascript,
     edge,
     faults,
     guard,
@@ -98,7 +99,7 @@ class Account:
         if not body:
             return codes.refusal(3003, model=name, request_id=request_id)
         try:
-            value = msgspec.json.decode(body)
+            value = ecmascript.decode(body)
             if refused := model.refusal(value):
                 return edge.model_refusal(400, 5006, f"Bad input: Error: {refused}")
             return self._generate(model, value, fault, request_id)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -11,15 +11,12 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from gateway.simulator import account, edge, faults, listing, pieces
-from gateway.simulator.delivery import Message, Pace, Send, deliver
+from gateway.simulator.asgi import Headers, Receive, Scope, disconnected, lifespan, read_body, send_json
+from gateway.simulator.delivery import Pace, Send, deliver
 
 SIMULATED_ACCOUNT_ID = "5151a7ed5151a7ed5151a7ed5151a7ed"
 # Well formed (an older token: 40 characters, no prefix) and plainly no secret.
 SIMULATED_API_TOKEN = "simulated-api-token-that-is-not-a-secret"  # noqa: S105 - opens nothing but a simulation
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Headers = list[tuple[bytes, bytes]]
 
 _FAULT = "x-simulator-fault"
 _LARGEST_BODY = 64 * 1024 * 1024  # error 3006 is documented, its limit is not
@@ -67,14 +64,14 @@ class Simulator:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of any kind that ASGI knows."""
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await lifespan(receive, send)
         elif scope["type"] == "http":
             await self._serve(scope, receive, send)
         else:
             await send({"type": "websocket.close"})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _read_body(receive)
+        body = await read_body(receive, _LARGEST_BODY)
         if body is None:
             return
         ray = self._account.fingerprint(scope["path"].encode(), body).hex()[:16]
@@ -82,13 +79,13 @@ class Simulator:
         asked = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         call = self._admit(scope, asked)
         if isinstance(call, edge.Refusal):
-            await _send_json(send, call.status, call.body, headers)
+            await send_json(send, call.status, call.body, headers)
         elif call.endpoint == "run":
             await self._run(call, body, _Client(asked, receive, send), headers)
         else:
             found = self._list(call, dict(parse_qsl(scope["query_string"].decode("latin-1"))), ray)
             status, found = (found.status, found.body) if isinstance(found, edge.Refusal) else (200, found)
-            await _send_json(send, status, found, headers)
+            await send_json(send, status, found, headers)
 
     def _admit(self, scope: Scope, headers: dict[str, str]) -> edge.Call | edge.Refusal:
         """Find the endpoint, then check the credential and the account."""
@@ -106,11 +103,11 @@ class Simulator:
         try:
             chosen = faults.of_header(name) if (name := client.headers.get(_FAULT)) else None
         except faults.UnknownFaultError as error:
-            await _send_json(client.send, 400, edge.edge_refusal(400, (7000, str(error))).body, headers)
+            await send_json(client.send, 400, edge.edge_refusal(400, (7000, str(error))).body, headers)
             return
         if len(body) > _LARGEST_BODY:
             refused = edge.model_refusal(413, 3006, "Request is too large")
-            await _send_json(client.send, refused.status, refused.body, headers)
+            await send_json(client.send, refused.status, refused.body, headers)
             return
         reply = self._account.run(call.model, body, chosen)
         headers = [*headers, (b"cf-ai-req-id", reply.request_id.encode())]
@@ -119,7 +116,7 @@ class Simulator:
     async def _answer(self, reply: account.Reply, client: "_Client", headers: Headers) -> None:
         answer, pace = reply.answer, Pace.of(reply.fault, self._chunk_delay)
         if isinstance(answer, edge.Refusal):
-            await _send_json(client.send, answer.status, answer.body, headers)
+            await send_json(client.send, answer.status, answer.body, headers)
             return
         if not isinstance(answer, dict):
             stream = [(b"content-type", b"text/event-stream"), *headers]
@@ -130,7 +127,7 @@ class Simulator:
             headers.append((b"cf-ai-neurons", str(usage["neurons"]).encode()))
         envelope = {"result": answer, "success": True, "errors": [], "messages": []}
         if pace.is_plain:
-            await _send_json(client.send, 200, envelope, headers)
+            await send_json(client.send, 200, envelope, headers)
         else:
             whole = [(b"content-type", b"application/json"), *headers]
             await self._deliver(iter([msgspec.json.encode(envelope)]), client, whole, pace)
@@ -153,7 +150,7 @@ class Simulator:
     ) -> None:
         """Send until done or the client has left, and keep count of both."""
         start = {"type": "http.response.start", "status": 200, "headers": headers}
-        left = asyncio.ensure_future(_disconnected(client.receive))
+        left = asyncio.ensure_future(disconnected(client.receive))
         self.open_streams += 1
         try:
             if not await deliver(start, chunks, client.send, left, pace):
@@ -172,37 +169,3 @@ class _Client:
     headers: dict[str, str]
     receive: Receive
     send: Send
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
-
-
-async def _read_body(receive: Receive) -> bytes | None:
-    """Read the body, never more than a little over the limit of it; None when the client has left."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        if len(body) <= _LARGEST_BODY:
-            body += message.get("body", b"")
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _send_json(send: Send, status: int, body: Any, headers: Headers) -> None:
-    encoded = msgspec.json.encode(body)
-    length = str(len(encoded)).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", length), *headers]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": encoded})

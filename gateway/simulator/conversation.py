@@ -66,6 +66,7 @@ class Conversation:
     schema: Mapping[str, Any] | None = None  # of the JSON that the answer has to be; empty: any object
     choices: int = 1  # how many answers are wanted
     states_usage: bool = False  # a stream is to state its usage in a chunk of its own
+    written: str = ""  # how the answer begins: it is there already and not said again
     alternatives: int | None = None  # log probabilities are wanted, with so many other tokens each
 
     @property
@@ -82,14 +83,14 @@ def read(body: Mapping[str, Any], *, as_prompt: bool, unless_told: Defaults) -> 
     raw = as_prompt and body.get("raw") is True
     most = body.get("max_completion_tokens") or body.get("max_tokens") or unless_told.max_tokens
     return Conversation(
-        turns=tuple(_prompt_turns(body["prompt"], raw=raw) if as_prompt else _turns(body.get("messages"))),
+        turns=tuple(_prompt_turns(body["prompt"], raw=raw) if as_prompt else turns_of(body.get("messages"))),
         tools=tools,
         choice=choice,
         forced=forced,
         raw=raw,
         image=_image_size(body.get("image")) or _shown_size(body.get("messages")),
         # The schema sets no bounds; what a live model makes of zero or less is not known.
-        max_tokens=max(1, min(int(most), _MOST_TOKENS)),
+        max_tokens=int(max(1, min(most, _MOST_TOKENS))),
         stops=_stops(body.get("stop")),
         temperature=_temperature(body.get("temperature"), unless_told),
         overhead=tuple(f"{tool.name} {tool.description} {tool.parameters}" for tool in tools),
@@ -134,7 +135,7 @@ def _prompt_turns(prompt: str, *, raw: bool) -> list[Turn]:
     return spoken or [Turn("user", prompt)]
 
 
-def _turns(messages: Any) -> Iterator[Turn]:
+def turns_of(messages: Any) -> Iterator[Turn]:
     """Read messages; an object in their place holds them as its values, as the validator allows."""
     listed = list(messages.values()) if isinstance(messages, dict) else messages
     called: dict[str, str] = {}

@@ -9,12 +9,39 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 # From this magnitude on, JavaScript writes a number with an exponent (ECMAScript, Number::toString).
 _EXPONENT_FROM = 21
 _EXPONENT_BELOW = -6
 # Array indices, which an object enumerates first and in ascending order, end below 2**32 - 1.
 _INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
 _INDEX_LIMIT = 2**32 - 1
+_HUGE = re.compile(rb"[0-9]{309}")  # digits; a number with so many may be more than a double holds
+
+
+def decode(body: bytes) -> Any:
+    """Decode JSON. A whole number may have any length there; JavaScript takes those too long for infinite.
+
+    Raises:
+        msgspec.DecodeError: It is no JSON.
+    """
+    value = msgspec.json.decode(body)
+    return _in_doubles(value) if _HUGE.search(body) else value
+
+
+def _in_doubles(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _in_doubles(each) for key, each in value.items()}
+        case list():
+            return [_in_doubles(each) for each in value]
+        case int():
+            try:
+                float(value)
+            except OverflowError:
+                return math.copysign(math.inf, value > 0 or -1)
+    return value
 
 
 def text_of(value: Any) -> str:

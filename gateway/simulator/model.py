@@ -26,7 +26,7 @@ _PER_IMAGE = 576  # of a picture; what the live engine counts is not known
 def count_prompt(conversation: Conversation, vocabulary: Vocabulary) -> int:
     """Count what the model reads."""
     tokens = vocabulary.count(turn.text for turn in conversation.turns) + vocabulary.count(
-        conversation.overhead
+        (*conversation.overhead, conversation.written)
     )
     tokens += _PER_IMAGE if conversation.image is not None else 0
     return tokens + (1 if conversation.raw else _PER_TURN * len(conversation.turns) + _PER_ANSWER)
@@ -82,12 +82,17 @@ class Generation:
             yield from self._until_stop(self._tokens())
 
     def _tokens(self) -> Iterator[str]:
+        before = len(self.conversation.written)
         for piece in [self._call_text] if self._call_text else self._says:
             for token in self._vocabulary.tokens(piece):
+                if before >= len(token):
+                    before -= len(token)
+                    continue
                 if self.completion_tokens >= self.conversation.max_tokens:
                     return
                 self.completion_tokens += 1
-                yield token
+                yield token[before:]
+                before = 0
 
     def _until_stop(self, tokens: Iterator[str]) -> Iterator[str]:
         """End the text before the first stop sequence; holds back what may still become one."""

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +26,9 @@ KEYS = sorted(
         allowed_tools mode"""
     )
 )
-LEAVES = st.sampled_from([None, True, False, 0, 1, -1, 2.5, 1e308, 129, "", "x", "none", "required", "any"])
+LEAVES = st.sampled_from([
+    None, True, False, 0, 1, -1, 2.5, 1e308, 10**400, -(10**400), 129, "", "x", "none", "required", "any",
+])  # fmt: skip
 VALUES = st.recursive(
     LEAVES,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
@@ -57,3 +60,20 @@ def test_any_body_is_answered_or_refused(name: str, odd: dict[str, Any], plain: 
         assert 400 <= answer.status < 500
     else:
         json.dumps(answer)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "text"),
+    [
+        ("@cf/meta/llama-3.1-8b-instruct-fp8", '"response_format":{"type":%s}', "enum Infinity not in"),
+        ("@cf/meta/llama-3.1-8b-instruct-fp8", '"max_tokens":%s', "'integer' not in 'number'"),
+        ("@cf/zai-org/glm-4.7-flash", '"response_format":{"type":%s}', "const Infinity doesn't match"),
+        ("@cf/zai-org/glm-4.7-flash", '"max_tokens":%s', "maximum context length"),
+        ("@cf/zai-org/glm-4.7-flash", '"max_tokens":5,"temperature":%s', None),
+    ],
+)
+def test_a_number_that_no_double_holds_is_infinite(name: str, field: str, text: str | None) -> None:
+    body = f'{{"messages":[{{"role":"user","content":"hi"}}],{field.replace("%s", "1" + "0" * 400)}}}'
+    answer = ACCOUNT.run(name, body.encode()).answer
+    assert isinstance(answer, edge.Refusal) == (text is not None)
+    assert (text or "") in str(answer)

@@ -29,6 +29,13 @@ def test_a_number_is_written_as_javascript_does(number: float, text: str) -> Non
     assert ecmascript.number_text(number) == text
 
 
+def test_a_whole_number_that_no_double_holds_is_infinite() -> None:
+    huge = "1" + "0" * 309
+    read = ecmascript.decode(f'{{"a":[{huge},-{huge},"{huge}",true,{huge[:-1]}],"b":{{"c":1}}}}'.encode())
+    assert read == {"a": [float("inf"), float("-inf"), huge, True, 10**308], "b": {"c": 1}}
+    assert ecmascript.decode(b'{"a":1}') == {"a": 1}
+
+
 def test_keys_that_are_indices_come_first_in_ascending_order() -> None:
     assert ecmascript.keys({"b": 1, "10": 2, "9": 3, "01": 4}) == ["9", "10", "b", "01"]
 
