@@ -4,30 +4,28 @@
 place of every value, and `mistakes` shows all mistakes at once without ever showing a secret.
 """
 
+from gateway.settings.backends import Backend, Breaker, OpenAIBackend, Tls, WorkersAIBackend
 from gateway.settings.credentials import VISIBLE_ASCII, CredentialSource
 from gateway.settings.limits import Burst, Limits
 from gateway.settings.load import load, load_environment, locate
 from gateway.settings.mistakes import Mistake, SettingsError
+from gateway.settings.routes import ModelRoute, Queue, Sampling, Shadow, Target
 from gateway.settings.schema import json_schema
 from gateway.settings.shape import (
     MASTER_KEY_LENGTH,
-    Backend,
     Deadlines,
     Errors,
     Keys,
-    ModelRoute,
-    Sampling,
     Server,
     Settings,
     Store,
-    Target,
-    WorkersAIBackend,
 )
 
 __all__ = [
     "MASTER_KEY_LENGTH",
     "VISIBLE_ASCII",
     "Backend",
+    "Breaker",
     "Burst",
     "CredentialSource",
     "Deadlines",
@@ -36,12 +34,16 @@ __all__ = [
     "Limits",
     "Mistake",
     "ModelRoute",
+    "OpenAIBackend",
+    "Queue",
     "Sampling",
     "Server",
     "Settings",
     "SettingsError",
+    "Shadow",
     "Store",
     "Target",
+    "Tls",
     "WorkersAIBackend",
     "json_schema",
     "load",

@@ -1,13 +1,21 @@
 """A backend's credential as people write it: the text itself, where it is read from, or several of these."""
 
 import re
-from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from gateway.settings.section import Section
+from gateway.settings.section import Section, UserPath
 
 # What may stand in an HTTP header's value without quoting or folding (RFC 9110 section 5.5, less spaces).
 VISIBLE_ASCII = re.compile(r"[!-~]+")
@@ -25,14 +33,25 @@ def _is_credential(secret: SecretStr) -> SecretStr:
 
 Word = Annotated[str, Field(min_length=1)]
 Argument = Annotated[SecretStr, Field(min_length=1)]
-Credential = Annotated[SecretStr, AfterValidator(_is_credential)]
+Credential = Annotated[
+    SecretStr,
+    AfterValidator(_is_credential),
+    WithJsonSchema({"type": "string", "format": "password", "writeOnly": True, "pattern": "^[!-~]+$"}),
+]
 
 
 class CredentialSource(Section):
     """Where a credential is read from: a variable, a file, or what a command prints."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["env"]}, {"required": ["file"]}, {"required": ["exec"]}],
+            "dependentRequired": {"refresh": ["exec"]},
+        }
+    )
+
     env: Word | None = Field(default=None, description="Name of the environment variable that holds it.")
-    file: Path | None = Field(
+    file: UserPath | None = Field(
         default=None, description="File that holds it and nothing else; it is read again when it changes."
     )
     exec: tuple[Argument, ...] | None = Field(

@@ -19,6 +19,8 @@ MAX_DEPTH = 32
 # Aliases can unfold a small file into billions of values; a gateway's settings have some hundreds.
 MAX_NODES = 20_000
 YAML_TAGS = "tag:yaml.org,2002:"
+MERGE = YAML_TAGS + "merge"  # `<<`, unless it is in quotes
+TOO_MANY = "unfolds into too many values: use fewer aliases"
 # What a syntax error usually means, by a sign in PyYAML's sentence.
 HINTS = {
     r"\t": "; indent with spaces, not tabs",
@@ -26,8 +28,13 @@ HINTS = {
     "anchor": "; text that starts with '&' needs quotes",
     "mapping values": "; text with ': ' needs quotes",
     "'{'": "; inside {...} a value with ${...} needs quotes",
+    "<block end>": "; indent what belongs together alike",
 }
-VARIABLE = re.compile(r"\$\$\{|\$\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\})?")
+# Of these it says more where what is not whole began than where that shows.
+UNFINISHED = ("end of stream", "<stream end>", "could not find expected ':'")
+VARIABLE = re.compile(r"\$?\$\{")
+BRACE = re.compile(r"\$\{|\}")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,6 +53,7 @@ class Scalar:
     start: Position
     end: Position
     written: str
+    is_key: bool = False  # whether it is the name of what stands at `loc`
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +134,10 @@ class _Walk:
         position = _position(node.start_mark)
         self.nodes_left -= 1
         if self.nodes_left < 0 or len(loc) > MAX_DEPTH:
-            raise BrokenError(Flaw((), position, "unfolds into too many values: use fewer aliases"))
+            raise BrokenError(Flaw((), position, TOO_MANY))
         self.document.starts[loc] = position
         if isinstance(node, yaml.ScalarNode):
-            written = self.document.text[node.start_mark.index : node.end_mark.index]
-            self.document.scalars.append(Scalar(loc, position, _position(node.end_mark), written))
+            self._note_scalar(node, loc)
         if not node.tag.startswith(YAML_TAGS):
             self._flaw(loc, position, "has a YAML tag: these are not read, and text with '!' needs quotes")
             return None
@@ -142,23 +149,59 @@ class _Walk:
 
     def _mapping(self, node: yaml.MappingNode, loc: Loc) -> Values:
         values: Values = {}
+        for part in self._parts(node, loc):
+            self._add(part, loc, values)
+        return values
+
+    def _parts(self, node: yaml.MappingNode, loc: Loc, depth: int = 0) -> Iterator[yaml.MappingNode]:
+        """A mapping, and behind it those that it merges: each key counts where it comes first."""
+        self.nodes_left -= 1
+        if self.nodes_left < 0 or depth > MAX_DEPTH:
+            raise BrokenError(Flaw((), _position(node.start_mark), TOO_MANY))
+        yield node
         for key_node, value_node in node.value:
+            if key_node.tag != MERGE:
+                continue
+            here = (*loc, "<<")
+            self._note_scalar(key_node, here, is_key=True)
+            several = isinstance(value_node, yaml.SequenceNode)
+            for each in value_node.value if several else [value_node]:
+                if isinstance(each, yaml.MappingNode):
+                    yield from self._parts(each, loc, depth + 1)
+                else:
+                    self._flaw(here, _position(each.start_mark), "should name a mapping: `<<: *name`")
+                    self._hide(each, here)
+
+    def _add(self, node: yaml.MappingNode, loc: Loc, values: Values) -> None:
+        """Add what a mapping has to say that is not said yet."""
+        lines: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == MERGE:
+                continue
             position = _position(key_node.start_mark)
             if not isinstance(key_node, yaml.ScalarNode):
                 self._flaw(
                     (*loc, "?"), position, "is a key that is no text; a value with '{' or '[' needs quotes"
                 )
+                self._hide(key_node, (*loc, "?"))
+                self._hide(value_node, (*loc, "?"))
                 continue
             key = key_node.value
             here = (*loc, key)
+            self._note_scalar(key_node, here, is_key=True)
+            if key in lines:
+                self._flaw(here, position, f"is set twice, first on line {lines[key]}: keep one of them")
+            lines.setdefault(key, position.line)
             if key in values:
-                first = self.document.keys[here].line
-                self._flaw(here, position, f"is set twice, first on line {first}: keep one of them")
                 self._hide(value_node, here)
                 continue
             self.document.keys[here] = position
             values[key] = self.value(value_node, here)
-        return values
+
+    def _note_scalar(self, node: yaml.ScalarNode, loc: Loc, *, is_key: bool = False) -> None:
+        written = self.document.text[node.start_mark.index : node.end_mark.index]
+        start, end = _position(node.start_mark), _position(node.end_mark)
+        self.document.scalars.append(Scalar(loc, start, end, written, is_key))
 
     def _hide(self, node: yaml.Node, loc: Loc) -> None:
         """Note the scalars of a value that nobody reads, so that its line can be shown without secrets."""
@@ -176,29 +219,28 @@ class _Walk:
         # A variable that is set to nothing leaves its setting unset, as an empty line would.
         return "".join(self._pieces(text, node, loc)) or None
 
-    def _pieces(self, text: str, node: yaml.Node, loc: Loc) -> Iterator[str]:
+    def _pieces(self, text: str, node: yaml.Node, loc: Loc, depth: int = 0) -> Iterator[str]:
         at = 0
-        for match in VARIABLE.finditer(text):
+        while match := VARIABLE.search(text, at):
             yield text[at : match.start()]
             at = match.end()
-            yield "${" if match[0] == "$${" else self._variable(match, node, loc)
+            if match[0] == "$${":
+                yield "${"
+                continue
+            end = _end_of(text, at)
+            name, mark, default = text[at:end].partition(":-")
+            if end < 0 or depth > MAX_DEPTH or not NAME.fullmatch(name):
+                message = "has a '${' that is neither ${NAME} nor ${NAME:-default}: write '$${' for the text"
+                self._flaw(loc, self._within(node, text[match.start() : end + 1] or "${"), message)
+                continue
+            value = self.environ.get(name)
+            if value is None and not mark:
+                message = f"the environment variable {name} is not set: set it, or write ${{{name}:-default}}"
+                self._flaw(loc, self._within(node, match[0] + name + "}"), message)
+            # As in a shell, ':-' also stands in for a variable that is set but empty.
+            yield value or "".join(self._pieces(default, node, loc, depth + 1))
+            at = end + 1
         yield text[at:]
-
-    def _variable(self, match: re.Match[str], node: yaml.Node, loc: Loc) -> str:
-        name, default = match["name"], match["default"]
-        if name is None:
-            message = "has a '${' that names no variable: write '$${' for the text"
-            self._flaw(loc, self._within(node, match[0]), message)
-            return ""
-        value = self.environ.get(name)
-        # As in a shell, ':-' also stands in for a variable that is set but empty.
-        if default is not None:
-            return value or default
-        if value is None:
-            message = f"the environment variable {name} is not set: set it, or write ${{{name}:-default}}"
-            self._flaw(loc, self._within(node, match[0]), message)
-            return ""
-        return value
 
     def _within(self, node: yaml.Node, written: str) -> Position:
         """Where in the node's source the piece stands; the node's start where escapes hide it."""
@@ -213,6 +255,19 @@ class _Walk:
         self.document.flaws.append(Flaw(loc, position, message))
 
 
+def _end_of(text: str, start: int) -> int:
+    """Where the `}` stands that belongs to the `${` before `start`; -1 where there is none.
+
+    A default may hold other variables, each with a `}` of its own.
+    """
+    depth = 1
+    for match in BRACE.finditer(text, start):
+        depth += -1 if match[0] == "}" else 1
+        if depth == 0:
+            return match.start()
+    return -1
+
+
 def _position(mark: yaml.Mark) -> Position:
     return Position(mark.line + 1, mark.column + 1)
 
@@ -220,7 +275,7 @@ def _position(mark: yaml.Mark) -> Position:
 def _syntax_flaw(error: yaml.MarkedYAMLError) -> Flaw:
     problem = re.sub(r"'[^']*'", _unless_long, str(error.problem or error.context)).removeprefix("but ")
     mark = error.problem_mark or error.context_mark
-    if "end of stream" in problem:  # what was never closed says more than where the file ends
+    if any(sign in problem for sign in UNFINISHED):
         mark = error.context_mark or mark
     hint = next((hint for sign, hint in HINTS.items() if sign in problem), "")
     position = _position(mark) if mark else Position(1, 1)

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from gateway.settings.backends import KINDS
 from gateway.settings.credentials import FORMS
 from gateway.settings.document import BrokenError, Document, Loc, Position, Values, parse
 from gateway.settings.environment import Origins, add_environment
@@ -85,19 +86,21 @@ def _read(path: Path, environ: Mapping[str, str]) -> Document:
     try:
         text = raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        column = error.start - raw.rfind(b"\n", 0, error.start)
-        raise SettingsError([Mistake(name, "", "is not UTF-8 text", Position(line, column))]) from None
+        *lines, before = error.object[: error.start].decode().split("\n")  # which has lost its mark
+        position = Position(len(lines) + 1, len(before) + 1)
+        raise SettingsError([Mistake(name, "", "is not UTF-8 text", position)]) from None
     try:
         return parse(name, text, environ)
     except BrokenError as error:
         flaw = error.flaw
-        shown = broken_excerpt(text, flaw.position, Shape().open_names())
+        shown = broken_excerpt(text, flaw.position, Shape())
         raise SettingsError([Mistake(name, "", flaw.message, flaw.position, shown)]) from None
 
 
 def _validate(values: Values, report: "_Report", environ: Mapping[str, str]) -> Settings | None:
     for loc, message in _wrong_targets(values):
+        report.add(loc, message)
+    for loc, message in _wrong_fallbacks(values):
         report.add(loc, message)
     for loc, message in _unset_variables(values, environ):
         report.add(loc, message)
@@ -123,25 +126,51 @@ class _Report:
 
     def add_detail(self, detail: ErrorDetails) -> None:
         kind = detail["type"]
-        loc = tuple(part for part in detail["loc"] if part not in FORMS)
+        loc = tuple(part for part in detail["loc"] if part not in FORMS | KINDS)
+        if kind == "too_short" and detail["input"]:
+            return  # it has entries, whose own mistakes are told
+        is_key = loc[-1:] == ("[key]",)
+        if is_key:  # it is the name that is wrong
+            loc = loc[:-1]
         if loc == ("backends",) and kind in {"missing", "too_short"}:
             self.add(loc, NO_BACKENDS)
             return
-        message = WORDS.get(kind) or detail["msg"].removeprefix("Input ")
-        self.add(loc, message + self._hint(loc, detail), at_key=kind in {"extra_forbidden", "missing"})
+        message = WORDS.get(kind) or self._sentence(loc, detail)
+        at_key = is_key or kind in {"extra_forbidden", "missing"}
+        self.add(loc, message + self._hint(loc, detail), at_key=at_key)
 
     def add(self, loc: Loc, message: str, *, at_key: bool = False) -> None:
         if any(loc[:length] in self.flawed for length in range(len(loc) + 1)):
             return
-        if loc in self.origins:
-            source = f"environment: {self.origins[loc]}"
-            self.mistakes.append(Mistake(source, dotted(loc), message))
+        variable = self._variable(loc)
+        if variable is not None:
+            self.mistakes.append(Mistake(f"environment: {variable}", dotted(loc, self.shape), message))
             return
         position = self._position(loc, at_key=at_key)
         if position is None:
-            self.mistakes.append(Mistake(self.document.name or "environment", dotted(loc), message))
+            self.mistakes.append(
+                Mistake(self.document.name or "environment", dotted(loc, self.shape), message)
+            )
         else:
             self._add_at(position, loc, message)
+
+    def _variable(self, loc: Loc) -> str | None:
+        """The variable that has set it, or something in it or beside it of which the file knows nothing."""
+        if loc in self.origins:
+            return self.origins[loc]
+        while loc and loc not in self.document.starts:
+            inside = (name for place, name in self.origins.items() if place[: len(loc)] == loc)
+            if (name := next(inside, None)) is not None:
+                return name
+            loc = loc[:-1]
+        return None
+
+    def _sentence(self, loc: Loc, detail: ErrorDetails) -> str:
+        """Pydantic's own, but for a choice: of several forms of a section it sees only one."""
+        if detail["type"] != "literal_error":
+            return detail["msg"].removeprefix("Input ")
+        *others, last = map(repr, dict.fromkeys(self.shape.choices(loc)))
+        return f"should be {', '.join(others)} or {last}" if others else f"should be {last}"
 
     def _hint(self, loc: Loc, detail: ErrorDetails) -> str:
         kind = detail["type"]
@@ -164,7 +193,7 @@ class _Report:
 
     def _add_at(self, position: Position, loc: Loc, message: str) -> None:
         shown = excerpt(self.document, position, self.shape)
-        self.mistakes.append(Mistake(self.document.name, dotted(loc), message, position, shown))
+        self.mistakes.append(Mistake(self.document.name, dotted(loc, self.shape), message, position, shown))
 
 
 def suggestion(word: str, choices: list[str]) -> str:
@@ -183,6 +212,8 @@ def _wrong_targets(values: Values) -> Iterator[tuple[Loc, str]]:
         for index, target in enumerate(targets if isinstance(targets, list) else []):
             for key, message in _wrong_target(_mapping(target), backends):
                 yield ("models", model, "targets", index, key), message
+        for key, message in _wrong_target(_mapping(_mapping(route).get("shadow")), backends):
+            yield ("models", model, "shadow", key), message
 
 
 def _wrong_target(target: Values, backends: Values) -> Iterator[tuple[str, str]]:
@@ -198,13 +229,31 @@ def _wrong_target(target: Values, backends: Values) -> Iterator[tuple[str, str]]
         yield "model", "is no model id of Workers AI: it should be like '@cf/author/model'"
 
 
+def _wrong_fallbacks(values: Values) -> Iterator[tuple[Loc, str]]:
+    """Models that no request could fall back to. What servers list is known only when they are asked."""
+    models = _mapping(values.get("models"))
+    backends = [_mapping(each) for each in _mapping(values.get("backends")).values()]
+    opened = [each.get("kind") for each in backends if each.get("catalogue") != "listed"]
+    if not backends or any(kind != "workers_ai" for kind in opened):
+        return
+    for model, route in models.items():
+        named = _mapping(route).get("fallbacks")
+        for index, name in enumerate(named if isinstance(named, list) else []):
+            if not isinstance(name, str) or not name:
+                continue  # which is told as it is
+            if name not in models and not (opened and is_model_id(name)):
+                words = f"there is no model of this name{suggestion(name, list(models))}"
+                yield ("models", model, "fallbacks", index), words
+
+
 def _unset_variables(values: Values, environ: Mapping[str, str]) -> Iterator[tuple[Loc, str]]:
     """Credentials in variables that are not there."""
     for name, backend in _mapping(values.get("backends")).items():
-        for loc, source in _one_by_one(("backends", name, "api_token"), _mapping(backend).get("api_token")):
-            variable = _mapping(source).get("env")
-            if isinstance(variable, str) and variable and not environ.get(variable):
-                yield (*loc, "env"), f"the environment variable {variable} is not set"
+        for field in ("api_token", "api_key"):
+            for loc, source in _one_by_one(("backends", name, field), _mapping(backend).get(field)):
+                variable = _mapping(source).get("env")
+                if isinstance(variable, str) and variable and not environ.get(variable):
+                    yield (*loc, "env"), f"the environment variable {variable} is not set"
 
 
 def _one_by_one(loc: Loc, given: Any) -> Iterator[tuple[Loc, Any]]:

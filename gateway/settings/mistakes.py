@@ -1,7 +1,7 @@
 """Mistakes of a configuration as a person reads them: place, path, words, the line itself and a caret.
 
-A secret never shows: what is printed of a line are keys, punctuation and the values of known fields that
-are no secrets. Everything else, a misspelt field's value included, is masked.
+A secret never shows: what is printed of a line are the names of known places, punctuation and the values of
+known fields that are no secrets. Everything else, a misspelt field's value included, is masked.
 """
 
 import re
@@ -60,9 +60,10 @@ class SettingsError(Exception):
         super().__init__("\n".join(map(str, self.mistakes)))
 
 
-def dotted(loc: Loc) -> str:
-    """Write a place as people do: models.small.targets.0.backend."""
-    return ".".join(map(str, loc))
+def dotted(loc: Loc, shape: Shape) -> str:
+    """Write a place as people do: models.small.targets.0.backend; without names where none are expected."""
+    may_show = (shape.may_name(loc[:length]) for length in range(1, len(loc) + 1))
+    return ".".join(str(part) if shown else MASK for part, shown in zip(loc, may_show, strict=True))
 
 
 def excerpt(document: Document, position: Position, shape: Shape) -> Excerpt:
@@ -82,15 +83,21 @@ def excerpt(document: Document, position: Position, shape: Shape) -> Excerpt:
     return Excerpt(line, caret)
 
 
-def broken_excerpt(text: str, position: Position, open_names: frozenset[str]) -> Excerpt:
-    """Show the line where YAML broke: values only behind the names of open fields, to be on the safe side."""
+def broken_excerpt(text: str, position: Position, shape: Shape) -> Excerpt:
+    """Show the line where YAML broke: values only behind the names of open fields, to be on the safe side.
+
+    Braces make a name of what may be a value, so that behind a first name only those of fields are shown.
+    """
     line = _line(text, position.line)
+    open_names, field_names = shape.open_names(), shape.field_names()
     shown = ""
     at = 0
     name: str | None = None
     for match in KEY.finditer(line):
         piece = line[at : match.start()]
         if not _is_harmless(piece, name, open_names) or (name and not re.search("[{,]", piece)):
+            break
+        if name and match["name"] not in field_names:
             break
         shown += line[at : match.end()]
         at, name = match.end(), match["name"]
@@ -117,15 +124,17 @@ def _columns(scalar: Scalar, line: int, length: int) -> tuple[int, int]:
 
 
 def _may_show(scalar: Scalar, shape: Shape) -> bool:
+    if scalar.is_key:
+        return shape.may_name(scalar.loc)
     if not scalar.written or ONLY_A_VARIABLE.fullmatch(scalar.written):
         return True
     return shape.is_open(scalar.loc) and not ADDRESS_WITH_MORE.search(scalar.written)
 
 
 def _without_comment(line: str, number: int, here: Sequence[Scalar]) -> str:
-    """Cut off a comment: an old secret may stand in it."""
+    """Cut off a comment: an old secret may stand in it. Behind the last scalar each '#' begins one."""
     end = max((_columns(scalar, number, len(line))[1] for scalar in here), default=0)
-    return line[:end] + re.sub(r"(^|\s)#.*", "", line[end:])
+    return line[:end] + line[end:].partition("#")[0]
 
 
 def _is_harmless(piece: str, name: str | None, open_names: frozenset[str]) -> bool:

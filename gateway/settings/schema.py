@@ -1,6 +1,8 @@
 """The JSON Schema of the configuration: published for editors, and asked what a place may hold."""
 
+import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from gateway.settings.document import Loc
@@ -11,6 +13,16 @@ Schema = dict[str, Any]
 SCALARS = frozenset({"string", "integer", "number", "boolean"})
 # A `${VAR}` may stand where a number or one of a few words is expected.
 VARIABLE = {"type": "string", "pattern": r"\$\{[A-Za-z_]"}
+# What stands in quotes, or is a word of YAML 1.1, is read as what it says.
+IN_WORDS = {
+    "integer": {"type": "string", "pattern": r"^[+-]?[0-9]+(_[0-9]+)*$"},
+    "number": {"type": "string", "pattern": r"^[+-]?[0-9]+(_[0-9]+)*(\.[0-9]+)?([eE][+-]?[0-9]+)?$"},
+    "boolean": {"type": "string", "pattern": "^([Tt]rue|TRUE|[Ff]alse|FALSE|[Yy]es|[Nn]o|[Oo]n|[Oo]ff)$"},
+}
+# What looks like a number or a truth value is text where text is wanted.
+ANY_TEXT = ["string", "number", "boolean"]
+NOTHING = {"type": "null"}
+_ABOUT = frozenset({"title", "description", "default"})
 
 
 def json_schema() -> Schema:
@@ -18,10 +30,11 @@ def json_schema() -> Schema:
     schema = Settings.model_json_schema()
     # Backends may come from the environment instead of the file.
     schema.pop("required", None)
-    definitions = {name: _with_variables(part) for name, part in schema.pop("$defs", {}).items()}
+    schema["properties"]["backends"].pop("minProperties", None)
+    definitions = {name: _as_written(part) for name, part in schema.pop("$defs", {}).items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **_with_variables(schema),
+        **_as_written(schema),
         "title": "penstock.yaml",
         "$defs": definitions,
     }
@@ -46,13 +59,29 @@ class Shape:
         found = self._at(loc)
         return any(map(_is_scalar, found)) and not any(map(_is_secret, found))
 
+    def may_name(self, loc: Loc) -> bool:
+        """Whether the last part of `loc` may be shown: not where braces made a name of what is a value."""
+        if not isinstance(loc[-1], str):
+            return True
+        if get_close_matches(loc[-1], self.names(loc[:-1]), n=1):
+            return True  # a known name, perhaps misspelt
+        around = self._at(loc[:-1])
+        return any(map(_has_names, around)) and not any(map(_is_secret, around))
+
+    def field_names(self) -> frozenset[str]:
+        """The names of all fields of all sections."""
+        return frozenset(name for name, _schema in self._fields())
+
     def open_names(self) -> frozenset[str]:
         """The names of all fields that hold scalars and are no secrets under any section."""
-        sections = [self.root, *self.root["$defs"].values()]
-        fields = [field for section in sections for field in section.get("properties", {}).items()]
+        fields = self._fields()
         secret = {name for name, field in fields if any(map(_is_secret, self._alternatives(field)))}
         scalar = {name for name, field in fields if any(map(_is_scalar, self._alternatives(field)))}
         return frozenset(scalar - secret)
+
+    def _fields(self) -> list[tuple[str, Schema]]:
+        sections = [self.root, *self.root["$defs"].values()]
+        return [field for section in sections for field in section.get("properties", {}).items()]
 
     def _at(self, loc: Loc) -> list[Schema]:
         found = self._alternatives(self.root)
@@ -65,7 +94,7 @@ class Shape:
         if "$ref" in schema:
             return self._alternatives(self.root["$defs"][schema["$ref"].rsplit("/", 1)[-1]])
         options = schema.get("anyOf") or schema.get("oneOf")
-        if options is None:
+        if options is None or "properties" in schema:  # where they are no forms, but rules among these
             return [schema]
         return [found for option in options for found in self._alternatives(option)]
 
@@ -84,6 +113,10 @@ def _is_scalar(schema: Schema) -> bool:
     return schema.get("type") in SCALARS
 
 
+def _has_names(schema: Schema) -> bool:
+    return "properties" in schema or isinstance(schema.get("additionalProperties"), dict)
+
+
 def _is_secret(schema: Schema) -> bool:
     return bool(schema.get("writeOnly"))
 
@@ -92,16 +125,44 @@ def _words(schema: Schema) -> list[Any]:
     return [schema["const"]] if "const" in schema else schema.get("enum", [])
 
 
-def _with_variables(schema: Schema) -> Schema:
-    properties = {name: _or_variable(part) for name, part in schema.get("properties", {}).items()}
-    return {**schema, "properties": properties}
+def _as_written(schema: Schema) -> Schema:
+    """A schema of values as one of the file, where they are text with variables, and may be left empty."""
+    written = dict(schema)
+    if "anyOf" in schema:
+        written["anyOf"] = [form for option in schema["anyOf"] for form in _forms(_as_written(option))]
+    if "oneOf" in schema and "properties" not in schema:
+        written["oneOf"] = list(map(_as_written, schema["oneOf"]))
+    for name in ("items", "additionalProperties"):
+        if isinstance(schema.get(name), dict):
+            written[name] = _as_written(schema[name])
+    if "properties" in schema:
+        required = schema.get("required", ())
+        fields = {name: _as_written(field) for name, field in schema["properties"].items()}
+        written["properties"] = {
+            name: field if name in required else _or(field, NOTHING) for name, field in fields.items()
+        }
+    return _scalar_as_written(written) if _is_scalar(schema) else written
 
 
-def _or_variable(schema: Schema) -> Schema:
-    """Allow a variable beside a scalar that has any constraint; free text allows it already."""
-    about = {key: value for key, value in schema.items() if key in {"title", "description", "default"}}
-    body = {key: value for key, value in schema.items() if key not in about}
-    options = body.get("anyOf", [body])
-    if not any(map(_is_scalar, options)) or body == {"type": "string"}:
-        return schema
-    return {**about, "anyOf": [*options, VARIABLE]}
+def _scalar_as_written(schema: Schema) -> Schema:
+    if schema["type"] != "string":
+        return _or(schema, VARIABLE, IN_WORDS[schema["type"]])
+    if _words(schema):
+        return _or(schema, VARIABLE)
+    if "pattern" not in schema:
+        return {**schema, "type": ANY_TEXT}
+    may_be_number = re.search(schema["pattern"], "1")
+    return _or({**schema, "type": ANY_TEXT} if may_be_number else schema, VARIABLE)
+
+
+def _or(schema: Schema, *others: Schema) -> Schema:
+    """Allow others beside it; what is said about it stays outside."""
+    about = {name: value for name, value in schema.items() if name in _ABOUT}
+    forms = _forms({name: value for name, value in schema.items() if name not in _ABOUT})
+    return {**about, "anyOf": [*forms, *(each for each in others if each not in forms)]}
+
+
+def _forms(schema: Schema) -> list[Schema]:
+    """What it is a choice of; itself where it is none."""
+    forms: list[Schema] = schema["anyOf"] if schema.keys() == {"anyOf"} else [schema]
+    return forms

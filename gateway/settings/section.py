@@ -1,10 +1,22 @@
 """What every mapping of the configuration has in common."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+
+def _expanded(path: Path) -> Path:
+    """A path with the user's folder for its `~`, as a shell would have it."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise PydanticCustomError("home", "begins with '~' of a user without a folder") from None
+
 
 Seconds = Annotated[float, Field(gt=0)]
+UserPath = Annotated[Path, AfterValidator(_expanded)]
 
 
 class Section(BaseModel):

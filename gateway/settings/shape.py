@@ -4,24 +4,22 @@ Scalars arrive as their text (the `document` module says why), so the models rea
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, PlainValidator, SecretStr
+from pydantic import AfterValidator, Field, PlainValidator, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from gateway.settings.credentials import (
-    VISIBLE_ASCII,
-    Credential,
-    CredentialForm,
-    CredentialSource,
-    entries,
-)
+from gateway.settings.addresses import http_url
+from gateway.settings.backends import BackendForm
+from gateway.settings.credentials import Credential
 from gateway.settings.limits import Limits
-from gateway.settings.section import Seconds, Section
+from gateway.settings.routes import ModelRoute, Name
+from gateway.settings.section import Seconds, Section, UserPath
 
 MASTER_KEY_LENGTH = 16
 MIB = 1024 * 1024
@@ -37,21 +35,6 @@ def _is_long_enough(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _is_http_url(text: str) -> str:
-    """Accept http(s)://host[:port][/path] and drop a trailing slash, so that paths can be appended."""
-    try:
-        parts = urlsplit(text)
-        named = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, a broken IPv6 address
-        named = False
-    # urlsplit removes tabs and newlines silently, so the text itself is looked at as well.
-    if not named or parts.scheme not in {"http", "https"} or not VISIBLE_ASCII.fullmatch(text):
-        raise PydanticCustomError("url", "should be an address such as 'https://host/path'")
-    if "@" in parts.netloc or "?" in text or "#" in text:
-        raise PydanticCustomError("url", "should hold no user name, query or fragment")
-    return text.rstrip("/")
-
-
 def _network(text: object) -> IPv4Network | IPv6Network:
     try:
         return ip_network(str(text), strict=False)
@@ -62,7 +45,7 @@ def _network(text: object) -> IPv4Network | IPv6Network:
 def _is_origin(text: str) -> str:
     if text == "*":
         return text
-    origin = _is_http_url(text)
+    origin = http_url(text)
     if urlsplit(origin).path:
         raise PydanticCustomError("origin", "should be an origin without a path, such as 'https://host'")
     # Browsers leave out the port that the scheme implies (WHATWG URL, 4.5).
@@ -86,21 +69,40 @@ def _is_redis_url(secret: SecretStr) -> SecretStr:
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:
-    """Where state is kept: `$PENSTOCK_DATA_DIR`, else the XDG data folder of the user."""
+    """Where state is kept: `$PENSTOCK_DATA_DIR`, else the XDG data folder of the user, who may have none."""
     if chosen := environ.get("PENSTOCK_DATA_DIR"):
         return Path(chosen)
     if data_home := environ.get("XDG_DATA_HOME"):
         return Path(data_home) / "penstock"
-    home = environ.get("HOME")
-    return (Path(home) if home else Path.home()) / ".local" / "share" / "penstock"
+    try:
+        home = Path(environ.get("HOME") or Path.home())
+    except RuntimeError:  # a user who is in no list, as containers have them
+        return Path("/var/lib/penstock")
+    return home / ".local" / "share" / "penstock"
 
 
-Name = Annotated[str, Field(min_length=1)]
-MasterKey = Annotated[Credential, AfterValidator(_is_long_enough)]
-HttpUrl = Annotated[str, AfterValidator(_is_http_url)]
-Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network, json_schema_input_type=str)]
-HttpOrigin = Annotated[str, AfterValidator(_is_origin)]
-RedisUrl = Annotated[SecretStr, AfterValidator(_is_redis_url)]
+_SECRET: Final = {"type": "string", "format": "password", "writeOnly": True}
+
+MasterKey = Annotated[
+    Credential,
+    AfterValidator(_is_long_enough),
+    WithJsonSchema({**_SECRET, "pattern": f"^[!-~]{{{MASTER_KEY_LENGTH},}}$"}),
+]
+Network = Annotated[
+    IPv4Network | IPv6Network,
+    PlainValidator(_network),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9A-Fa-f:.]+(/[0-9.]+)?$"}),
+]
+HttpOrigin = Annotated[
+    str,
+    AfterValidator(_is_origin),
+    WithJsonSchema({"type": "string", "pattern": r"^(\*|[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\s]+/*)$"}),
+]
+RedisUrl = Annotated[
+    SecretStr,
+    AfterValidator(_is_redis_url),
+    WithJsonSchema({**_SECRET, "pattern": r"^(unix|rediss?(\+(sentinel|cluster))?)://.*[^/]"}),
+]
 
 
 class Server(Section):
@@ -119,7 +121,7 @@ class Server(Section):
         default=5000,
         ge=1,
         description="Most requests in flight on a worker; more are refused with 503 and retry-after, as are "
-        "new ones while the event loop is more than 250 ms late. Each holds two file descriptors.",
+        "some of the new ones while its event loop is behind. Each holds two file descriptors.",
     )
     drain: Annotated[float, Field(ge=0)] = Field(
         default=30.0, description="Seconds that running answers may go on after the signal to end."
@@ -154,6 +156,10 @@ class Keys(Section):
         default=600.0,
         description="Seconds that a key seen before keeps working while the store is away; 0 refuses it.",
     )
+    audit_entries: Annotated[int, Field(ge=100)] = Field(
+        default=100_000,
+        description="How many changes the audit log keeps, or some more; the oldest go first.",
+    )
 
 
 class Store(Section):
@@ -172,89 +178,8 @@ class Store(Section):
     )
 
 
-class WorkersAIBackend(Section):
-    """The Workers AI of a Cloudflare account."""
-
-    kind: Literal["workers_ai"] = Field(description="What the backend is.")
-    account_id: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="Id of the Cloudflare account.")
-    api_token: CredentialForm = Field(
-        description="API token with the permission 'Workers AI: Read': the text itself, or where it is read "
-        "from, {env: NAME}, {file: PATH} or {exec: [COMMAND, ...]}; or a list of several, which take turns."
-    )
-    base_url: HttpUrl = Field(
-        default="https://api.cloudflare.com/client/v4",
-        description="Root of the Cloudflare API, or of a simulator.",
-    )
-    catalogue: Literal["open", "listed"] = Field(
-        default="open", description="'open' serves any @cf/... model id, 'listed' only what `models` lists."
-    )
-    rate_limits: Literal["keep", "ignore"] | None = Field(
-        default=None,
-        description="Whether to keep to Cloudflare's own limits, 300 requests a minute of a model and 20 of "
-        "a paid one, on all replicas together. By default where base_url is Cloudflare's.",
-    )
-
-    @property
-    def credentials(self) -> Sequence[str | CredentialSource]:
-        """Each API token: the text itself, or where it is read from."""
-        return entries(self.api_token)
-
-    @property
-    def keeps_rate_limits(self) -> bool:
-        """Whether the account's own limits are to be kept to."""
-        if self.rate_limits is not None:
-            return self.rate_limits == "keep"
-        return (urlsplit(self.base_url).hostname or "").endswith(".cloudflare.com")
-
-
-# Further kinds join here as a union that `kind` discriminates.
-Backend = WorkersAIBackend
-
-
-class Target(Section):
-    """A backend and the name that the model has there."""
-
-    backend: Name = Field(description="Name of an entry of `backends`.")
-    model: Name = Field(description="The backend's own name of the model.")
-
-
-class Sampling(Section):
-    """Sampling parameters of requests that do not set them."""
-
-    max_tokens: int | None = Field(default=None, ge=1, description="Most tokens of an answer.")
-    temperature: float | None = Field(
-        default=None, ge=0, le=5, description="Randomness; 0 is nearly deterministic."
-    )
-    top_p: float | None = Field(default=None, gt=0, le=1, description="Share of probability to sample from.")
-    top_k: int | None = Field(default=None, ge=1, description="Number of likeliest tokens to sample from.")
-    seed: int | None = Field(default=None, ge=0, description="Seed of the sampling.")
-    repetition_penalty: float | None = Field(
-        default=None, ge=0, le=2, description="Penalty on repeated tokens."
-    )
-    frequency_penalty: float | None = Field(
-        default=None, ge=-2, le=2, description="Penalty by a token's frequency."
-    )
-    presence_penalty: float | None = Field(
-        default=None, ge=-2, le=2, description="Penalty on tokens already used."
-    )
-
-
-class ModelRoute(Section):
-    """What answers when a client asks for a model of this name."""
-
-    targets: tuple[Target, ...] = Field(min_length=1, description="Where requests go, in order.")
-    defaults: Sampling = Field(
-        default=Sampling(), description="Sampling parameters where a request sets none."
-    )
-    translation: Literal["lenient", "strict"] = Field(
-        default="lenient",
-        description="What happens to a parameter that the target cannot take: "
-        "'lenient' drops and reports it, 'strict' refuses the request.",
-    )
-    limits: Limits = Field(default=Limits(), description="Limits of all requests for this model together.")
-
-
-_MADE = 300.0  # seconds; 16,384 tokens at 60 a second take nearly as long
+# Seconds; 16,384 tokens at 60 a second take nearly as long, and clients on Node give up after 300.
+_MADE = 290.0
 
 
 class Deadlines(Section):
@@ -267,7 +192,7 @@ class Deadlines(Section):
     whole_answer: Seconds | None = Field(
         default=None,
         description="The like of first_byte for an answer that is not streamed, whose first byte comes when "
-        "all of it is made; where it is not set, first_byte if that is, else 300.",
+        "all of it is made; where it is not set, first_byte if that is, else 290.",
     )
     gap: Seconds = Field(default=30.0, description="Silence between two pieces of an answer.")
     total: Seconds = Field(default=600.0, description="A whole exchange.")
@@ -284,7 +209,7 @@ class Deadlines(Section):
         description="How long the answer's headers wait for its first piece; then comments keep it alive.",
     )
 
-    @property
+    @cached_property  # every request asks
     def made(self) -> float:
         """How long a backend may take to make a whole answer."""
         if self.whole_answer is not None:
@@ -314,11 +239,11 @@ class Settings(Section):
     )
     store: Store = Field(default=Store(), description="How the store is used.")
     limits: Limits = Field(default=Limits(), description="Limits of all requests together.")
-    data_dir: Path = Field(
+    data_dir: UserPath = Field(
         default_factory=lambda: default_data_dir(os.environ),
         description="Folder for what the gateway keeps; default $PENSTOCK_DATA_DIR or the XDG data folder.",
     )
-    backends: dict[Name, Backend] = Field(min_length=1, description="The backends, each under its name.")
+    backends: dict[Name, BackendForm] = Field(min_length=1, description="The backends, each under its name.")
     models: dict[Name, ModelRoute] = Field(
         default={}, description="Model names for clients, and what answers them."
     )

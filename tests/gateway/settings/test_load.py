@@ -137,6 +137,13 @@ def test_digits_stay_text_where_text_is_wanted(loaded: Callable[..., Settings]) 
         ("$${A}", {"A": "x"}, "${A}"),
         ("$A", {"A": "x"}, "$A"),
         ("${A}", {"A": "${B}"}, "${B}"),
+        ("${A:-${B}}", {"B": "x"}, "x"),
+        ("${A:-${B}}", {"A": "x"}, "x"),
+        ("${A:-${B:-${C:-y}}}z", {}, "yz"),
+        ("${A:-a${B:-b}c}", {}, "abc"),
+        ("${A:-$${B}}", {}, "${B}"),
+        ("${A:-{}", {}, "{"),
+        ("${A:-b:-c}", {}, "b:-c"),
         ("${A}", {"A": ""}, "127.0.0.1"),
     ],
 )
@@ -164,6 +171,50 @@ models:
 """
     settings = loaded(text)
     assert settings.models["a"] == settings.models["b"]
+
+
+def test_mappings_are_merged(loaded: Callable[..., Settings]) -> None:
+    text = """
+backends:
+  a: &all {kind: workers_ai, account_id: a, api_token: t, max_in_flight: 7, headers: {x-one: "1"}}
+  b: {account_id: b, <<: *all}
+  c:
+    <<: [{account_id: c, max_in_flight: 8}, *all]
+    headers: {}
+"""
+    backends = loaded(text).backends
+    assert {name: each.account_id for name, each in backends.items()} == {"a": "a", "b": "b", "c": "c"}
+    assert [each.max_in_flight for each in backends.values()] == [7, 7, 8]
+    assert [list(each.headers) for each in backends.values()] == [["x-one"], ["x-one"], []]
+
+
+def test_a_fallback_may_be_what_servers_will_list(loaded: Callable[..., Settings]) -> None:
+    text = """
+backends: {own: {kind: openai, base_url: "http://gpu-1:8000"}}
+models: {small: {targets: [{backend: own, model: m}], fallbacks: [unknown-yet]}}
+"""
+    assert loaded(text).models["small"].fallbacks == ("unknown-yet",)
+
+
+def test_paths_may_begin_in_the_users_folder(
+    loaded: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    text = (
+        "backends: {a: {kind: workers_ai, account_id: a, api_token: {file: ~/token}}}\ndata_dir: ~/penstock"
+    )
+    settings = loaded(text)
+    assert settings.data_dir == Path("/home/someone/penstock")
+    assert settings.backends["a"].api_token.file == Path("/home/someone/token")
+
+
+def test_a_user_without_a_folder_has_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    environ = {name: value for name, value in ENVIRON.items() if name != "HOME"}
+    assert load_environment(environ).data_dir == Path("/var/lib/penstock")
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> None:

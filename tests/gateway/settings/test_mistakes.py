@@ -48,7 +48,7 @@ def test_all_mistakes_show_at_once_in_the_order_of_the_file(mistakes_of: Mistake
         penstock.yaml:3:3: backends.cloudflare.api_token: is required
           |   cloudflare:
           |   ^
-        penstock.yaml:4:11: backends.cloudflare.kind: should be 'workers_ai'
+        penstock.yaml:4:11: backends.cloudflare.kind: should be 'workers_ai' or 'openai' (did you mean 'workers_ai'?)
           |     kind: workers-ai
           |           ^
         penstock.yaml:5:17: backends.cloudflare.account_id: has a character that does not belong there: use letters, digits, '_' and '-'
@@ -100,6 +100,8 @@ def test_a_target_of_an_unknown_backend_shows_beside_other_mistakes(mistakes_of:
         ("deadlines: {gap: inf}", "1:18: deadlines.gap: should be a finite number"),
         ("errors: {quote_backends: perhaps}", "1:26: errors.quote_backends: should be true or false"),
         ("data_dir: {}", "1:11: data_dir: should be a path"),
+        ("backends: {a: {kind: [openai]}}", "1:22: backends.a.kind: should be 'workers_ai' or 'openai'"),
+        ("backends: {a: {kind: {}, server: vllm}}", "backends.a.kind: should be 'workers_ai' or 'openai'"),
         ("models: []", "1:9: models: should be a mapping of names"),
         ("models: {'': {targets: [{backend: cloudflare, model: m}]}}", "should not be empty"),
         ("models: {a: {targets: {}}}", "1:23: models.a.targets: should be a list"),
@@ -135,6 +137,8 @@ def test_a_wrong_value_is_named_with_what_it_should_be(
         ("https://", "should be an address such as 'https://host/path'"),
         ("https://host:port", "should be an address such as 'https://host/path'"),
         ("https://[::1", "should be an address such as 'https://host/path'"),
+        ("https://a..b/v4", "should be an address such as 'https://host/path'"),
+        ("https://127.0.0..1", "should be an address such as 'https://host/path'"),
         ("https://ho st", "should be an address such as 'https://host/path'"),
         ("https://user:pass@host", "should hold no user name, query or fragment"),
         ("https://host?key=1", "should hold no user name, query or fragment"),
@@ -146,12 +150,68 @@ def test_a_base_url_is_a_plain_http_address(mistakes_of: Mistakes, base_url: str
     assert message in mistakes_of(text)
 
 
+def test_a_fallback_that_no_request_could_take_is_a_mistake(mistakes_of: Mistakes) -> None:
+    text = """
+        models:
+          small:
+            targets: [{backend: cloudflare, model: "@cf/a/b"}]
+            fallbacks: [lareg, "@cf/a/c", small]
+          large: {targets: [{backend: cloudflare, model: "@cf/a/b"}]}
+        """
+    assert mistakes_of(text) == shown("""
+        penstock.yaml:4:17: models.small.fallbacks.0: there is no model of this name (did you mean 'large'?)
+          |     fallbacks: [lareg, "@cf/a/c", small]
+          |                 ^
+        """)
+    listed = "backends: {cloudflare: {kind: workers_ai, account_id: a, api_token: t, catalogue: listed}}\n"
+    assert "models.small.fallbacks.1: there is no model of this name" in mistakes_of(listed + dedent(text))
+
+
 def test_a_key_that_is_set_twice_is_a_mistake_at_its_second_place(mistakes_of: Mistakes) -> None:
     assert mistakes_of("server: {port: 1}\nserver: {port: 2}\n") == shown("""
         penstock.yaml:2:1: server: is set twice, first on line 1: keep one of them
           | server: {port: 2}
           | ^
         """)
+
+
+def test_a_mistake_of_what_is_merged_shows_where_it_stands(mistakes_of: Mistakes) -> None:
+    text = """
+        backends:
+          a: &all {kind: workers_ai, account_id: a, api_token: t, catalogue: opn}
+          b: {<<: *all, account_id: b, catalogue: open}
+          c: {<<: *all, account_id: c}
+        """
+    assert mistakes_of(text) == shown("""
+        penstock.yaml:2:70: backends.a.catalogue: should be 'open' or 'listed' (did you mean 'open'?)
+          |   a: &all {kind: workers_ai, account_id: a, api_token: ********, catalogue: opn}
+          |                                                                             ^
+        penstock.yaml:2:70: backends.c.catalogue: should be 'open' or 'listed' (did you mean 'open'?)
+          |   a: &all {kind: workers_ai, account_id: a, api_token: ********, catalogue: opn}
+          |                                                                             ^
+        """)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("server: {<<: 5}", "1:14: server.<<: should name a mapping: `<<: *name`"),
+        ("server: {<<: [5]}", "1:15: server.<<: should name a mapping: `<<: *name`"),
+        ("server: {<<: {prot: 1}}", "1:15: server.prot: is not a setting (did you mean 'port'?)"),
+        ("server: {'<<': {port: 1}}", "1:10: server.<<: is not a setting"),
+        ("server: &a {<<: *a}", "unfolds into too many values: use fewer aliases"),
+        ("server: {<<: {port: 1, port: 2}}", "1:24: server.port: is set twice, first on line 1"),
+    ],
+)
+def test_what_cannot_be_merged_is_a_mistake(mistakes_of: Mistakes, text: str, message: str) -> None:
+    assert message in mistakes_of(text)
+
+
+def test_what_is_merged_again_and_again_is_refused(mistakes_of: Mistakes) -> None:
+    bomb = "a0: &a0 {x: 1}\n" + "".join(
+        f"a{level}: &a{level} {{<<: [{', '.join([f'*a{level - 1}'] * 10)}]}}\n" for level in range(1, 9)
+    )
+    assert "unfolds into too many values: use fewer aliases" in mistakes_of(bomb)
 
 
 def test_an_unset_variable_is_a_mistake_at_its_column(mistakes_of: Mistakes) -> None:
@@ -162,8 +222,27 @@ def test_an_unset_variable_is_a_mistake_at_its_column(mistakes_of: Mistakes) -> 
         """)  # noqa: E501 - a mistake is one line
 
 
-def test_a_variable_without_a_name_is_a_mistake(mistakes_of: Mistakes) -> None:
-    assert "1:11: data_dir: has a '${' that names no variable: write '$${'" in mistakes_of("data_dir: ${1}")
+@pytest.mark.parametrize(
+    "written", ["${1}", "${PORT:8080}", "${PORT-80}", "${PORT:?unset}", "${PORT", "${PORT:-${B", "${ PORT }"]
+)
+def test_what_is_no_form_of_a_variable_is_a_mistake(mistakes_of: Mistakes, written: str) -> None:
+    message = (
+        "1:12: data_dir: has a '${' that is neither ${NAME} nor ${NAME:-default}: write '$${' for the text"
+    )
+    assert message in mistakes_of(f"data_dir: '{written}'", PORT="1")
+
+
+def test_a_variable_in_a_default_is_a_mistake_where_it_is_needed_and_not_set(mistakes_of: Mistakes) -> None:
+    assert mistakes_of("data_dir: '${A:-/x/${B}}'") == shown("""
+        penstock.yaml:1:20: data_dir: the environment variable B is not set: set it, or write ${B:-default}
+          | data_dir: '${A:-/x/${B}}'
+          |                    ^
+        """)
+
+
+def test_defaults_nested_without_end_are_a_mistake(mistakes_of: Mistakes) -> None:
+    nested = "${A:-" * 2000 + "x" + "}" * 2000
+    assert "data_dir: has a '${' that is neither" in mistakes_of(f"data_dir: '{nested}'")
 
 
 def test_a_mistake_of_a_variables_value_shows_the_line_that_names_it(mistakes_of: Mistakes) -> None:
@@ -202,6 +281,30 @@ def test_a_mistake_of_a_variables_value_shows_the_line_that_names_it(mistakes_of
             """,
         ),
         (
+            "server: [port: 1\n",
+            """
+            penstock.yaml:1:9: is not valid YAML: expected ',' or ']', but got '<stream end>'
+              | server: [port: 1
+              |         ^
+            """,
+        ),
+        (
+            "server: {}\nkeys\n\nstore: {}\n",
+            """
+            penstock.yaml:2:1: is not valid YAML: could not find expected ':'
+              | ********
+              | ^
+            """,
+        ),
+        (
+            "server:\n  port: 1\n host: x\n",
+            """
+            penstock.yaml:3:2: is not valid YAML: expected <block end>, but found '<block mapping start>'; indent what belongs together alike
+              |  host: x
+              |  ^
+            """,  # noqa: E501 - a mistake is one line
+        ),
+        (
             "---\nserver: {}\n---\nserver: {}\n",
             """
             penstock.yaml:3:1: is not valid YAML: found another document
@@ -225,6 +328,9 @@ def test_broken_yaml_is_shown_in_the_same_form(mistakes_of: Mistakes, text: str,
 
 def test_text_that_is_not_utf_8_is_refused_at_its_place(mistakes_of: Mistakes) -> None:
     assert mistakes_of(b"server: {}\nkeys: \xff") == "penstock.yaml:2:7: is not UTF-8 text"
+    marked = "\ufeff# \N{GREEK SMALL LETTER MU} ".encode() + b"\xb5"
+    assert mistakes_of(marked) == "penstock.yaml:1:5: is not UTF-8 text"
+    assert mistakes_of("server: {}".encode("utf-16")) == "penstock.yaml:1:1: is not UTF-8 text"
 
 
 def test_a_file_of_over_a_mebibyte_is_refused(mistakes_of: Mistakes) -> None:
@@ -252,10 +358,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_long_line_is_cut_around_its_mistake(mistakes_of: Mistakes) -> None:
-    model = f"@cf/a/{'m' * 294}"
-    text = f"models: {{a: {{targets: [{{backend: cloudflare, model: '{model}'}}], translation: strickt}}}}"
+    target = f"{{backend: cloudflare, model: '@cf/a/{'m' * 100}'}}"
+    text = f"models: {{a: {{targets: [{target}, {target}], translation: strickt}}}}"
     first, line, caret = mistakes_of(text).splitlines()
-    assert first.startswith("penstock.yaml:1:372:")
+    assert first.startswith(f"penstock.yaml:1:{text.index('strickt') + 1}:")
     assert len(line) < 110
     assert line[caret.index("^") :].startswith("strickt")
 
@@ -282,6 +388,11 @@ def test_without_any_backend_the_message_says_what_to_set() -> None:
             {**ACCOUNT, "PENSTOCK__SERVER__PROT": "1"},
             "PENSTOCK__SERVER__PROT: server.prot: is not a setting (did you mean 'port'?)",
         ),
+        ({**ACCOUNT, "PENSTOCK__SEVER__PORT": "1"}, "PENSTOCK__SEVER__PORT: sever: is not a setting"),
+        (
+            {"PENSTOCK__BACKENDS__OWN__KIND": "openai"},
+            "PENSTOCK__BACKENDS__OWN__KIND: backends.own.base_url: is required",
+        ),
         (
             {**ACCOUNT, "PENSTOCK__SERVER__PORT": "a"},
             "PENSTOCK__SERVER__PORT: server.port: should be a whole number",
@@ -298,7 +409,17 @@ def test_without_any_backend_the_message_says_what_to_set() -> None:
 def test_a_mistake_of_the_environment_names_its_variable(environ: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError) as raised:
         load(None, environ)
-    assert str(raised.value) == f"environment: {message}"
+    assert str(raised.value).startswith(f"environment: {message}")
+
+
+def test_what_the_environment_adds_is_no_mistake_of_the_file(mistakes_of: Mistakes) -> None:
+    text = "backends:\n  a: {kind: workers_ai, account_id: a}\n"
+    assert mistakes_of(text, PENSTOCK__BACKENDS__B__KIND="openai") == shown("""
+        environment: PENSTOCK__BACKENDS__B__KIND: backends.b.base_url: is required
+        penstock.yaml:2:3: backends.a.api_token: is required
+          |   a: {kind: workers_ai, account_id: a}
+          |   ^
+        """)
 
 
 def test_the_forms_of_a_credential_show_their_mistakes_at_their_place(mistakes_of: Mistakes) -> None:
@@ -353,6 +474,41 @@ def test_the_forms_of_a_credential_show_their_mistakes_at_their_place(mistakes_o
         penstock.yaml:15:9: backends.f.api_token.4: should be one of several credentials, and no list
           |       - [********]
           |         ^
+        """)
+
+
+def test_wrong_entries_are_not_told_as_missing_ones(mistakes_of: Mistakes) -> None:
+    text = """
+        models: {a: {targets: [{backend: cloudflare, modle: m}]}}
+        """
+    assert mistakes_of(text) == shown("""
+        penstock.yaml:1:24: models.a.targets.0.model: is required
+          | models: {a: {targets: [{backend: cloudflare, modle: ********}]}}
+          |                        ^
+        penstock.yaml:1:46: models.a.targets.0.modle: is not a setting (did you mean 'model'?)
+          | models: {a: {targets: [{backend: cloudflare, modle: ********}]}}
+          |                                              ^
+        """)
+
+
+def test_a_name_that_may_not_be_shows_at_its_place(mistakes_of: Mistakes) -> None:
+    text = """
+        backends:
+          a:
+            {kind: workers_ai, account_id: a, api_token: t,
+             headers: {Host: x, "x y": z}}
+          "": {kind: workers_ai, account_id: a, api_token: t}
+        """
+    assert mistakes_of(text) == shown("""
+        penstock.yaml:4:16: backends.a.headers.Host: is a header that the gateway writes itself
+          |      headers: {Host: ********, "x y": ********}}
+          |                ^
+        penstock.yaml:4:25: backends.a.headers.x y: should be the name of an HTTP header
+          |      headers: {Host: ********, "x y": ********}}
+          |                                ^
+        penstock.yaml:5:3: backends.: should not be empty
+          |   "": {kind: workers_ai, account_id: a, api_token: ********}
+          |   ^
         """)
 
 
