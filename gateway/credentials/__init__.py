@@ -7,10 +7,10 @@ A file is looked at every second. A command is run again when its time is up, an
 refuses what it last printed: where that has not helped, after a pause that grows to a minute. What cannot be
 read leaves the last credential in use, and the log says so.
 
-One of several that the backend refuses goes behind the others for a minute, and so does one whose user has
-asked Cloudflare's API too often: the request goes on with the next one. Workers AI's own limits, of requests
-(3021) and of the daily allocation (4006), are the account's. Another credential gains nothing there, and none
-is tried.
+One of several that the backend refuses goes behind the others for a minute, and one whose user has asked too
+often for as long as the backend says: the request goes on with the next one. Workers AI's own limits, of
+requests (3021) and of the daily allocation (4006), are the account's. Another credential gains nothing there,
+and none is tried.
 
 Nothing here ever shows a credential: not in a log, not in an error, not in what a command says about itself.
 """
@@ -29,7 +29,8 @@ from gateway.credentials.sources import Seen, UnreadableError, from_environment,
 from gateway.settings import CredentialSource
 
 _LOOK: Final = 1.0  # seconds between two looks at files and clocks
-_ASIDE: Final = 60.0
+_ASIDE: Final = 60.0  # seconds for one that was refused
+_REST: Final = 1.0  # the same for one that has asked too often, where nobody says for how long
 _LEAST_PAUSE: Final = 1.0  # between two runs of a command that failed or whose credential was refused
 _LONGEST_PAUSE: Final = 60.0
 
@@ -101,13 +102,32 @@ class Credentials:
         self._turn = turn = (self._turn + 1) % len(ring)
         return ring[turn]
 
+    @property
+    def are_expected(self) -> bool:
+        """Whether the settings name any: a server of one's own may ask for none."""
+        return bool(self._held)
+
     def refused(self, value: str) -> bool:
         """The backend refuses a credential: it goes behind the others. Whether there is a better one."""
         now = self._clock()
         for held in self._held:
             if held.value == value:
-                held.aside_until = now + _ASIDE
                 self._doubt(held, now)
+        return self._leave(value, now, _ASIDE)
+
+    def busy(self, value: str, seconds: float | None) -> bool:
+        """The backend has been asked too often with a credential, which rests. Whether there is a better one.
+
+        Args:
+            value: The credential.
+            seconds: How long it is to rest; None: the backend did not say.
+        """
+        return self._leave(value, self._clock(), _REST if seconds is None else seconds)
+
+    def _leave(self, value: str, now: float, seconds: float) -> bool:
+        for held in self._held:
+            if held.value == value:
+                held.aside_until = max(held.aside_until, now + seconds)
         self._arrange()
         return any(held.value is not None and held.aside_until <= now for held in self._held)
 

@@ -1,186 +1,146 @@
-"""Drives a request to an answer: targets in order, and the calls of each target's dialogue.
-
-What is delivered are batches of deltas, each as large as one read of the backend produced. Until the first
-batch everything may fail over to the next target; after it nothing is raised: what breaks then is a
-`Failed` delta, for the client has part of the answer already. A retry is the same target again, a
-failover the next one. There are two retries here: for a shorter answer, where a backend says that the
-prompt fits into the model's window and only what was asked for beside it does not; and with another
-credential, where a backend has several and one is refused.
+"""The calls of one dialogue at one target, and what becomes of them.
 
 The usage is booked here, whatever becomes of the answer: as the backend reported it, or as our own count
-of what had come when the answer was cut off or the client left.
+of what had come when the answer was cut off or the client left. So is what an attempt says of the backend's
+health, and what of a refusal all workers should know.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from time import monotonic
+from typing import Final
 
 import msgspec
 
 from gateway.deadlines import Phase, Watch
-from gateway.errors import TargetFullError, too_late
+from gateway.dispatch.means import Means, Way
+from gateway.dispatch.outcomes import outcome_of, sign_of, with_room
+from gateway.errors import too_late
 from gateway.exchange import Batch, Exchange, Recipient
-from gateway.metrics import Metrics
-from gateway.routing import Plan, Routes, Target
-from gateway.translation import translate_for
-from gateway.upstream import Upstream, UpstreamError
+from gateway.health import Attempted
+from gateway.routing import Plan, Target
+from gateway.upstream import UpstreamError
+from translators.asking.seam import Seam
 from translators.call import AnswerReader, BackendCall
-from translators.chat import ChatRequest
 from translators.deltas import Failed, Usage
 from translators.dialogue import Dialogue
-from translators.errors import INVALID_OUTPUT, ApiError, CredentialError
-from translators.overflow import WindowError
-from translators.report import header
+from translators.errors import ApiError
 
 _Heard = tuple[int, Batch]  # which call of the round it answers, and a batch as the backend gave it
 _Hear = Callable[[_Heard], Awaitable[None]]
 _Queue = asyncio.Queue[_Heard | Exception | None]  # None: a call has ended
 
-# Refusals of a model that an account lacks or may not use; another target's account may have it.
-_OF_THE_ACCOUNT: Final = frozenset({"model_not_available", "model_not_found"})
-
-# What the next target, which has the same model and no more time, does no better.
-_OF_THE_EXCHANGE: Final = frozenset({"deadline_total", INVALID_OUTPUT})
-
 _AHEAD: Final = 16  # batches of a fan-out that may wait for a slow client
 
 
-class Gate(Protocol):
-    """Lets a request through to a target."""
+class Asked(msgspec.Struct, frozen=True):
+    """A target that is to be asked, and how: it has let the request in."""
 
-    async def admit(self, target: Target, calls: Sequence[BackendCall]) -> None:
-        """Let these calls pass.
-
-        Raises:
-            TargetFullError: Another target may have room.
-            ApiError: The request may not be answered now.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Dispatch:
-    """Everything that answering needs."""
-
-    upstreams: Mapping[str, Upstream]
-    metrics: Metrics
-    routes: Routes
-    quote_backends: bool = True
-
-    async def answer(  # noqa: PLR0913 - all that an answer needs
-        self,
-        exchange: Exchange,
-        watch: Watch,
-        plan: Plan,
-        request: ChatRequest,
-        recipient: Recipient,
-        *,
-        gate: Gate | None = None,
-    ) -> None:
-        """Deliver the answer's deltas in batches; the first one is the commit point.
-
-        Raises:
-            ApiError: The request cannot be translated or may not pass. Before the first batch only.
-        """
-        targets = list(plan.targets)
-        failure: Batch | None = None
-        while targets:
-            target = targets.pop(0)
-            try:
-                dialogue, entries = translate_for(plan, target, request, exchange.stamp)
-            except ApiError:
-                if failure is None:
-                    raise
-                continue  # an earlier target could be asked: its failure is the reason
-            calls = dialogue.first()
-            if gate is not None:
-                try:
-                    await gate.admit(target, calls)
-                except TargetFullError as error:
-                    failure = failure or [Failed(error)]
-                    continue
-            exchange.backend = target.backend
-            exchange.translation = header(entries)
-            round_ = _Round(self, exchange, watch, target, plan, dialogue, recipient, is_last=not targets)
-            await round_.run(calls)
-            if round_.withheld is None:
-                return
-            failure = round_.withheld
-            shorter = _with_room(target, plan, failure)
-            if shorter is not None:
-                targets.insert(0, shorter)
-            elif round_.has_other_credential:
-                targets.insert(0, target)
-        if failure is not None:
-            await recipient.take(failure)
-
-
-def _with_room(target: Target, plan: Plan, batch: Batch) -> Target | None:
-    """The target, to be asked once more for an answer that has room beside the prompt; or None."""
-    error = batch[-1].error if isinstance(batch[-1], Failed) else None
-    if not isinstance(error, WindowError) or error.window is None or target not in plan.targets:
-        return None
-    if error.room is not None:
-        return msgspec.structs.replace(target, room=error.room) if error.room > 0 else None
-    # How long the prompt is was not told: our own estimate decides, where the window was news to us.
-    facts = msgspec.structs.replace(target.facts, window=error.window)
-    return None if facts == target.facts else msgspec.structs.replace(target, facts=facts)
-
-
-def _may_fail_over(batch: Batch) -> bool:
-    """Whether another target may do better: the backend or its account is in trouble, the request is not."""
-    last = batch[-1]
-    if not isinstance(last, Failed) or last.error.code in _OF_THE_EXCHANGE:
-        return False
-    error = last.error
-    return error.status == 429 or error.status >= 500 or error.code in _OF_THE_ACCOUNT
+    target: Target
+    dialogue: Dialogue
+    calls: tuple[BackendCall, ...]
+    translation: str  # the report of what becomes of the request's parameters
 
 
 @dataclass(slots=True)
-class _Round:
-    """The calls of one dialogue at one target."""
+class Round:
+    """The calls of one dialogue at one target.
 
-    dispatch: Dispatch
+    Attributes:
+        withheld: A failure that was not delivered: another attempt follows.
+        has_other_credential: Whether the backend refused one of several that it gave us.
+    """
+
+    means: Means
     exchange: Exchange
     watch: Watch
     target: Target
     plan: Plan
     dialogue: Dialogue
     recipient: Recipient
-    is_last: bool  # whether no other target follows
+    way: Way
+    seam: Seam | None = None  # where the answer may be gone on with elsewhere
     open: dict[int, AnswerReader] = field(default_factory=dict)  # calls whose usage is not known yet
     begun: bool = False  # whether a backend has given some of the answer
     committed: bool = False  # whether some of it was delivered
     delivering: bool = False  # whether it is the client that is being waited for
     satisfied: bool = False  # whether nothing that still comes can matter
     broken: bool = False  # whether the last batch was a failure
-    withheld: Batch | None = None  # a failure that was not delivered: another attempt follows
-    has_other_credential: bool = False  # whether the backend refused one of several that it gave us
+    withheld: Batch | None = None
+    has_other_credential: bool = False
+    is_beaten: bool = False  # whether another target was quicker
+    ran_out: Phase | None = None  # which deadline of several calls together has
 
     @property
     def ended(self) -> bool:
         """Whether no call has anything more to say."""
-        return self.satisfied or self.broken
+        return self.satisfied or self.broken or self._has_broken_off
+
+    @property
+    def _has_broken_off(self) -> bool:
+        """Whether the answer has, with something of it delivered, where another target may go on."""
+        return self.seam is not None and self.seam.failure is not None
 
     async def run(self, calls: tuple[BackendCall, ...]) -> None:
+        """Make the calls, and those that their answers ask for."""
         try:
             while calls:
                 self.open = {number: call.reader() for number, call in enumerate(calls)}
                 if len(calls) == 1:
                     await self._attempt(0, calls[0], self.watch, self._hear)
+                    await self._go_on()
                 else:
                     await self._many(calls)
                 calls = () if self.broken else self.dialogue.next()
         finally:
-            if self.begun:
+            if self.begun and not self.is_beaten:  # the books have the answer that the client got
                 self._book(self._count_open())
+
+    async def _go_on(self) -> None:
+        """Have others go on with an answer that has broken off, as long as somebody can."""
+        while self.seam is not None and self.seam.failure is not None:
+            seam, failure = self.seam, self.seam.failure
+            usage = self.open[0].usage()
+            ending = seam.ending(usage)
+            if ending:
+                await self._hear((0, ending))
+                return
+            further, failure = await self._who_goes_on(seam, usage, failure)
+            if further is None:
+                self.seam = None
+                await self._hear((0, [failure]))
+                return
+            self.target, call = further
+            self.open = {0: call.reader()}
+            await self._attempt(0, call, self.watch, self._hear)
+
+    async def _who_goes_on(
+        self, seam: Seam, usage: Usage, failure: Failed
+    ) -> tuple[tuple[Target, BackendCall] | None, Failed]:
+        """Who goes on, and how it is asked; or nobody, and why the answer ends here.
+
+        Whoever has broken off has no more deadlines; the whole has.
+        """
+        self.watch.rest()
+        try:
+            return await self.way.go_on(seam, usage), failure
+        except asyncio.CancelledError:
+            phase = self.watch.take_expired()
+            if phase is None:
+                raise
+            return None, self._late(phase)
 
     async def _hear(self, heard: _Heard) -> None:
         """Deliver what the client is to see of a batch, but no failure after which others are asked."""
+        if not heard[1]:
+            return  # a sign of life, and no more
         batch = self._take(*heard)
         if batch and self.broken and not self.committed and self._goes_on(batch):
             self.withheld = batch
         elif batch:
+            if self.broken and not self.committed:
+                batch = self.way.last_word(batch)
             self.committed = self.delivering = True
             await self.recipient.take(batch)
             self.delivering = False
@@ -192,9 +152,8 @@ class _Round:
             self.recipient.take_at_once(batch)
 
     def _goes_on(self, failure: Batch) -> bool:
-        may_fail_over = not self.is_last and _may_fail_over(failure)
-        has_room = _with_room(self.target, self.plan, failure) is not None
-        return may_fail_over or has_room or self.has_other_credential
+        has_room = with_room(self.target, self.plan, failure) is not None
+        return has_room or self.has_other_credential or self.way.may_leave(self.target, failure)
 
     def _book(self, batch: Batch) -> None:
         """Note the usage; in front of a failure it is for the books alone, for no answer has it."""
@@ -213,6 +172,8 @@ class _Round:
         return batch
 
     def _seen(self, number: int, batch: Batch) -> Batch:
+        if self.seam is not None:
+            batch = self.seam.take(batch, may_break=self.committed)
         last = batch[-1] if batch else None
         if isinstance(last, Usage):  # it ends a backend's answer
             del self.open[number]
@@ -237,11 +198,11 @@ class _Round:
         """Several calls at once, each in a task, their batches in the order in which they come."""
         queue: _Queue = asyncio.Queue(_AHEAD)
         tasks = [asyncio.create_task(self._pump(number, call, queue)) for number, call in enumerate(calls)]
-        self.watch.wait_for_answer(whole=calls[0].whole)
+        self._await_answer(self.watch, whole=calls[0].whole)
         try:
             await self._hear_all(queue, calls)
         except asyncio.CancelledError:
-            phase = None if self.delivering else self.watch.take_expired()
+            phase = self.ran_out = None if self.delivering else self.watch.take_expired()
             if phase is None:
                 raise
             await self._hear((next(iter(self.open), 0), [self._late(phase)]))
@@ -264,9 +225,9 @@ class _Round:
             await self._hear(heard)
             # One that has begun makes another no faster.
             if silent:
-                self.watch.wait_for_answer(whole=calls[0].whole)
+                self._await_answer(self.watch, whole=calls[0].whole)
             else:
-                self.watch.wait_for("gap")
+                self.go_on_waiting(self.watch)
 
     async def _pump(self, number: int, call: BackendCall, queue: _Queue) -> None:
         # The watch is not this task's: while the client is written to, the exchange waits for the client.
@@ -286,29 +247,51 @@ class _Round:
             hear: Told of each read's batch, be it empty: that is a sign of life as well.
         """
         self.exchange.attempts += 1
-        attempt = _Attempt(self, number, self.open[number], watch)
+        health = self.means.balancer.health.attempt(self.target.backend, self.target.model)
+        attempt = _Attempt(self, number, self.open[number], watch, health)
         try:
             await self._ask(call, attempt, hear)
         except UpstreamError as error:
-            attempt.outcome = error.reason
+            attempt.outcome, attempt.broke_on_the_way = error.reason, error.reason != "credential"
             if error.reason == "timeout":
-                self.dispatch.metrics.deadline("connect")
+                self.means.metrics.deadline("connect")
             await hear((number, [Failed(error.told())]))
         except asyncio.CancelledError:
             phase = watch.take_expired() if watch and not self.delivering else None
             if phase is None:
+                if self.ran_out is not None and not (self.ran_out == "first_byte" and attempt.has_begun):
+                    attempt.outcome, attempt.broke_on_the_way = "timeout", self.ran_out != "total"
                 raise
-            attempt.outcome = "timeout"
+            attempt.outcome, attempt.broke_on_the_way = "timeout", phase != "total"
             await hear((number, [self._late(phase)]))
         finally:
             if attempt.outcome == "cancelled" and self.satisfied:
                 attempt.outcome = "ok"
-            self.dispatch.metrics.attempt(self.target.backend, attempt.outcome)
+            self.means.metrics.attempt(self.target.backend, attempt.outcome)
+            if self.is_beaten:
+                attempt.was_slow()
+            attempt.end()
+            self.means.balancer.lines.freed()
+            self.means.balancer.retries.look()
+
+    def _await_answer(self, watch: Watch, *, whole: bool) -> None:
+        """Wait for the answer's beginning; a route may leave a target that is slow with it sooner."""
+        watch.wait_for_answer(whole=whole)
+        if self.plan.first_token is not None and self.exchange.stream:
+            watch.at = min(watch.at, monotonic() + self.plan.first_token)
+
+    def go_on_waiting(self, watch: Watch) -> None:
+        """Wait for more of the answer; what comes before its first token is no answer yet."""
+        if self.plan.first_token is not None and self.exchange.stream and not self.committed:
+            return
+        watch.wait_for("gap")
+        if self.plan.idle is not None:
+            watch.at = monotonic() + self.plan.idle
 
     async def _ask(self, call: BackendCall, attempt: "_Attempt", hear: _Hear) -> None:
         if attempt.watch:
-            attempt.watch.wait_for_answer(whole=call.whole)
-        sending = self.dispatch.upstreams[self.target.backend].send(call)
+            self._await_answer(attempt.watch, whole=call.whole)
+        sending = self.means.upstreams[self.target.backend].send(call)
         attempt.credential = sending.credential
         async with sending as answer:
             attempt.reader.start(answer.status, answer.headers)
@@ -317,35 +300,25 @@ class _Round:
                 if self.ended:
                     return
                 if attempt.watch:
-                    attempt.watch.wait_for("gap")
+                    self.go_on_waiting(attempt.watch)
             attempt.check()
             if self.ended:
                 return
             batch = attempt.close()
         await hear((attempt.number, batch))
 
-    def outcome_with(self, batch: Batch, outcome: str, credential: str) -> str:
-        """What a batch says of the attempt's outcome; a failure in it may lose its quotation here."""
-        if not batch:
-            return outcome
-        self.begun = self.begun or not isinstance(batch[0], Failed)
+    def failed_with(self, batch: Batch, credential: str) -> ApiError | None:
+        """The failure with which a batch ends; it may lose its quotation here."""
         last = batch[-1]
         if not isinstance(last, Failed):
-            return outcome
-        self._learn(last.error)
-        if isinstance(last.error, CredentialError):
-            credentials = self.dispatch.upstreams[self.target.backend].credentials
-            self.has_other_credential = credentials.refused(credential)
-        if not self.dispatch.quote_backends:
+            return None
+        self.has_other_credential = self.means.learn(self.target, last.error, credential)
+        if not self.means.quote_backends:
             batch[-1] = Failed(last.error.unquoted())
-        return _outcome(last.error)
-
-    def _learn(self, error: ApiError) -> None:
-        if isinstance(error, WindowError) and error.window is not None:
-            self.dispatch.routes.learn(self.target, error.window)
+        return last.error
 
     def _late(self, phase: Phase) -> Failed:
-        self.dispatch.metrics.deadline(phase)
+        self.means.metrics.deadline(phase)
         return Failed(too_late(phase))
 
 
@@ -353,25 +326,50 @@ class _Round:
 class _Attempt:
     """One call, whose bytes become deltas; a `connection.Sink` once some of the answer was delivered."""
 
-    round: _Round
+    round: Round
     number: int
     reader: AnswerReader
     watch: Watch | None
+    health: Attempted
+    started: float = field(default_factory=monotonic)
     outcome: str = "cancelled"
+    broke_on_the_way: bool = False
+    has_begun: bool = False
     credential: str = field(default="", repr=False)
+    failure: ApiError | None = None
     error: Exception | None = None
 
     def feed(self, data: bytes) -> Batch:
         batch = self.reader.feed(data)
-        self.outcome = self.round.outcome_with(batch, self.outcome, self.credential)
+        if batch:
+            self._look_at(batch)
         return batch
 
     def close(self) -> Batch:
         batch = self.reader.close()
-        self.outcome = self.round.outcome_with(batch, self.outcome, self.credential)
+        if batch:
+            self._look_at(batch)
         if self.outcome == "cancelled":
             self.outcome = "ok"
         return batch
+
+    def end(self) -> None:
+        """Tell of the health of who was asked."""
+        self.health.end(sign_of(self.outcome, self.failure), on_the_way=self.broke_on_the_way)
+
+    def was_slow(self) -> None:
+        """Another target was quicker: how long this one would have taken nobody knows, but it was longer."""
+        if not self.has_begun:
+            self.health.began(monotonic() - self.started)
+
+    def _look_at(self, batch: Batch) -> None:
+        if not self.has_begun and not isinstance(batch[0], Failed):
+            self.has_begun = self.round.begun = True
+            self.round.way.answers()
+            self.health.began(monotonic() - self.started)
+        failure = self.round.failed_with(batch, self.credential)
+        if failure is not None:
+            self.failure, self.outcome = failure, outcome_of(failure)
 
     def is_ready(self) -> bool:
         return self.watch is not None and self.round.committed and self.round.recipient.takes_at_once()
@@ -383,7 +381,7 @@ class _Attempt:
             self.error = error
             return False
         if self.watch:
-            self.watch.wait_for("gap")
+            self.round.go_on_waiting(self.watch)
         return not self.round.ended
 
     def check(self) -> None:
@@ -394,17 +392,3 @@ class _Attempt:
 
 def _is_broken(batch: Batch) -> bool:
     return bool(batch) and isinstance(batch[-1], Failed)
-
-
-def _outcome(error: ApiError) -> str:
-    match error.status:
-        case 429:
-            return "rate_limited"
-        case 502 if error.code == "bad_backend_answer":
-            return "invalid"
-        case status if status < 500:
-            return "http_4xx"
-        case 504:
-            return "timeout"
-        case _:
-            return "http_5xx"

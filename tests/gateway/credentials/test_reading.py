@@ -1,4 +1,4 @@
-"""Backends' credentials are read from where the settings say, rotated without a restart, and never shown."""
+"""Backends' credentials are read from where the settings say, and again when they change there."""
 
 import asyncio
 import fcntl
@@ -13,9 +13,7 @@ from gateway.credentials import Credentials
 from gateway.credentials.commands import from_command
 from gateway.credentials.sources import UnreadableError, from_file
 from gateway.settings import CredentialSource
-from tests.gateway.conftest import Serve
-from tests.gateway.scripted import PATIENCE, Backend, Call, begins_with
-from tests.gateway.served import ACCOUNT, asks
+from tests.gateway.scripted import PATIENCE
 
 OLD, NEW = "canary-old-0123456789", "canary-new-0123456789"
 
@@ -285,109 +283,27 @@ def test_several_take_turns_and_a_refused_one_stands_aside() -> None:
     assert len({credentials.take() for _ in range(4)}) == 2
 
 
-def _settings(backend: Backend, *given: Any) -> dict[str, Any]:
-    settings = {"kind": "workers_ai", "account_id": ACCOUNT, "base_url": backend.url}
-    return {"backends": {"b": {**settings, "api_token": list(given)}}}
+def test_one_that_has_asked_too_often_rests_for_as_long_as_the_backend_says() -> None:
+    clock = Clock()
+    credentials = Credentials("b", clock=clock).add([OLD, NEW])
+    assert credentials.busy(OLD, 7.0)
+    assert {credentials.take() for _ in range(4)} == {NEW}
+    clock.now += 6.9
+    credentials.look()
+    assert not credentials.busy(NEW, None)
+    clock.now += 0.2
+    credentials.look()
+    assert {credentials.take() for _ in range(4)} == {OLD}
+    clock.now += 0.9  # a second, where nobody says for how long
+    credentials.look()
+    assert len({credentials.take() for _ in range(4)}) == 2
 
 
-def _shown(backend: Backend) -> list[str]:
-    """The credentials that a backend was shown."""
-    return [call.headers["authorization"].removeprefix("Bearer ") for call in backend.calls]
-
-
-async def test_a_credential_that_changes_is_used_from_the_next_request_on(
-    serve: Serve, backend: Backend, tmp_path: Path
-) -> None:
-    file = tmp_path / "token"
-    file.write_text(OLD)
-    served = await serve(**_settings(backend, {"file": file}))
-    streaming = asyncio.create_task(served.chat(stream=True))
-    running = await backend.call()
-    file.write_text(NEW)
-    served.gateway.dispatch.upstreams["b"].credentials.look()
-    backend.reply = lambda call: call.result("Hi")
-    assert (await served.chat()).status_code == 200
-    running.stream("Hi")
-    assert (await streaming).status_code == 200
-    assert _shown(backend) == [OLD, NEW]
-    assert await served.metric("penstock_credential_refreshes_total", backend="b", outcome="new") == 2
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "tries_another"),
-    [
-        (401, 10000, True),
-        (400, 9106, True),
-        (403, 0, True),
-        (429, 971, True),  # of Cloudflare's API, which counts by the token's user
-        (429, 3021, False),
-        (429, 4006, False),
-        (403, 5018, False),
-        (404, 7003, False),
-    ],
-)
-async def test_another_credential_is_tried_only_where_it_may_help(
-    serve: Serve,
-    backend: Backend,
-    caplog: Any,
-    status: int,
-    code: int,
-    tries_another: bool,  # noqa: FBT001
-) -> None:
-    backend.reply = lambda call: call.refuse(status, code)
-    served = await serve(**_settings(backend, OLD, NEW))
-    assert (await served.chat(stream=True)).status_code >= 400
-    assert sorted(_shown(backend)) == ([NEW, OLD] if tries_another else _shown(backend)[:1])
-    assert await served.metric("penstock_upstream_attempts_total", backend="b") == len(backend.calls)
-    assert OLD not in caplog.text
-
-
-async def test_nothing_is_tried_again_once_some_of_the_answer_is_out(serve: Serve, backend: Backend) -> None:
-    backend.reply = begins_with("Hi")
-    served = await serve(**_settings(backend, OLD, NEW))
-    async with served.client.stream("POST", "/v1/chat/completions", json=asks(stream=True)) as answer:
-        lines = answer.aiter_lines()
-        assert "data:" in await anext(lines)
-        [call] = backend.calls
-        call.event(error={"code": "invalid_api_key", "message": "no"})
-        call.finish()
-        assert "upstream_auth" in "".join([line async for line in lines])
-    assert len(backend.calls) == 1
-
-
-async def test_a_request_whose_credential_is_refused_goes_with_another_one(
-    serve: Serve, backend: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ONE", OLD)
-    monkeypatch.setenv("TWO", NEW)
-    seen: list[str] = []
-
-    def reply(call: Call) -> None:
-        seen.append(call.headers["authorization"])
-        if NEW not in seen[-1]:
-            call.refuse(401, 10000)
-        elif call.body.get("stream"):
-            call.stream("Hi")
-        else:
-            call.result("Hi")
-
-    backend.reply = reply
-    served = await serve(**_settings(backend, {"env": "ONE"}, {"env": "TWO"}))
-    for stream in (False, True, False):
-        answer = await served.chat(stream=stream)
-        assert answer.status_code == 200
-        assert OLD not in answer.text
-    assert seen.count(f"Bearer {OLD}") <= 1
-    backend.reply = lambda call: call.refuse(401, 10000)
-    refused = await served.chat()
-    assert (refused.status_code, refused.json()["error"]["code"]) == (502, "upstream_auth")
-
-
-async def test_a_backend_without_any_credential_is_told_so(
-    serve: Serve, backend: Backend, caplog: pytest.LogCaptureFixture
-) -> None:
-    served = await serve(**_settings(backend, {"env": "UNSET_VARIABLE"}))
-    answer = await served.chat()
-    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_auth")
-    assert await served.metric("penstock_credential_refreshes_total", backend="b", outcome="failed") == 1
-    caplog.clear()
+def test_a_short_rest_does_not_end_that_of_a_refused_one() -> None:
+    clock = Clock()
+    credentials = Credentials("b", clock=clock).add([OLD, NEW])
+    credentials.refused(OLD)
+    credentials.busy(OLD, 0.5)
+    clock.now += 30
+    credentials.look()
+    assert {credentials.take() for _ in range(4)} == {NEW}

@@ -1,0 +1,209 @@
+"""A stream that is slow to begin is asked of a second target as well; the first that begins answers it."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.gateway.conftest import Serve
+from tests.gateway.scripted import Backend, begins_with
+from tests.gateway.served import MODEL, Served, backend_settings, events, text_of
+
+LONG = 100.0  # seconds; no deadline of a test runs out
+AT_ONCE = {"after": 0.01, "share": 1}
+
+
+async def serve_hedged(
+    serve: Serve, backend: Backend, second: Backend, *, hedge: Any = AT_ONCE, **more: Any
+) -> Served:
+    targets = [{"backend": "first", "model": MODEL}, {"backend": "second", "model": MODEL}]
+    deadlines = more.pop("deadlines", {})
+    return await serve(
+        backends={"first": backend_settings(backend.url), "second": backend_settings(second.url)},
+        models={"small": {"targets": targets, "hedge": hedge, **more}},
+        deadlines=deadlines,
+    )
+
+
+def ask(served: Served, **fields: Any) -> "asyncio.Task[httpx.Response]":
+    return asyncio.create_task(served.chat(model="small", **{"stream": True, **fields}))
+
+
+def way_of(answer: httpx.Response) -> tuple[str, str]:
+    return answer.headers["x-penstock-backend"], answer.headers["x-penstock-attempts"]
+
+
+async def test_the_second_answers_where_the_first_is_silent_and_the_first_is_left(
+    serve: Serve, backend: Backend, second: Backend
+) -> None:
+    served = await serve_hedged(serve, backend, second)
+    asking = ask(served)
+    first, other = await backend.call(), await second.call()
+    other.stream("Hello ", "there")
+    await first.left()
+    answer = await asking
+    assert text_of(answer.text) == "Hello there"
+    assert way_of(answer) == ("second", "2")
+    assert await served.metric("penstock_further_attempts_total", backend="second", kind="hedge") == 1
+    speeds = {name: each.speed for name, each in served.gateway.dispatch.balancer.health.backends.items()}
+    assert speeds["first"].seconds is not None  # how long it would have taken nobody knows, but it was longer
+    assert speeds["second"].seconds is not None
+    assert speeds["first"].seconds > speeds["second"].seconds
+
+
+async def test_the_first_answers_where_it_begins_sooner_and_the_second_is_left(
+    serve: Serve, backend: Backend, second: Backend
+) -> None:
+    served = await serve_hedged(serve, backend, second)
+    asking = ask(served)
+    first, other = await backend.call(), await second.call()
+    first.begin()
+    first.event(response="Hello ")
+    await other.left()
+    first.event(response="there")
+    first.piece(b"data: [DONE]\n\n")
+    first.finish()
+    answer = await asking
+    assert text_of(answer.text) == "Hello there"
+    assert way_of(answer)[0] == "first"
+
+
+async def test_nobody_else_is_asked_where_the_first_begins_in_time(
+    serve: Serve, backend: Backend, second: Backend
+) -> None:
+    served = await serve_hedged(serve, backend, second, hedge={"after": LONG})
+    asking = ask(served)
+    (await backend.call()).stream("Hello")
+    assert way_of(await asking) == ("first", "1")
+    assert not second.calls
+
+
+@pytest.mark.parametrize("fields", [{"stream": False}, {"n": 2}])
+async def test_only_streams_of_one_answer_are_hedged(
+    serve: Serve, backend: Backend, second: Backend, fields: dict[str, Any]
+) -> None:
+    served = await serve_hedged(serve, backend, second, hedge={"after": 0.001, "share": 1})
+    asking = ask(served, **fields)
+    calls = [await backend.call() for _ in range(fields.get("n", 1))]
+    await asyncio.sleep(0.02)  # twenty times as long as it would take
+    for call in calls:
+        if fields.get("stream", True):
+            call.stream("Hello")
+        else:
+            call.result("Hello")
+    assert (await asking).status_code == 200
+    assert not second.calls
+
+
+async def test_a_route_pays_twice_for_no_more_than_its_share(
+    serve: Serve, backend: Backend, second: Backend
+) -> None:
+    served = await serve_hedged(serve, backend, second, hedge={"after": 0.001, "share": 0.01})
+    asking = [ask(served) for _ in range(4)]
+    calls = [await backend.call() for _ in range(4)]
+    (await second.call()).stream("Hello")
+    hedged, _slow = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.sleep(0.02)
+    assert len(second.calls) == len(hedged) == 1
+    for call in calls:
+        if not call.closed.is_set():
+            call.stream("Hello")
+    assert {(await each).status_code for each in asking} == {200}
+
+
+async def test_a_failure_of_one_is_none_while_the_other_runs(
+    serve: Serve, backend: Backend, second: Backend
+) -> None:
+    served = await serve_hedged(serve, backend, second)
+    asking = ask(served)
+    first, other = await backend.call(), await second.call()
+    first.reset()
+    other.stream("Hello")
+    answer = await asking
+    assert text_of(answer.text) == "Hello"
+    assert way_of(answer) == ("second", "2")
+
+
+async def test_a_failure_of_both_is_told_once(serve: Serve, backend: Backend, second: Backend) -> None:
+    served = await serve_hedged(serve, backend, second)
+    asking = ask(served)
+    first, other = await backend.call(), await second.call()
+    first.reset()
+    other.refuse(500)
+    answer = await asking
+    assert answer.status_code == 502, answer.text
+    assert answer.headers["x-penstock-attempts"] == "2"
+
+
+async def test_what_fails_before_the_other_is_asked_goes_on_as_always(
+    serve: Serve, backend: Backend, second: Backend
+) -> None:
+    served = await serve_hedged(serve, backend, second, hedge={"after": LONG})
+    backend.reply = lambda call: call.refuse(503, 3040)
+    second.reply = lambda call: call.stream("Hello")
+    assert way_of(await ask(served)) == ("second", "2")
+
+
+async def test_a_winner_that_breaks_off_ends_with_an_error_alone(
+    serve: Serve, backend: Backend, second: Backend
+) -> None:
+    served = await serve_hedged(serve, backend, second)
+    asking = ask(served)
+    first, other = await backend.call(), await second.call()
+    begins_with("Hel")(other)
+    await first.left()
+    other.reset()
+    answer = await asking
+    said = events(answer.text)
+    assert text_of(answer.text) == "Hel"
+    assert "error" in said[-1]
+    assert "[DONE]" not in answer.text
+
+
+async def test_a_client_that_leaves_leaves_nobody_at_work(
+    serve: Serve, backend: Backend, second: Backend
+) -> None:
+    served = await serve_hedged(serve, backend, second)
+    asking = ask(served)
+    first, other = await backend.call(), await second.call()
+    asking.cancel()
+    await first.left()
+    await other.left()
+    await served.settled()
+
+
+async def test_both_have_deadlines_of_their_own(serve: Serve, backend: Backend, second: Backend) -> None:
+    served = await serve_hedged(serve, backend, second, deadlines={"first_byte": 10})
+    asking = ask(served)
+    first, other = await backend.call(), await second.call()
+    served.pass_time(11)
+    await first.left()
+    await other.left()
+    answer = await asking
+    assert answer.status_code == 504
+    assert answer.json()["error"]["code"] == "deadline_first_byte"
+
+
+async def test_the_end_of_all_time_ends_the_winner(serve: Serve, backend: Backend, second: Backend) -> None:
+    deadlines = {"first_byte": 10 * LONG, "gap": 10 * LONG, "total": LONG}
+    served = await serve_hedged(serve, backend, second, deadlines=deadlines)
+    asking = ask(served)
+    first, other = await backend.call(), await second.call()
+    begins_with("Hel")(other)
+    await first.left()
+    served.pass_time(LONG + 1)
+    await other.left()
+    answer = await asking
+    assert events(answer.text)[-1]["error"]["code"] == "deadline_total"
+
+
+async def test_the_end_of_all_time_ends_both(serve: Serve, backend: Backend, second: Backend) -> None:
+    served = await serve_hedged(serve, backend, second, deadlines={"first_byte": 10 * LONG, "total": LONG})
+    asking = ask(served)
+    first, other = await backend.call(), await second.call()
+    served.pass_time(LONG + 1)
+    await first.left()
+    await other.left()
+    answer = await asking
+    assert events(answer.text)[-1]["error"]["code"] == "deadline_total"
