@@ -6,8 +6,8 @@ tallies, made when somebody asks (`metrics`).
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
-from operator import itemgetter
+from collections.abc import Callable, Iterable
+from operator import add, itemgetter
 from typing import Final
 
 import msgspec
@@ -20,6 +20,7 @@ DURATIONS: Final = tuple(0.01 * 2**k for k in range(17))
 FIRST_TOKEN: Final = (
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 15, 20, 30, 45, 60,
 )  # fmt: skip
+LINE_WAITS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
 
 
 class Kind(msgspec.Struct, frozen=True, order=True):
@@ -109,12 +110,29 @@ class Tally(msgspec.Struct):
                 self.neurons += usage.neurons
 
 
+Series = dict[str, list[tuple[Labels, float]]]  # name -> labels' values, and count or figure
+
+
+class Gauges(msgspec.Struct):
+    """How things stand with a process.
+
+    Attributes:
+        sums: Of these the figures of several processes add up.
+        peaks: Of these the greatest one counts: flags, and what all processes see alike.
+    """
+
+    sums: Series = msgspec.field(default_factory=dict)
+    peaks: Series = msgspec.field(default_factory=dict)
+
+
 class Counts(msgspec.Struct):
-    """All that a process has counted, as processes tell it each other.
+    """All that a process has counted, and how things stand with it, as processes tell it each other.
 
     Attributes:
         tallies: Of exchanges, by kind.
-        counters: Name -> labels' values and count.
+        counters: Whatever else is counted.
+        waits: For how long requests have waited in the line of each route, in seconds.
+        gauges: How things stand.
         in_flight: Requests that are being answered.
         loop_lag: How late the event loop's last timer was, in seconds.
         store_is_up: Whether the store answers; None where there is none.
@@ -122,7 +140,9 @@ class Counts(msgspec.Struct):
     """
 
     tallies: list[tuple[Kind, Tally]]
-    counters: dict[str, list[tuple[Labels, float]]]
+    counters: Series
+    waits: list[tuple[str, Spread]] = msgspec.field(default_factory=list)
+    gauges: Gauges = msgspec.field(default_factory=Gauges)
     in_flight: int = 0
     loop_lag: float = 0.0
     store_is_up: bool | None = None
@@ -130,34 +150,58 @@ class Counts(msgspec.Struct):
 
 
 def together(many: Iterable[Counts]) -> Counts:
-    """The counts of several processes: what they have counted is added up.
+    """The counts of several processes: what they have counted is added up, and how things stand with them.
 
     The tallies are in an order of their own, for they are added up again to series, and the last digit of a
     sum of seconds hangs on the order: it must not change with who has counted something first.
     """
     tallies: dict[Kind, Tally] = {}
-    counters: dict[str, dict[Labels, float]] = {}
+    waits: dict[str, Spread] = {}
+    counters, sums, peaks = _Joined(add), _Joined(add), _Joined(max)
     total = Counts([], {}, workers=0)
     for counts in many:
         for kind, tally in counts.tallies:
             tallies.setdefault(kind, Tally()).merge(tally)
-        for name, values in counts.counters.items():
-            counter = counters.setdefault(name, {})
-            for labels, count in values:
-                counter[labels] = counter.get(labels, 0) + count
+        for route, each in counts.waits:
+            waits.setdefault(route, spread(each.bounds)).merge(each)
+        counters.join(counts.counters)
+        sums.join(counts.gauges.sums)
+        peaks.join(counts.gauges.peaks)
         total.in_flight += counts.in_flight
         total.workers += counts.workers
         total.loop_lag = max(total.loop_lag, counts.loop_lag)
         if counts.store_is_up is not None:
             total.store_is_up = counts.store_is_up and total.store_is_up is not False
     total.tallies = sorted(tallies.items(), key=itemgetter(0))
-    total.counters = {name: list(counter.items()) for name, counter in counters.items()}
+    total.waits = sorted(waits.items(), key=itemgetter(0))
+    total.counters = counters.series()
+    total.gauges = Gauges(sums.series(), peaks.series())
     return total
+
+
+class _Joined:
+    """Series of several processes; where two have the same labels, one figure is made of theirs."""
+
+    def __init__(self, of_two: Callable[[float, float], float]) -> None:
+        self._of_two = of_two
+        self._figures: dict[str, dict[Labels, float]] = {}
+
+    def join(self, series: Series) -> None:
+        """Those of one more process."""
+        for name, values in series.items():
+            figures = self._figures.setdefault(name, {})
+            for labels, figure in values:
+                known = figures.get(labels)
+                figures[labels] = figure if known is None else self._of_two(known, figure)
+
+    def series(self) -> Series:
+        """Those of all."""
+        return {name: list(figures.items()) for name, figures in self._figures.items()}
 
 
 def of_the_dead(counts: Counts) -> Counts:
     """What stays of a process that has ended: it answers nothing any more."""
-    return Counts(counts.tallies, counts.counters, workers=0)
+    return Counts(counts.tallies, counts.counters, counts.waits, workers=0)
 
 
 encode: Final = msgspec.msgpack.Encoder().encode
