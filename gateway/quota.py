@@ -3,7 +3,8 @@
 People write them as `settings.Limits`; the two have the same fields.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 
@@ -41,3 +42,8 @@ class Quota(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 UNLIMITED = Quota()
+
+
+def quota_of(fields: Mapping[str, Any]) -> Quota:
+    """The values of limits that people wrote, field by field."""
+    return msgspec.convert(fields, Quota)

@@ -23,7 +23,7 @@ from gateway.admission.refusals import refused_by_lease, refused_by_window
 from gateway.admission.share import Share
 from gateway.errors import LimitError, Standing
 from gateway.limits import Bill, standing
-from gateway.store import TAG, Script, StoreAwayError
+from gateway.store import TAG, Reason, Script, StoreAwayError
 
 _TURN: Final = Script("turn", parts=("settle", "admit"))
 _SETTLE: Final = Script("settle")
@@ -36,14 +36,20 @@ _WORKERS: Final = f"{TAG}:workers"
 _MOST_ASKS: Final = 64  # in one call; a script holds up the store for all others
 _MOST_SETTLED: Final = 128
 _MOST_RENEWED: Final = 1000
+# More than any limit, so that it is refused: the scripts count in doubles, and a call is written in 64 bits.
+_MOST_TOKENS: Final = 10**15 + 1
 _COMPANY: Final = 0.02  # seconds that a settlement of tokens waits for others; a lease is given back at once
 _PATIENCE: Final = 2.0  # seconds for what no request waits for
 _PAUSE: Final = 0.25  # seconds before a settlement that failed is tried again
 _MOST_WAITING: Final = 200_000  # settlements that are kept for a store that is away
 
-_MEMBERSHIP: Final = 2.0  # seconds between two signs of life
+_MEMBERSHIP: Final = 2.0  # seconds between two signs of life, at most
 _MEMBER_FOR: Final = 6_000  # ms that one counts
 _RENEWALS: Final = 4.5  # a lease is renewed so often before it would run out
+# What certainly did not run: the store says so, or its time was up before the store came to it.
+_NOT_DONE: Final[frozenset[Reason]] = frozenset({
+    "away", "timeout", "late", "full", "read_only", "loading", "busy", "denied", "moved", "pool",
+})  # fmt: skip
 _LAST_SETTLEMENTS: Final = 1.0  # seconds that an ending worker takes for them
 
 
@@ -142,7 +148,7 @@ class Admission:
             ApiError: 503 where a limit cannot be checked.
             ChangedError: The bill rests on a record that has changed.
         """
-        ask = Ask(exchange, bill, tokens)
+        ask = Ask(exchange, bill, min(tokens, _MOST_TOKENS))
         if self._store.is_away or self._is_catching_up:
             return self._admit_alone(ask)
         waiting = _Waiting(ask, asyncio.get_running_loop().create_future())
@@ -183,17 +189,20 @@ class Admission:
 
     async def run(self) -> None:
         """Show that this worker lives, renew what its exchanges hold, and clear up after dead ones."""
-        beats_between_renewals = max(1, int(self._lease / 1000 / _RENEWALS / _MEMBERSHIP))
+        between_renewals = self._lease / 1000 / _RENEWALS
+        pause = min(_MEMBERSHIP, between_renewals)
+        beats_between_renewals = int(between_renewals / pause)
         beat = 0
         while True:
-            with suppress(StoreAwayError):
+            with suppress(StoreAwayError):  # whatever keeps it from being counted, its exchanges live
                 await self._join(_MEMBER_FOR)
+            with suppress(StoreAwayError):
                 if beat % beats_between_renewals == 0:
                     await self._renew()
                     await self._clear_up()
                 beat += 1
                 self._settle_now()
-            await asyncio.sleep(_MEMBERSHIP)
+            await asyncio.sleep(pause)
 
     async def stop(self) -> None:
         """Settle what is left, and leave."""
@@ -253,7 +262,7 @@ class Admission:
             for waiting, answer in zip(asking, batch.answers(packed), strict=True):
                 self._tell(waiting, now, answer)
         except Exception as error:  # noqa: BLE001 - each of those who wait is told
-            self._put_back(items)
+            self._put_back(items, error)
             for waiting in asking:
                 if not waiting.admitted.done():
                     waiting.admitted.set_exception(error)
@@ -267,9 +276,10 @@ class Admission:
     def _take_settlements(self) -> list[Settlement]:
         return [self._settling.popleft() for _ in range(min(_MOST_SETTLED, len(self._settling)))]
 
-    def _put_back(self, items: Sequence[Settlement]) -> None:
-        """Once more when the store is back: those with an entry change nothing twice."""
-        self._settling.extendleft(item for item in reversed(items) if item.kind != 1)
+    def _put_back(self, items: Sequence[Settlement], error: Exception) -> None:
+        """Once more when the store is back: those with an entry change nothing twice, as what did not run."""
+        may_be_done = not isinstance(error, StoreAwayError) or error.reason not in _NOT_DONE
+        self._settling.extendleft(item for item in reversed(items) if item.kind != 1 or not may_be_done)
 
     def _tell(self, waiting: _Waiting, now: int, answer: list[int]) -> None:
         verdict, *numbers = answer
@@ -303,8 +313,8 @@ class Admission:
         items = self._take_settlements()
         try:
             await self._store.run(_SETTLE, *batch.settlement(items))
-        except StoreAwayError:
-            self._put_back(items)
+        except StoreAwayError as error:
+            self._put_back(items, error)
             raise
 
     async def _settle_all(self) -> None:
@@ -343,26 +353,45 @@ class Admission:
             self._share.workers = workers
 
     async def _renew(self) -> None:
-        held = list(self._share.held())
-        live = list(self._live)
-        pieces = [(key, piece) for key, exchanges in held for piece in _pieces(exchanges)]
-        for piece in _pieces(live):
+        for piece in _pieces(list(self._live)):
             await self._store.run(_RENEW, *batch.renewal(self._lease, piece, ()), _PATIENCE)
-        for key, piece in pieces:
-            await self._store.run(_RENEW, *batch.renewal(self._lease, (), [(key, piece)]), _PATIENCE)
+        held: list[tuple[str, Sequence[str]]] = []
+        count = 0
+        for key in self._share.leases():
+            for piece in _pieces(self._share.holders(key)):
+                held.append((key, piece))
+                count += len(piece)
+                if count >= _MOST_RENEWED:
+                    await self._renew_leases(held)
+                    held, count = [], 0
+        if held:
+            await self._renew_leases(held)
+
+    async def _renew_leases(self, held: Sequence[tuple[str, Sequence[str]]]) -> None:
+        """Renew what living exchanges hold.
+
+        One that ends meanwhile may have given back its lease just before that was renewed, and so taken
+        again: it gives it back once more.
+        """
+        try:
+            await self._store.run(_RENEW, *batch.renewal(self._lease, (), held), _PATIENCE)
+        finally:
+            for key, exchanges in held:
+                for exchange in set(exchanges).difference(self._share.holders(key)):
+                    self._settle_later(Settlement(exchange, 0, 0, (), (key,), kind=1))
 
     async def _clear_up(self) -> None:
-        """Give back what exchanges held that nobody renews any more."""
-        _now_there, *found = await self._store.run(
-            _LOST, [batch.OPEN, batch.ENTRIES], [_MOST_SETTLED], _PATIENCE
-        )
-        items = [
-            batch.lost(exchange, entry)
-            for exchange, entry in zip(found[::2], found[1::2], strict=True)
-            if isinstance(exchange, bytes) and isinstance(entry, bytes)
-        ]
-        if items:
-            await self._store.run(_SETTLE, *batch.settlement(items))
+        """Give back what exchanges held that nobody renews any more; one worker may have had thousands."""
+        while True:
+            _now_there, *found = await self._store.run(
+                _LOST, [batch.OPEN, batch.ENTRIES], [_MOST_SETTLED], _PATIENCE
+            )
+            if not found:
+                return
+            items = [batch.lost(*each) for each in zip(found[::2], found[1::2], strict=True)]
+            _now_there, settled = await self._store.run(_SETTLE, *batch.settlement(items), _PATIENCE)
+            if settled < _MOST_SETTLED:
+                return
 
     def _start(self, work: Work) -> None:
         task = asyncio.get_running_loop().create_task(_while_here(work))

@@ -126,10 +126,17 @@ def renewal(lease: int, exchanges: Sequence[str], held: Sequence[tuple[str, Sequ
 
 
 def lost(exchange: bytes, kept: bytes) -> Settlement:
-    """The settlement of an exchange that was found lost: nobody knows what it used, so its tokens go back."""
-    at, tokens, entry = kept.split(b" ", 2)
-    windows, leases = _decode_entry(entry)
-    return Settlement(exchange.decode(), int(at), -int(tokens), windows, leases, kind=2)
+    """The settlement of an exchange that was found lost: nobody knows what it used, so its tokens go back.
+
+    What was not written here says nothing, and only goes.
+    """
+    try:
+        at, tokens, entry = kept.split(b" ", 2)
+        windows, leases = _decode_entry(entry)
+        name, since, unused = exchange.decode(), int(at), -int(tokens)
+    except ValueError:
+        return Settlement(exchange.decode(errors="replace"), 0, 0, (), (), kind=2)
+    return Settlement(name, since, unused, windows, leases, kind=2)
 
 
 _decode_entry: Final = msgspec.json.Decoder(tuple[list[Place], list[str]]).decode

@@ -12,15 +12,17 @@ from typing import Final
 import msgspec
 
 from gateway.admission import Admission, ChangedError, Ticket
-from gateway.errors import LimitError, TargetFullError
+from gateway.admission.general import General
+from gateway.errors import LimitError, TargetFullError, store_away
 from gateway.estimates import Estimates
 from gateway.exchange import Exchange
-from gateway.keys import Caller, Keys
+from gateway.keys import LIMITS, Caller, Keys
 from gateway.limits import Bill, Subject, bill
 from gateway.metrics import Metrics
 from gateway.quota import UNLIMITED, Quota
 from gateway.routing import Target
-from gateway.settings import Limits, Settings
+from gateway.settings import Settings, WorkersAIBackend
+from gateway.store import StoreAwayError
 from translators.call import BackendCall
 from translators.errors import ApiError
 
@@ -33,27 +35,25 @@ _PAID_RPM: Final = 20
 
 
 class Doors:
-    """Makes out bills, and remembers them.
-
-    Attributes:
-        of_all: What the settings limit of all requests together.
-        of_models: The same of those for each model.
-    """
+    """Makes out bills, and remembers them."""
 
     def __init__(self, admission: Admission, keys: Keys, settings: Settings, metrics: Metrics) -> None:
         self.admission: Final = admission
         self.keys: Final = keys
         self.metrics: Final = metrics
         self.estimates: Final = Estimates()
-        self.of_all: Final[Subject] = ("all", "this gateway", quota_of(settings.limits))
-        self.of_models: Final[Mapping[str, Subject]] = {
-            name: (f"model:{name}", f"model '{name}'", quota_of(route.limits))
-            for name, route in settings.models.items()
-        }
+        self.general: Final = General(settings, keys.register)
         self._keeping = frozenset(
-            name for name, backend in settings.backends.items() if backend.keeps_rate_limits
+            name
+            for name, backend in settings.backends.items()
+            if isinstance(backend, WorkersAIBackend) and backend.keeps_rate_limits
         )
         self._bills: dict[tuple[object, ...], Bill] = {}
+
+    def changed(self, record_id: bytes) -> None:
+        """A record has changed, of a key or a team or of what holds for all."""
+        self.keys.changed(record_id)
+        self.general.changed(record_id)
 
     def door(self, exchange: Exchange, caller: Caller) -> "Door":
         """The way in for an exchange."""
@@ -61,35 +61,41 @@ class Doors:
 
     def first_bill(self, caller: Caller, model: str, target: Target) -> Bill:
         """What a request's first attempt is charged to."""
-        place = (caller.identity, model, target.backend, target.model)
+        place = (caller.identity, model, target.backend, target.model, self.general.known.version)
         made = self._bills.get(place)
         if made is None:
-            subjects = [*self._of_all(model), *_of_caller(caller, model), *self._of_target(target)]
-            made = self._remember(place, bill(subjects, caller.records))
+            subjects = [*self._of_all(model), *_of_caller(caller, model), *self.of_target(target)]
+            made = bill(subjects, caller.records)
+            if not made.is_empty:
+                made = msgspec.structs.replace(made, records=(*made.records, *self.general.records))
+            self._remember(place, made)
         return made
 
     def further_bill(self, target: Target) -> Bill:
         """What a further attempt is charged to."""
-        place = (target.backend, target.model)
+        place = (target.backend, target.model, target.quota)  # routes may set different limits of it
         made = self._bills.get(place)
-        return self._remember(place, bill(self._of_target(target))) if made is None else made
+        return self._remember(place, bill(self.of_target(target))) if made is None else made
+
+    def of_target(self, target: Target) -> Iterator[Subject]:
+        """The limits of all requests to a target: its account's, and those that are set."""
+        if target.backend in self._keeping:
+            quota = Quota(rpm=_PAID_RPM if "paid" in target.facts.can else _RPM, away="open")
+            yield f"target:{target.backend}:{target.model}", f"{_TARGET}'{target.model}'", quota
+        if target.quota != UNLIMITED:
+            yield f"set:{target.backend}:{target.model}", f"{_TARGET}'{target.model}'", target.quota
 
     def _remember(self, place: tuple[object, ...], made: Bill) -> Bill:
         if len(self._bills) >= _MOST_BILLS:
-            self._bills.clear()
+            del self._bills[next(iter(self._bills))]
         self._bills[place] = made
         return made
 
     def _of_all(self, model: str) -> Iterator[Subject]:
-        if self.of_all[2] != UNLIMITED:
-            yield self.of_all
-        if model in self.of_models:
-            yield self.of_models[model]
-
-    def _of_target(self, target: Target) -> Iterator[Subject]:
-        if target.backend in self._keeping:
-            quota = Quota(rpm=_PAID_RPM if "paid" in target.facts.can else _RPM, away="open")
-            yield f"target:{target.backend}:{target.model}", f"{_TARGET}'{target.model}'", quota
+        if self.general.gateway[2] != UNLIMITED:
+            yield self.general.gateway
+        if model in self.general.models:
+            yield self.general.models[model]
 
 
 # What begins the name of a target; nothing else is called so.
@@ -119,7 +125,7 @@ class Door:
         self._exchange = exchange
         self._caller = caller
         self._ticket: Ticket | None = None
-        self._further: list[Ticket] = []
+        self._further: list[tuple[Target, Ticket]] = []
         self._learning: tuple[str, int] | None = None  # of whose prompt the usage will tell: model, bytes
 
     async def admit(self, target: Target, calls: Sequence[BackendCall]) -> None:
@@ -136,8 +142,10 @@ class Door:
             return
         further = self._doors.further_bill(target)
         if not further.is_empty:
-            # An exchange holds its leases and entries under its own name, once.
-            self._further.append(await self._admitted(further, 0))
+            tokens = self._tokens(target, calls) if further.counted else 0
+            # What an exchange holds stands under its own name once, and so each attempt has one of its own.
+            name = f"{self._exchange.request_id}:{len(self._further) + 1}"
+            self._further.append((target, await self._admitted(further, tokens, name)))
 
     async def _admit_first(self, target: Target, calls: Sequence[BackendCall]) -> None:
         model = self._exchange.model
@@ -146,10 +154,10 @@ class Door:
             if made.is_empty:
                 return
             try:
-                ticket = await self._admitted(made, self._tokens(target, calls) if made.counted else 0)
-            except ChangedError:
-                self._caller = await self._doors.keys.refresh(self._caller, self._exchange.address)
-                self._caller.check_model(model)
+                tokens = self._tokens(target, calls) if made.counted else 0
+                ticket = await self._admitted(made, tokens, self._exchange.request_id)
+            except ChangedError as changed:
+                await self._read_anew(changed.key)
                 continue
             self._ticket = ticket  # settled at the end, also where what follows refuses
             if ticket.at is None:
@@ -161,14 +169,30 @@ class Door:
             return
         raise _restless()
 
+    async def _read_anew(self, record: str) -> None:
+        """Learn what a record says now on which the admission rests.
+
+        Raises:
+            ApiError: The caller may not ask any more; 503 where the store does not answer.
+        """
+        if record == LIMITS:
+            try:
+                await self._doors.general.refresh()
+            except StoreAwayError:
+                raise store_away() from None
+        else:
+            self._caller = await self._doors.keys.refresh(self._caller, self._exchange.address)
+            self._caller.check_inference()
+            self._caller.check_model(self._exchange.model)
+
     def _tokens(self, target: Target, calls: Sequence[BackendCall]) -> int:
         """How many tokens the calls may use: the prompt, which is counted once, and all answers."""
         prompt = self._doors.estimates.tokens(target.model, calls[0].prompt_bytes)
         return prompt + sum(call.most_tokens for call in calls)
 
-    async def _admitted(self, made: Bill, tokens: int) -> Ticket:
+    async def _admitted(self, made: Bill, tokens: int, name: str) -> Ticket:
         try:
-            return await self._doors.admission.admit(self._exchange.request_id, made, tokens)
+            return await self._doors.admission.admit(name, made, tokens)
         except LimitError as refusal:
             self._exchange.standing = refusal.standing
             self._doors.metrics.limited(_kind(refusal.subject), refusal.type)
@@ -183,22 +207,20 @@ class Door:
         usage = self._exchange.usage
         if usage is not None and self._learning is not None and not usage.estimated:
             self._doors.estimates.learn(*self._learning, usage.prompt)
+        tokens = max(0, usage.prompt) + max(0, usage.completion) if usage else 0
         if self._ticket is not None:
-            tokens = max(0, usage.prompt) + max(0, usage.completion) if usage else 0
             self._doors.admission.settle(self._ticket, tokens)
-        for ticket in self._further:
-            self._doors.admission.settle(ticket, 0)
+        answered, unpaid = (self._exchange.backend, self._exchange.target_model), tokens
+        for target, ticket in reversed(self._further):
+            paid = unpaid if (target.backend, target.model) == answered else 0
+            self._doors.admission.settle(ticket, paid)
+            unpaid -= paid
 
 
 def _kind(subject: str) -> str:
     """What kind of subject this is: gateway, model, team, key or target."""
     first = subject.partition(" ")[0]
     return {"this": "gateway", "the": "target"}.get(first, first)
-
-
-def quota_of(limits: Limits) -> Quota:
-    """The values of limits that people wrote."""
-    return msgspec.convert(limits.model_dump(), Quota)
 
 
 def _restless() -> ApiError:

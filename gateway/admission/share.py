@@ -82,10 +82,13 @@ class Share:
                 if not held:
                     del self._held[key]
 
-    def held(self) -> Iterator[tuple[str, list[str]]]:
-        """Each lease's key with the exchanges in flight that hold it."""
-        for key, exchanges in self._held.items():
-            yield key, list(exchanges)
+    def leases(self) -> list[str]:
+        """The keys of the leases that exchanges in flight hold."""
+        return list(self._held)
+
+    def holders(self, key: str) -> list[str]:
+        """The exchanges in flight that hold a lease."""
+        return list(self._held.get(key, ()))
 
     def is_back(self) -> None:
         """The store is there again."""

@@ -1,31 +1,37 @@
 """Who may call: the operator with the master key, and whoever holds a key that was issued.
 
 `secrets` is the form of issued keys, `records` what is known of them, `verdicts` whether that is good.
-`archive` is how the store has it, `register` how it is read, changed and listed in `pages`. `callers` is what
-a request needs of it, `known` those of late, and `together` asks for one only once. `pepper` and `master` are
-the gateway's own secrets, and `bootstrap` makes the first key of all.
+`archive` is how the store has it, `register` how it is read, changed (with `entries` in the audit log) and
+listed in `pages`. `callers` is what a request needs of it, `known` those of late, and `together` asks for one
+only once. `pepper` and `master` are the gateway's own secrets, `mark` tells whether others have the same,
+`bootstrap` makes the first key of all.
 
 Here a request's key is looked at: first without asking anybody, and in the store where it is not known.
 """
 
 import asyncio
 import hmac
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
+from hashlib import blake2b, sha256
 from time import monotonic, time
 from typing import Final
 
-from gateway.errors import store_away, unauthorized
-from gateway.keys.archive import CHANGES, UnknownRecordError
+from gateway.errors import keys_unreadable, store_away, unauthorized
+from gateway.keys import mark
+from gateway.keys.archive import CHANGES, LIMITS, UnknownRecordError
 from gateway.keys.bootstrap import FirstKey
 from gateway.keys.callers import Caller
+from gateway.keys.entries import Actor
 from gateway.keys.known import Known
 from gateway.keys.master import MasterKey, master_key
 from gateway.keys.pages import Page
 from gateway.keys.pepper import KeptKeyError, NoPepperError, pepper
-from gateway.keys.records import AuditEntry, Key, Role, Rotated, Status, Team
-from gateway.keys.register import Actor, ConflictError, Register
+from gateway.keys.records import AuditEntry, Key, Role, Rotated, SetLimits, Status, Team
+from gateway.keys.register import ConflictError, Register
 from gateway.keys.secrets import is_ours, is_well_formed, quoted_id, stored_digest
 from gateway.keys.together import Together
 from gateway.keys.verdicts import Verdict
@@ -34,6 +40,7 @@ from translators.errors import ApiError
 
 __all__ = [
     "CHANGES",
+    "LIMITS",
     "Actor",
     "AuditEntry",
     "Caller",
@@ -48,6 +55,7 @@ __all__ = [
     "Register",
     "Role",
     "Rotated",
+    "SetLimits",
     "Status",
     "Team",
     "UnknownRecordError",
@@ -58,6 +66,8 @@ __all__ = [
 ]
 
 Headers = Mapping[bytes, bytes]
+
+_logger: Final = logging.getLogger("penstock")
 
 _MOST_UNKNOWN: Final = 10_000
 _SHORT: Final = 1.0  # seconds that an answer of the store is believed without asking again
@@ -84,6 +94,7 @@ class Keys:
         stale: float = 0.0,
     ) -> None:
         self._secret = secret
+        self._mark = sha256(secret).digest()  # what `_shown` is made under
         self._master = self._shown(master.encode()) if master is not None else None
         self._longest = max(_LONGEST, len(master or ""))
         self._operator: Final = Caller()
@@ -95,6 +106,8 @@ class Keys:
         self._asking_foreign: Together[bool] = Together()
         self._foreign = (False, float("-inf"))  # whether there are keys made elsewhere; as of when
         self._used: dict[str, float] = {}  # key -> when; not noted in the store yet
+        self._is_compared = False
+        self.flaw = ""  # why no issued key can be known here, in words for the operator
 
     def known(self, headers: Headers, address: str = "", *, is_away: bool = False) -> Caller | None:
         """Whose key a request has, where nobody need be asked; None where only the store can tell.
@@ -152,6 +165,8 @@ class Keys:
         except StoreAwayError:
             raise store_away() from None
         if caller is None:
+            if self.flaw:
+                raise keys_unreadable()
             raise unauthorized(given=given is not None)
         caller.check(address)
         self._used[caller.id] = time()
@@ -192,8 +207,19 @@ class Keys:
     async def run(self) -> None:
         """Note in the store who has called, until cancelled."""
         while True:
+            await self.compare()
             await asyncio.sleep(_NOTES)
             await self.note()
+
+    async def compare(self) -> None:
+        """See once whether all others at the store keep keys under the same secret."""
+        if self.register is None or self._is_compared:
+            return
+        with suppress(StoreAwayError):
+            if not await mark.is_shared(self.register.archive.store, self._secret):
+                self.flaw = mark.FLAW
+                _logger.error("Keys: %s.", self.flaw)
+            self._is_compared = True
 
     async def note(self) -> None:
         """Note who has called since the last time; where the store is away, with the next ones."""
@@ -207,7 +233,7 @@ class Keys:
 
     def _shown(self, given: bytes) -> bytes:
         """What is kept of a secret here, which nobody can make without the pepper."""
-        return hmac.digest(self._secret, given, "sha256")
+        return blake2b(given, key=self._mark, digest_size=32).digest()  # a third of what HMAC costs
 
     async def _look_up(self, given: bytes) -> Caller | None:
         shown, now = self._shown(given), monotonic()

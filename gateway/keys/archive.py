@@ -1,4 +1,4 @@
-"""Keys, teams and the audit log as the store has them: what stands where, and what is written as one.
+"""Keys, teams, set limits and the audit log as the store has them: what stands where, and is written as one.
 
 All of it carries the tag of the shared state, so one script sees it together:
 
@@ -9,7 +9,9 @@ All of it carries the tag of the shared state, so one script sees it together:
     {ps}:used                       when keys were last used (sorted set)
     {ps}:foreign                    is there once a key was brought in that was made elsewhere
     {ps}:first                      the id of the first key of all
-    {ps}:audit                      the audit log (stream), written to with what it is about and never else
+    {ps}:limits                     limits of the gateway and its models that were set at run time (a record)
+    {ps}:audit                      the audit log (stream), written to with what it is about and never else;
+                                    as many entries are kept as the settings say, or some more
 """
 
 import re
@@ -19,7 +21,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from gateway.keys.records import AuditEntry, Key, Team
+from gateway.keys.records import AuditEntry, Key, SetLimits, Team
 from gateway.keys.secrets import quoted_id
 from gateway.store import TAG, Script
 
@@ -27,6 +29,7 @@ CHANGES: Final = "ps:changes"  # the channel on which a changed record's id is a
 
 FOR_GOOD: Final = 0
 NO_MORE: Final = -1
+ENTRIES: Final = 100_000
 KEPT_REVOKED: Final = 90 * 86_400_000  # ms that the record of what is revoked is kept for who reads the log
 
 _KEY: Final = Script("key_write")
@@ -35,6 +38,9 @@ _FIRST: Final = Script("key_first")
 _READ: Final = Script("key_read")
 _FIND: Final = Script("key_find")
 _FORGET: Final = Script("key_forget")
+_LIMITS: Final = Script("limits_write")
+
+LIMITS: Final = f"{TAG}:limits"
 
 _AUDIT: Final = f"{TAG}:audit"
 _FOREIGN: Final = f"{TAG}:foreign"
@@ -96,10 +102,16 @@ class KeyChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Archive:
-    """The records in a store."""
+    """The records in a store.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    Args:
+        store: Where they are.
+        entries: How many the audit log keeps, or some more.
+    """
+
+    def __init__(self, store: Store, entries: int = ENTRIES) -> None:
+        self.store: Final = store
+        self._entries = entries
 
     async def key(self, key_id: str) -> tuple[Key, Secrets]:
         """A key and under what its secrets are stored.
@@ -147,9 +159,10 @@ class Archive:
             joined.version if joined else 0,
             KEPT_REVOKED if after.revoked else FOR_GOOD,
             int(change.foreign),
+            self._entries,
             *change.digests.values(),
         ]
-        _now, version, *why = await self._store.run(_KEY, keys, args)
+        _now, version, *why = await self.store.run(_KEY, keys, args)
         return "" if version else str(why[0].decode())
 
     async def write_team(self, before: Team | None, after: Team, entry: AuditEntry) -> str:
@@ -162,8 +175,9 @@ class Archive:
             _stored(after),
             msgspec.json.encode(entry),
             KEPT_REVOKED if after.revoked else FOR_GOOD,
+            self._entries,
         ]
-        _now, version, *why = await self._store.run(_TEAM, keys, args)
+        _now, version, *why = await self.store.run(_TEAM, keys, args)
         return "" if version else str(why[0].decode())
 
     async def write_first(self, key: Key, digest: str, entry: AuditEntry) -> bool:
@@ -171,12 +185,31 @@ class Archive:
         keys = [f"{TAG}:first", _AUDIT, place(key.id), _list(Key), _secret(digest)]
         secrets = msgspec.json.encode(Secrets(digest))
         args: list[Word] = [key.id, repr(key.created), _stored(key), secrets, msgspec.json.encode(entry)]
-        _now, is_first = await self._store.run(_FIRST, keys, args)
+        _now, is_first = await self.store.run(_FIRST, keys, args)
         return bool(is_first)
+
+    async def limits(self) -> SetLimits:
+        """The limits that were set at run time."""
+        _now, found = await self.store.run(_READ, [LIMITS], ())
+        if found is None:
+            return SetLimits()
+        version, text, _secrets = found
+        return msgspec.structs.replace(msgspec.json.decode(text, type=SetLimits), version=version)
+
+    async def write_limits(self, before: SetLimits, after: SetLimits, entry: AuditEntry) -> bool:
+        """Write them, and tell whether they were still as they were read."""
+        text = msgspec.json.encode(msgspec.structs.replace(after, version=0))
+        args: list[Word] = [before.version, text, msgspec.json.encode(entry), self._entries]
+        _now, version, *_why = await self.store.run(_LIMITS, [LIMITS, _AUDIT], args)
+        return bool(version)
+
+    def logged(self, entry: AuditEntry) -> tuple[str, bytes, int]:
+        """The log's key, an entry as it is kept there, and how many are: for changes that others write."""
+        return _AUDIT, msgspec.json.encode(entry), self._entries
 
     async def owner(self, digest: str) -> tuple[str, float | None] | None:
         """The id of the key whose secret is stored so, and until when it holds; None where it is nobody's."""
-        _now, *found = await self._store.run(_FIND, [_secret(digest)], ())
+        _now, *found = await self.store.run(_FIND, [_secret(digest)], ())
         if not found:
             return None
         key_id, lasting = found
@@ -184,7 +217,7 @@ class Archive:
 
     async def has_foreign(self) -> bool:
         """Whether keys were brought in that were made elsewhere."""
-        _now, *found = await self._store.run(_FIND, [_FOREIGN], ())  # in time, for a request waits for it
+        _now, *found = await self.store.run(_FIND, [_FOREIGN], ())  # in time, for a request waits for it
         return bool(found)
 
     async def keys(self, after: str | None = None, team: str | None = None) -> AsyncGenerator[Key, None]:
@@ -210,7 +243,7 @@ class Archive:
             raise UnknownRecordError(f"there is no entry with the id '{quoted_id(after)}'")
         end = f"({after}" if after else "+"
         count = min(max(1, limit), _AT_ONCE)
-        found = await self._store.command("XREVRANGE", _AUDIT, end, "-", "COUNT", count)
+        found = await self.store.command("XREVRANGE", _AUDIT, end, "-", "COUNT", count)
         return [_entry(where, fields) for where, fields in found or ()]
 
     async def last_used(self, key_id: str) -> float | None:
@@ -221,12 +254,12 @@ class Archive:
         """Note when keys were last used."""
         words = [word for key_id, at in used.items() for word in (f"{at:.0f}", key_id)]
         for start in range(0, len(words), 2 * _AT_ONCE):
-            await self._store.command("ZADD", _USED, "GT", *words[start : start + 2 * _AT_ONCE])
+            await self.store.command("ZADD", _USED, "GT", *words[start : start + 2 * _AT_ONCE])
 
     async def _last_used(self, key_ids: Sequence[str]) -> dict[str, float]:
         if not key_ids:
             return {}
-        found = await self._store.command("ZMSCORE", _USED, *key_ids)
+        found = await self.store.command("ZMSCORE", _USED, *key_ids)
         return {key_id: float(at) for key_id, at in zip(key_ids, found, strict=True) if at is not None}
 
     async def _pages(
@@ -237,13 +270,13 @@ class Archive:
             start = 0
             if after is not None:
                 known = _ID.fullmatch(after) is not None
-                rank = await self._store.command("ZREVRANK", source, after) if known else None
+                rank = await self.store.command("ZREVRANK", source, after) if known else None
                 if rank is None:
                     raise _unknown(kind, after)
                 start = rank + 1
             ids = [
                 each.decode()
-                for each in await self._store.command("ZREVRANGE", source, start, start + _PAGE - 1)
+                for each in await self.store.command("ZREVRANGE", source, start, start + _PAGE - 1)
             ]
             page = [record for record, _secrets in await self._read(kind, ids)]
             yield page
@@ -255,14 +288,14 @@ class Archive:
 
     async def _forget(self, source: str, gone: Iterable[str]) -> None:
         for each in gone:
-            await self._store.run(_FORGET, [place(each), source, _USED], [each])
+            await self.store.run(_FORGET, [place(each), source, _USED], [each])
 
     async def _read(self, kind: type[_Record], ids: Sequence[str]) -> list[tuple[_Record, Secrets]]:
         """Those of the records that there are."""
         own = [each for each in ids if _ID.fullmatch(each) and each.startswith(f"{_name(kind)}_")]
         if not own:
             return []
-        _now, *found = await self._store.run(_READ, [place(each) for each in own], ())
+        _now, *found = await self.store.run(_READ, [place(each) for each in own], ())
         return [_record(kind, *each) for each in found if each is not None]
 
 

@@ -21,6 +21,7 @@ _MASTER: Final = "master"
 _BEFORE_ALL: Final = 0.0  # a time at which nothing has ended
 _REMEMBERED: Final = 64  # models and addresses, of each caller
 _LONGEST: Final = 256  # characters of what is remembered: clients may ask for any model
+_LONGEST_NAME: Final = 1024  # of a model; a client's body has room for names that globs take seconds for
 
 
 class Caller:
@@ -138,7 +139,9 @@ class Caller:
 def _matcher(globs: Iterable[Iterable[str]]) -> Callable[[str], bool]:
     """Whether a model matches one glob of each list."""
     patterns = [re.compile("|".join(f"(?:{translate(each)})" for each in some) or r"(?!)") for some in globs]
-    return lambda model: all(pattern.match(model) for pattern in patterns)
+    return lambda model: (
+        not patterns or (len(model) <= _LONGEST_NAME and all(pattern.match(model) for pattern in patterns))
+    )
 
 
 def _locator(networks: Iterable[str]) -> Callable[[str], bool]:

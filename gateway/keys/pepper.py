@@ -44,7 +44,8 @@ def pepper(settings: Settings) -> bytes:
         return _kept(path) or _make(path)
     except OSError as error:
         raise KeptKeyError(
-            f"cannot keep a key in {settings.data_dir}: {error.strerror}; set keys.pepper or data_dir"
+            f"cannot keep a key in {settings.data_dir}: {error.strerror}; set data_dir, or redis_url and "
+            "keys.pepper"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""What is known of keys and teams, as the store keeps it. Times are seconds since 1970.
+"""What is known of keys, teams and set limits, as the store keeps it. Times are seconds since 1970.
 
 No record holds a secret or what one is stored under, so each may be shown as it is.
 """
@@ -111,6 +111,20 @@ class Team(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.revoked is not None:
             return "revoked"
         return "disabled" if self.disabled else "active"
+
+
+class SetLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Limits of the gateway and its models that were set while it runs; the settings say all others.
+
+    Attributes:
+        gateway: Field of a quota -> value, of all requests together.
+        models: Model -> the same of all requests for it.
+        version: Goes up with every change; 0: nothing was ever set.
+    """
+
+    gateway: Mapping[str, Any] = {}
+    models: Mapping[str, Mapping[str, Any]] = {}
+    version: int = 0
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

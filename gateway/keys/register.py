@@ -1,4 +1,4 @@
-"""The register of keys and teams: made, read, changed and ended, every change in the audit log.
+"""The register of keys, teams and set limits: made, read, changed and ended, all in the audit log.
 
 Each change is one script, which writes the record, what leads to it and the log's entry together, and only
 if nobody has changed the record since it was read. The version that goes up with it is what admission
@@ -14,17 +14,18 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from gateway.keys.archive import (
+    ENTRIES,
     FOR_GOOD,
     NO_MORE,
     Archive,
     KeyChange,
-    Record,
     Secrets,
     Store,
     UnknownRecordError,
 )
+from gateway.keys.entries import Actor, Changed, changed_fields, changed_limits, entry
 from gateway.keys.pages import Page, is_asked_for, page_of
-from gateway.keys.records import AuditEntry, Key, Rotated, Status, Team
+from gateway.keys.records import AuditEntry, Key, Rotated, SetLimits, Status, Team
 from gateway.keys.secrets import (
     digest,
     foreign_digest,
@@ -44,13 +45,6 @@ class ConflictError(Exception):
     """What is asked for does not go together with what there is; the text says why and what to do."""
 
 
-class Actor(msgspec.Struct, frozen=True):
-    """Who changes something: a key's id or `master`, and whence."""
-
-    id: str
-    address: str = ""
-
-
 _Record = TypeVar("_Record", Key, Team)
 Changes = Mapping[str, Any] | Callable[[_Record], Mapping[str, Any]]
 
@@ -61,10 +55,11 @@ class Register:
     Args:
         store: Where they are.
         pepper: What secrets are stored under.
+        entries: How many changes the audit log keeps, or some more; the oldest go first.
     """
 
-    def __init__(self, store: Store, pepper: bytes) -> None:
-        self.archive: Final = Archive(store)
+    def __init__(self, store: Store, pepper: bytes, entries: int = ENTRIES) -> None:
+        self.archive: Final = Archive(store, entries)
         self._pepper = pepper
 
     async def create_key(self, fields: Mapping[str, Any], actor: Actor) -> tuple[Key, str]:
@@ -107,7 +102,7 @@ class Register:
         return await self._add_key(key, foreign_digest(self._pepper, sha256), actor, foreign=True)
 
     async def _add_key(self, key: Key, stored: str, actor: Actor, *, foreign: bool = False) -> Key:
-        entry = _entry(actor, "key.import" if foreign else "key.create", key, _changes(None, key))
+        made = entry(actor, "key.import" if foreign else "key.create", key.id, changed_fields(None, key))
         for _ in range(_TRIES):
             change = KeyChange(
                 before=None,
@@ -117,7 +112,7 @@ class Register:
                 joined=await self._open_team(key.team),
                 foreign=foreign,
             )
-            why = await self.archive.write_key(change, entry)
+            why = await self.archive.write_key(change, made)
             if not why:
                 return msgspec.structs.replace(key, version=1)
             if why == "taken":
@@ -246,7 +241,8 @@ class Register:
     async def create_team(self, fields: Mapping[str, Any], actor: Actor) -> Team:
         """Make a team; the name is all that is needed."""
         team = msgspec.convert({**fields, "id": f"team_{secrets.token_hex(8)}", "created": time()}, Team)
-        await self.archive.write_team(None, team, _entry(actor, "team.create", team, _changes(None, team)))
+        made = entry(actor, "team.create", team.id, changed_fields(None, team))
+        await self.archive.write_team(None, team, made)
         return msgspec.structs.replace(team, version=1)
 
     async def get_team(self, team_id: str) -> Team:
@@ -290,6 +286,28 @@ class Register:
             return team
         return await self._change_team(team_id, "team.delete", actor, lambda _team: {"revoked": time()})
 
+    async def limits(self) -> SetLimits:
+        """The limits of the gateway and its models that were set while it runs."""
+        return await self.archive.limits()
+
+    async def change_limits(self, change: Callable[[SetLimits], SetLimits], actor: Actor) -> SetLimits:
+        """Set some of them, or go back to what the settings say, whoever else does so.
+
+        Raises:
+            ConflictError: Somebody else keeps changing them.
+        """
+        for _ in range(_TRIES):
+            before = await self.archive.limits()
+            after = change(before)
+            changes = changed_limits(before, after)
+            if not changes:
+                return before
+            if await self.archive.write_limits(
+                before, after, entry(actor, "limits.update", "limits", changes)
+            ):
+                return msgspec.structs.replace(after, version=before.version + 1)
+        raise _restless("the record of limits")
+
     async def audit(self, limit: int, after: str | None = None) -> list[AuditEntry]:
         """What has been changed, the latest first, from behind an entry on; 500 at most.
 
@@ -320,7 +338,7 @@ class Register:
                 digests=digests,
                 joined=await self._open_team(after.team) if after.team != before.team else None,
             )
-            if not await self.archive.write_key(change, _entry(actor, action, after, changes)):
+            if not await self.archive.write_key(change, entry(actor, action, after.id, changes)):
                 return msgspec.structs.replace(after, version=before.version + 1)
         raise _restless(key_id)
 
@@ -332,7 +350,7 @@ class Register:
             after, changes = _changed(before, fields(before))
             if not changes:
                 return before
-            why = await self.archive.write_team(before, after, _entry(actor, action, after, changes))
+            why = await self.archive.write_team(before, after, entry(actor, action, after.id, changes))
             if not why:
                 return msgspec.structs.replace(after, version=before.version + 1)
             if why != _CHANGED:
@@ -361,27 +379,12 @@ def new_key(fields: Mapping[str, Any], shown: str) -> Key:
     return msgspec.convert({**fields, **own}, Key)
 
 
-def _changed(before: _Record, fields: Mapping[str, Any]) -> tuple[_Record, Mapping[str, tuple[Any, Any]]]:
+def _changed(before: _Record, fields: Mapping[str, Any]) -> tuple[_Record, Changed]:
     """A record with other fields, and what that changes."""
     if before.revoked is not None:
         raise ConflictError(f"{before.id} is revoked and cannot be changed: make a new one")
     after = msgspec.convert({**msgspec.structs.asdict(before), **fields}, type(before))
-    return after, _changes(before, after)
-
-
-def _changes(before: Record | None, after: Record) -> Mapping[str, tuple[Any, Any]]:
-    """Field -> before and after, of those that differ."""
-    then = msgspec.to_builtins(before) if before is not None else {}
-    now = msgspec.to_builtins(after)
-    return {
-        name: (then.get(name), now.get(name)) for name in {**then, **now} if then.get(name) != now.get(name)
-    }
-
-
-def _entry(actor: Actor, action: str, record: Record, changes: Mapping[str, tuple[Any, Any]]) -> AuditEntry:
-    return AuditEntry(
-        at=time(), actor=actor.id, address=actor.address, action=action, subject=record.id, changes=changes
-    )
+    return after, changed_fields(before, after)
 
 
 def _restless(record_id: str) -> ConflictError:

@@ -33,16 +33,6 @@ local window_count = #widths
 local open = KEYS[window_count + lease_count + record_count + 1]
 local entries = KEYS[window_count + lease_count + record_count + 2]
 
--- A key that holds something else than we put there is begun anew.
-local function read(key, ...)
-  local had = redis.pcall(...)
-  if type(had) == 'table' and had.err then
-    redis.call('DEL', key)
-    return nil
-  end
-  return had
-end
-
 local function amounts_of(key, first, last)
   local slots = {}
   for slot = first, last do slots[#slots + 1] = slot end
@@ -52,7 +42,7 @@ end
 -- Lets a window go on to the present, and gives its sum and its oldest slot.
 local function go_on(key, width)
   local slot = math.floor(now / width)
-  local had = read(key, 'HMGET', key, 's', 'h') or {}
+  local had = command(key, 'HMGET', key, 's', 'h') or {}
   local sum, head = tonumber(had[1] or 0), tonumber(had[2] or slot)
   if slot < head or slot - SLOTS - head > SLOTS then
     redis.call('DEL', key)
@@ -101,7 +91,7 @@ local function lease_at(number)
   local lease = leases[number]
   if not lease then
     local key = KEYS[window_count + number]
-    read(key, 'ZREMRANGEBYSCORE', key, '-inf', now)
+    command(key, 'ZREMRANGEBYSCORE', key, '-inf', now)
     lease = {key = key, held = redis.call('ZCARD', key), taken = {}}
     leases[number] = lease
   end
@@ -114,7 +104,7 @@ local function version_at(number)
   local version = versions[number]
   if version == nil then
     local key = KEYS[window_count + lease_count + number]
-    local had = read(key, 'HGET', key, 'v')
+    local had = command(key, 'HGET', key, 'v')
     version = had and tonumber(had) or 0
     versions[number] = version
   end
@@ -185,7 +175,7 @@ local function take(exchange, tokens, charges, wanted, entry)
     opened[#opened + 1] = now + lease_ms
     opened[#opened + 1] = exchange
     kept[#kept + 1] = exchange
-    kept[#kept + 1] = now .. ' ' .. tokens .. ' ' .. entry
+    kept[#kept + 1] = ('%.0f %.0f '):format(now, tokens) .. entry
   end
   return with_rest({0}, charges)
 end
@@ -215,8 +205,8 @@ for _, lease in pairs(leases) do
   end
 end
 if #opened > 0 then
-  read(open, 'ZCARD', open)
-  read(entries, 'HLEN', entries)
+  command(open, 'ZCARD', open)
+  command(entries, 'HLEN', entries)
   redis.call('ZADD', open, unpack(opened))
   redis.call('HSET', entries, unpack(kept))
 end

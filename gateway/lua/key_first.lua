@@ -9,10 +9,11 @@ local first = redis.call('GET', KEYS[1])
 if first == ARGV[3] then return {now, 1} end
 if first or redis.call('EXISTS', KEYS[2]) == 1 then return {now, 0} end
 
+redis.call('XADD', KEYS[2], '*', 'entry', ARGV[7])
 redis.call('SET', KEYS[1], ARGV[3])
 redis.call('HSET', KEYS[3], 'v', 1, 'record', ARGV[5], 'secrets', ARGV[6])
 redis.call('ZADD', KEYS[4], ARGV[4], ARGV[3])
-redis.call('XADD', KEYS[2], '*', 'entry', ARGV[7])
 redis.call('SET', KEYS[5], ARGV[3])
-redis.call('PUBLISH', 'ps:changes', ARGV[3])
+-- A user that may not publish may still make the change: nobody relies on being told of it.
+redis.pcall('PUBLISH', 'ps:changes', ARGV[3])
 return {now, 1}

@@ -9,7 +9,8 @@
 -- ARGV[6]  the record; ARGV[7] its `secrets`; ARGV[8] the audit entry
 -- ARGV[9]  the version of the team that it joins (0: it joins none)
 -- ARGV[10] ms for which the record is kept (0: for good); ARGV[11] 1 where the key was made elsewhere
--- ARGV[12...] for each of its secrets the ms for which it holds (0: for good, -1: no more)
+-- ARGV[12] how many entries the log keeps, or some more
+-- ARGV[13...] for each of its secrets the ms for which it holds (0: for good, -1: no more)
 -- Reply    {now, version}: the one that it has now; {now, 0, why} where nothing was written: 'changed', the
 --          record was; 'team', that was; 'taken', a secret is another key's
 
@@ -22,15 +23,15 @@ for number = 8, #KEYS do
   if holder and holder ~= id then return {now, 0, 'taken'} end
 end
 
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[12], '*', 'entry', ARGV[8])
 redis.call('HSET', KEYS[1], 'v', version + 1, 'record', ARGV[6], 'secrets', ARGV[7])
 if tonumber(ARGV[10]) > 0 then redis.call('PEXPIRE', KEYS[1], ARGV[10]) end
 redis.call('ZADD', KEYS[2], ARGV[5], id)
-redis.call('XADD', KEYS[3], '*', 'entry', ARGV[8])
 redis.call('ZREM', KEYS[4], id)
 if joined > 0 then redis.call('ZADD', KEYS[5], ARGV[5], id) end
 if ARGV[11] == '1' then redis.call('SET', KEYS[7], 1) end
 for number = 8, #KEYS do
-  local lasting = tonumber(ARGV[number + 4])
+  local lasting = tonumber(ARGV[number + 5])
   if lasting < 0 then
     redis.call('DEL', KEYS[number])
   elseif lasting == 0 then
@@ -39,5 +40,6 @@ for number = 8, #KEYS do
     redis.call('SET', KEYS[number], id, 'PX', lasting)
   end
 end
-redis.call('PUBLISH', 'ps:changes', id)
+-- A user that may not publish may still make the change: nobody relies on being told of it.
+redis.pcall('PUBLISH', 'ps:changes', id)
 return {now, version + 1}

@@ -5,3 +5,13 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[1])
 local late_after = tonumber(ARGV[2])
 if late_after > 0 and now > late_after then return {now, 'late'} end
+
+-- Gives a command. A key that holds something else than we put there is begun anew; then the answer is nil.
+local function command(key, ...)
+  local answer = redis.pcall(...)
+  if type(answer) == 'table' and answer.err then
+    redis.call('DEL', key)
+    return nil
+  end
+  return answer
+end

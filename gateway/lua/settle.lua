@@ -31,10 +31,22 @@ local function note(number, at, amount)
 end
 
 local function change(key, width, slots)
-  local oldest = math.floor(now / width) - SLOTS
+  local latest = math.floor(now / width)
+  local oldest = latest - SLOTS
   local had = redis.pcall('HMGET', key, 's', 'h')
   if had.err then return end
   local sum, head, grew = tonumber(had[1] or 0), tonumber(had[2] or 0), false
+  if head > latest then
+    -- The store's clock was set back: as in `admit`, what was used counts as used now.
+    redis.call('DEL', key)
+    head = latest
+    if sum > 0 then
+      redis.call('HSET', key, latest, sum)
+      redis.call('PEXPIRE', key, (SLOTS + 2) * width)
+    else
+      had = {}
+    end
+  end
   for slot, amount in pairs(slots) do
     -- A slot before the oldest in the sum has been let go of; one that is out of the window counts no more.
     if slot >= oldest and (amount > 0 or (had[2] and slot >= head)) then
@@ -53,7 +65,7 @@ local function change(key, width, slots)
 end
 
 local function is_lost(exchange)
-  local ends = redis.call('ZSCORE', open, exchange)
+  local ends = command(open, 'ZSCORE', open, exchange)
   return ends and tonumber(ends) <= now
 end
 
@@ -65,7 +77,7 @@ for _, item in ipairs(items) do
       released[lease] = released[lease] or {}
       table.insert(released[lease], exchange)
     end
-    local had_entry = kind ~= 1 and redis.call('HDEL', entries, exchange) == 1
+    local had_entry = kind ~= 1 and command(entries, 'HDEL', entries, exchange) == 1
     if kind ~= 1 then ended[#ended + 1] = exchange end
     if kind == 1 or had_entry then
       if amount ~= 0 then
@@ -75,7 +87,10 @@ for _, item in ipairs(items) do
     end
   end
 end
-if #ended > 0 then redis.call('ZREM', open, unpack(ended)) end
-for lease, exchanges in pairs(released) do redis.pcall('ZREM', KEYS[window_count + lease], unpack(exchanges)) end
+if #ended > 0 then command(open, 'ZREM', open, unpack(ended)) end
+for lease, exchanges in pairs(released) do
+  local key = KEYS[window_count + lease]
+  command(key, 'ZREM', key, unpack(exchanges))
+end
 for number, slots in pairs(changes) do change(KEYS[number], widths[number], slots) end
 return {now, settled}

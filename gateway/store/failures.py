@@ -46,6 +46,7 @@ _CLASSES: Final[tuple[tuple[type[Exception], Reason], ...]] = (
 # Codes of replies that the library has no class for.
 _CODES: Final[Mapping[str, Reason]] = {
     "WRONGTYPE": "wrong_type",
+    "DENIED": "denied",  # its protected mode: it takes nobody from elsewhere without a password
     "BUSY": "busy",
     "MISCONF": "full",  # its disk is, or cannot be written to
     "NOREPLICAS": "read_only",  # fewer than its min-replicas-to-write

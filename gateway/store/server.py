@@ -319,7 +319,12 @@ def _run_dir(data_dir: Path) -> Path:
     """A short folder for the socket, of this user and this data_dir alone."""
     name = f"penstock-{os.getuid()}-{hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:12]}"
     ours = os.environ.get("XDG_RUNTIME_DIR", "")  # under sudo it may be another user's
-    return Path(ours if os.access(ours, os.W_OK | os.X_OK) else tempfile.gettempdir()) / name
+    if os.access(ours, os.W_OK | os.X_OK):
+        return Path(ours) / name
+    try:
+        return Path(tempfile.gettempdir()) / name
+    except FileNotFoundError:  # as in a container that can write in data_dir alone
+        return data_dir.absolute() / "store" / "run"
 
 
 async def _ask(socket: Path, *commands: bytes) -> list[Any]:

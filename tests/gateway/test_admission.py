@@ -62,7 +62,12 @@ async def test_an_issued_key_asks_and_shows_in_the_access_line(served: Served, a
 
 async def test_a_made_up_key_is_refused(served: Served) -> None:
     _key_id, headers = await _issue(served)
-    for wrong in (headers["authorization"][:-1] + "0", "Bearer sk-foreign", "Bearer sk-ps-short"):
+    right = headers["authorization"]
+    for wrong in (
+        right[:-1] + ("1" if right.endswith("0") else "0"),
+        "Bearer sk-foreign",
+        "Bearer sk-ps-short",
+    ):
         answer = await _ask(served, {"authorization": wrong})
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
 
@@ -78,6 +83,12 @@ async def test_what_a_key_may_is_kept_to(served: Served) -> None:
         "small",
         "meta",
     }
+    for path, status in (("small", 200), (MODEL, 200), ("other", 403), ("nothing", 403)):
+        one = await served.client.get(f"/v1/models/{path}", headers=headers)
+        explained = await served.client.post("/v1/translate", json=asks(model=path), headers=headers)
+        assert (one.status_code, explained.status_code) == (status, status)
+        if status == 403:
+            assert one.json() == explained.json()
     _key_id, elsewhere = await _issue(served, allowed_ips=["10.0.0.0/8", "::1"])
     refused = await _ask(served, elsewhere)
     assert (refused.status_code, refused.json()["error"]["code"]) == (401, "ip_not_authorized")
@@ -104,6 +115,8 @@ async def test_a_key_s_parameters_stand_where_a_request_has_none(served: Served,
     await _ask(served, headers)
     await _ask(served, headers, temperature=0.75)
     assert seen == [0.25, 0.75]
+    explained = await served.client.post("/v1/translate", json=asks(), headers=headers)
+    assert explained.json()["calls"][0]["body"]["temperature"] == 0.25
 
 
 @pytest.mark.parametrize("change", ["disable", "revoke", "expire", "team"])
@@ -304,3 +317,81 @@ async def test_a_right_key_passes_also_where_many_wrong_ones_come_from(served: S
     assert (await _ask(served, {"authorization": "Bearer sk-wrong"})).status_code == 429
     _key_id, headers = await _issue(served)
     assert (await _ask(served, headers)).status_code == 200
+
+
+async def test_a_targets_own_limit_sends_requests_to_the_next_target(
+    serve_stored: Serve, backend: Backend, second: Backend
+) -> None:
+    backend.reply = second.reply = lambda call: call.result("Hi")
+    first = {"backend": "first", "model": MODEL, "limits": {"rpm": 2}}
+    served = await serve_stored(
+        backends={"first": backend_settings(backend.url), "second": backend_settings(second.url)},
+        models={"small": {"targets": [first, {"backend": "second", "model": MODEL}]}},
+    )
+    answers = [await served.chat(model="small") for _ in range(4)]
+    assert [answer.headers["x-penstock-backend"] for answer in answers] == ["first"] * 2 + ["second"] * 2
+
+
+@pytest.mark.parametrize("winner", ["first", "second"])
+async def test_of_two_targets_of_a_race_the_one_that_answered_pays_the_tokens(
+    serve_stored: Serve, backend: Backend, second: Backend, store: Store, winner: str
+) -> None:
+    limits = {"tpm": 100_000}
+    targets = [{"backend": name, "model": MODEL, "limits": limits} for name in ("first", "second")]
+    served = await serve_stored(
+        backends={"first": backend_settings(backend.url), "second": backend_settings(second.url)},
+        models={"small": {"targets": targets, "hedge": {"after": 0.01, "share": 1}}},
+    )
+    asking = asyncio.create_task(served.chat(model="small", stream=True))
+    calls = {"first": await backend.call(), "second": await second.call()}
+    calls[winner].stream("Hi", prompt=700, completion=300)
+    answer = await asking
+    assert answer.headers["x-penstock-backend"] == winner
+    await served.settled()
+    await _all_told(served)
+    used = await store.command("HGET", f"{{ps}}:w:set:second:{MODEL}:tpm", "s")
+    assert int(used or 0) == (1000 if winner == "second" else 0)
+
+
+async def test_what_a_further_attempt_holds_is_given_back(
+    serve_stored: Serve, backend: Backend, second: Backend
+) -> None:
+    backend.reply, second.reply = Call.reset, lambda call: call.result("Hi")
+    limits = {"concurrency": 1, "tpm": 100_000}
+    targets = [{"backend": name, "model": MODEL, "limits": limits} for name in ("first", "second")]
+    served = await serve_stored(
+        backends={"first": backend_settings(backend.url), "second": backend_settings(second.url)},
+        models={"small": {"targets": targets, "queue": {"max": 0}}},
+    )
+    for _ in range(3):
+        answer = await served.chat(model="small")
+        assert (answer.status_code, answer.headers["x-penstock-backend"]) == (200, "second")
+        await served.settled()
+
+
+async def test_each_route_s_limit_of_a_target_holds_also_where_another_has_failed_before(
+    serve_stored: Serve, backend: Backend, second: Backend
+) -> None:
+    backend.reply, second.reply = Call.reset, lambda call: call.result("Hi")
+    first, open_ = {"backend": "first", "model": MODEL}, {"backend": "second", "model": MODEL}
+    served = await serve_stored(
+        backends={"first": backend_settings(backend.url), "second": backend_settings(second.url)},
+        models={
+            "open": {"targets": [first, open_]},
+            "limited": {"targets": [first, {**open_, "limits": {"rpm": 1}}]},
+        },
+    )
+    _key_id, headers = await _issue(served)
+    models = ("open", "limited", "limited", "open")
+    answers = [(await _ask(served, headers, model=model)).status_code for model in models]
+    assert answers == [200, 200, 502, 200]
+    assert len(second.calls) == 3
+
+
+async def test_no_name_is_kept_that_no_model_can_have(served: Served, backend: Backend) -> None:
+    _key_id, headers = await _issue(served, quota={"rpm": 100})
+    refused = await _ask(served, headers, model=f"@cf/nobody/{'x' * 1_000_000}")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (404, "model_not_found")
+    assert len(refused.content) < 1000
+    assert not backend.calls
+    assert not served.gateway.doors._bills

@@ -65,6 +65,59 @@ async def test_a_page_of_a_listed_origin_may_ask(serve: Serve, backend: Backend,
     assert "access-control-allow-credentials" not in answer.headers
 
 
+# As the openai and @anthropic-ai/sdk packages ask in a browser, and the Vercel AI SDK behind a tracer.
+ASKED = (
+    (
+        "authorization,content-type,openai-organization,openai-project,x-stainless-arch,x-stainless-helper-method,"
+        "x-stainless-lang,x-stainless-os,x-stainless-package-version,x-stainless-retry-count,x-stainless-runtime,"
+        "x-stainless-runtime-version,x-stainless-timeout"
+    ),
+    (
+        "anthropic-beta,anthropic-dangerous-direct-browser-access,anthropic-version,content-type,x-api-key,"
+        "x-stainless-lang"
+    ),
+    "Authorization, Content-Type, traceparent, tracestate, user-agent",
+    "api-key,http-referer,x-title",
+)
+
+
+@pytest.mark.parametrize("asked", ASKED)
+async def test_a_page_may_send_what_the_clients_send(serve: Serve, backend: Backend, asked: str) -> None:
+    served = await _serve(serve, backend, cors=[PAGE])
+    preflight = await _preflight(served, asked)
+    assert preflight.headers["access-control-allow-headers"].split(", ") == [
+        name.strip().lower() for name in asked.split(",")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken"),
+    [
+        ("authorization,x-forwarded-for,x-evil", "authorization"),
+        ("x-forwarded-for, cookie, forwarded", None),
+        ("x-stainless-", None),
+        ("x-stainless-os\u00e9", None),
+        ("content-type,content-type", "content-type"),
+        ("", None),
+    ],
+)
+async def test_a_page_may_send_nothing_else(
+    serve: Serve, backend: Backend, asked: str, taken: str | None
+) -> None:
+    served = await _serve(serve, backend, cors=[PAGE])
+    preflight = await _preflight(served, asked)
+    assert preflight.status_code == 204
+    assert preflight.headers.get("access-control-allow-headers") == taken
+
+
+async def _preflight(served: Any, asked: str) -> Any:
+    headers = {"origin": PAGE, "access-control-request-method": "POST"}
+    return await served.client.options(
+        "/v1/chat/completions",
+        headers={**headers, "access-control-request-headers": asked.encode("latin-1")},
+    )
+
+
 async def test_a_page_of_another_origin_may_not(serve: Serve, backend: Backend) -> None:
     served = await _serve(serve, backend, cors=[PAGE])
     for origin in ("https://evil.example.com", "null", f"{PAGE}.evil.com"):

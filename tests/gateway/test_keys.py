@@ -159,7 +159,8 @@ def test_a_crash_while_a_pepper_is_made_leaves_none(tmp_path: Path, monkeypatch:
     with pytest.raises(KeptKeyError) as raised:
         pepper(_settings(tmp_path))
     assert str(raised.value) == (
-        f"cannot keep a key in {tmp_path}: No space left on device; set keys.pepper or data_dir"
+        f"cannot keep a key in {tmp_path}: No space left on device; set data_dir, or redis_url and "
+        "keys.pepper"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -276,6 +276,19 @@ async def test_a_wrong_password_is_named(program: Program) -> None:
             assert await store.flaws() == []
 
 
+async def test_a_server_that_takes_nobody_from_elsewhere_is_named() -> None:
+    async def deny(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"-DENIED Redis is running in protected mode because no password is set\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(deny, "127.0.0.1", 0) as protected:
+        port = protected.sockets[0].getsockname()[1]
+        async with started(f"redis://127.0.0.1:{port}") as store:
+            assert store.is_away
+            assert "password" in (await store.flaws())[0]
+
+
 async def test_a_user_that_may_not_do_all_is_named(program: Program) -> None:
     with serving_tcp(program) as server:
         server.ask("ACL", "SETUSER", "few", "on", ">p", "~*", "+evalsha", "+eval", "+set", "+time")

@@ -378,6 +378,21 @@ async def test_a_socket_path_that_is_too_long_is_told_of(
             pass
 
 
+async def test_where_nothing_else_can_be_written_the_socket_is_beside_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr("gateway.store.server.tempfile.gettempdir", none)
+    folder = tmp_path / "store" / "run"
+    async with embedded(tmp_path, "everysec") as url:
+        assert _socket(url).parent == folder
+        assert folder.stat().st_mode & 0o777 == 0o700
+    assert not folder.exists()
+
+
 async def test_a_data_dir_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(EmbeddedError, match="set data_dir or redis_url"):

@@ -6,62 +6,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway.admission import Admission, ChangedError, Ticket
+from gateway.admission import ChangedError, Ticket
 from gateway.admission.batch import ENTRIES, OPEN
 from gateway.errors import LimitError
-from gateway.limits import Bill, bill
+from gateway.limits import bill
 from gateway.quota import Burst, Quota
-from gateway.store import Script, Store
+from gateway.store import Store
+from tests.gateway.admission.gate import LEASE, Gate, bill_of
 
-LEASE = 45.0
 MINUTE = 60_000
-
-
-class Gate:
-    """Admissions of one or several workers at times that the test chooses."""
-
-    def __init__(self, store: Store, workers: int = 1) -> None:
-        self.store = store
-        self.workers = [Admission(store, f"w{number}", LEASE) for number in range(workers)]
-        self.number = 0
-        self.started = 0
-
-    async def start(self) -> None:
-        """Begin in the middle of nowhere, so that slots' edges fall anywhere."""
-        self.started = (await self.store.run(Script("probe"), ["{ps}:probe"]))[0]
-
-    async def now(self) -> int:
-        now: int = (await self.store.run(Script("probe"), ["{ps}:probe"]))[0]
-        return now
-
-    def move(self, milliseconds: int) -> None:
-        self.store.clock_offset += milliseconds
-
-    async def admits(self, made: Bill, tokens: int = 0) -> Ticket | None:
-        self.number += 1
-        worker = self.workers[self.number % len(self.workers)]
-        try:
-            return await worker.admit(f"e{self.number}", made, tokens)
-        except LimitError:
-            return None
-
-    async def told(self) -> None:
-        """Wait until all settlements are made."""
-        for worker in self.workers:
-            while worker._asking or worker._settling or worker._is_asking:  # noqa: ASYNC110 - turns, not time
-                await asyncio.sleep(0.001)
-
-    async def used(self, made: Bill) -> Sequence[int]:
-        keys = [*(window.key for window in made.windows), *(lease.key for lease in made.leases)]
-        packed = bytes([0x90 | len(made.windows)]) + b"".join(
-            b"\xce" + window.slot.to_bytes(4, "big") for window in made.windows
-        )
-        _now, *used = await self.store.run(Script("used"), keys, [packed])
-        return used
-
-
-def _bill(quota: Quota, name: str = "k") -> Bill:
-    return bill([(name, f"key '{name}'", quota)])
 
 
 def _over(admitted: Sequence[tuple[int, int]], length: int) -> int:
@@ -76,7 +29,7 @@ def _over(admitted: Sequence[tuple[int, int]], length: int) -> int:
 async def test_no_sliding_minute_is_over_however_requests_come(any_store: Store, seed: int) -> None:
     chance = random.Random(seed)
     gate = Gate(any_store, workers=3)
-    made = _bill(Quota(rpm=20, burst=Burst(seconds=3.0, requests=9)))
+    made = bill_of(Quota(rpm=20, burst=Burst(seconds=3.0, requests=9)))
     admitted: list[tuple[int, int]] = []
     for _ in range(120):
         gate.move(chance.choice([0, 0, 1, 50, 999, 1000, 3_050, 20_000, 59_000, 61_000]))
@@ -90,7 +43,7 @@ async def test_no_sliding_minute_is_over_however_requests_come(any_store: Store,
 
 async def test_steady_demand_gets_sixty_parts_of_sixty_one(store: Store) -> None:
     gate = Gate(store)
-    made = _bill(Quota(rpm=600))
+    made = bill_of(Quota(rpm=600))
     admitted = 0
     for _ in range(6 * 60):  # six minutes, twice the limit wanted
         gate.move(1000)
@@ -101,7 +54,7 @@ async def test_steady_demand_gets_sixty_parts_of_sixty_one(store: Store) -> None
 
 async def test_what_is_left_counts_down_and_comes_back(any_store: Store) -> None:
     gate = Gate(any_store)
-    made = _bill(Quota(rpm=3, tpm=100))
+    made = bill_of(Quota(rpm=3, tpm=100))
     lefts = []
     for _ in range(3):
         ticket = await gate.admits(made, 10)
@@ -116,7 +69,7 @@ async def test_what_is_left_counts_down_and_comes_back(any_store: Store) -> None
 
 async def test_a_refusal_says_exactly_when_there_is_room(any_store: Store) -> None:
     gate = Gate(any_store)
-    made = _bill(Quota(tpm=100))
+    made = bill_of(Quota(tpm=100))
     assert await gate.admits(made, 40)
     gate.move(7_000)
     assert await gate.admits(made, 50)
@@ -133,7 +86,7 @@ async def test_a_refusal_says_exactly_when_there_is_room(any_store: Store) -> No
 
 async def test_a_refused_request_uses_up_nothing_of_its_other_limits(any_store: Store) -> None:
     gate = Gate(any_store)
-    full, other = _bill(Quota(rpm=1), "full"), _bill(Quota(rpm=100, concurrency=5), "other")
+    full, other = bill_of(Quota(rpm=1), "full"), bill_of(Quota(rpm=100, concurrency=5), "other")
     both = bill([("other", "o", Quota(rpm=100, concurrency=5)), ("full", "f", Quota(rpm=1))])
     assert await gate.admits(full)
     for _ in range(5):
@@ -145,7 +98,7 @@ async def test_a_refused_request_uses_up_nothing_of_its_other_limits(any_store: 
 async def test_settled_tokens_are_those_that_were_used(any_store: Store, seed: int) -> None:
     chance = random.Random(seed)
     gate = Gate(any_store, workers=2)
-    made = _bill(Quota(tpm=10_000, concurrency=50))
+    made = bill_of(Quota(tpm=10_000, concurrency=50))
     running: list[tuple[Ticket, int]] = []
     used: list[tuple[int, int]] = []
     for _ in range(150):
@@ -171,7 +124,7 @@ async def test_settled_tokens_are_those_that_were_used(any_store: Store, seed: i
 
 async def test_an_exchange_whose_worker_died_gives_back_what_it_held(any_store: Store) -> None:
     gate = Gate(any_store, workers=2)
-    made = _bill(Quota(tpm=100, rpm=10, concurrency=1))
+    made = bill_of(Quota(tpm=100, rpm=10, concurrency=1))
     assert await gate.admits(made, 90)
     assert not await gate.admits(made, 5)
     gate.move(int(LEASE * 1000) - 2_000)
@@ -187,7 +140,7 @@ async def test_an_exchange_whose_worker_died_gives_back_what_it_held(any_store: 
 
 async def test_a_lease_that_is_renewed_lasts(any_store: Store) -> None:
     gate = Gate(any_store, workers=2)
-    made = _bill(Quota(concurrency=1, tpd=100))
+    made = bill_of(Quota(concurrency=1, tpd=100))
     ticket = await gate.admits(made, 60)  # by the second worker
     assert ticket is not None
     for _ in range(4):
@@ -202,7 +155,7 @@ async def test_a_lease_that_is_renewed_lasts(any_store: Store) -> None:
 
 async def test_a_lease_that_ran_out_while_its_exchange_lives_is_taken_again(any_store: Store) -> None:
     gate = Gate(any_store, workers=1)
-    made = _bill(Quota(concurrency=1))
+    made = bill_of(Quota(concurrency=1))
     assert await gate.admits(made)
     gate.move(int(LEASE * 1000) + 1_000)
     await gate.workers[0]._renew()
@@ -212,7 +165,7 @@ async def test_a_lease_that_ran_out_while_its_exchange_lives_is_taken_again(any_
 
 async def test_thousands_of_exchanges_are_renewed(store: Store) -> None:
     gate = Gate(store)
-    made = _bill(Quota(concurrency=10_000))
+    made = bill_of(Quota(concurrency=10_000))
     tickets = await asyncio.gather(*(gate.admits(made) for _ in range(5_000)))
     assert all(tickets)
     gate.move(40_000)
@@ -232,16 +185,22 @@ async def test_a_record_that_has_changed_admits_nothing(any_store: Store) -> Non
     assert await gate.used(made) == [1]
 
 
-@pytest.mark.parametrize("place", ["{ps}:w:k:rpm", "{ps}:l:k", OPEN, ENTRIES])
+@pytest.mark.parametrize("place", ["{ps}:w:k:rpm", "{ps}:w:k:tpm", "{ps}:l:k", OPEN, ENTRIES])
 async def test_a_key_that_holds_something_else_is_begun_anew(any_store: Store, place: str) -> None:
     gate = Gate(any_store)
+    made = bill_of(Quota(rpm=5, tpm=100, concurrency=2))
+    earlier = await gate.admits(made, 10)
+    assert earlier is not None
     await any_store.command("SET", place, "something else")
-    assert await gate.admits(_bill(Quota(rpm=5, concurrency=2)))
+    gate.workers[0].settle(earlier, 20)
+    assert await gate.admits(made, 10)
+    await gate.told()
+    assert await gate.admits(made, 10)
 
 
 async def test_a_clock_that_was_set_back_admits_nothing_more(any_store: Store) -> None:
     gate = Gate(any_store)
-    made = _bill(Quota(rpm=3))
+    made = bill_of(Quota(rpm=3))
     for _ in range(3):
         assert await gate.admits(made)
     gate.move(-3_600_000)
@@ -250,9 +209,40 @@ async def test_a_clock_that_was_set_back_admits_nothing_more(any_store: Store) -
     assert await gate.admits(made)
 
 
+@pytest.mark.parametrize("used", [40, 90, 95])
+async def test_what_ends_after_the_clock_was_set_back_is_settled_all_the_same(
+    any_store: Store, used: int
+) -> None:
+    gate = Gate(any_store)
+    made = bill_of(Quota(tpm=100))
+    ticket = await gate.admits(made, 90)
+    assert ticket is not None
+    gate.move(-3_600_000)
+    gate.workers[0].settle(ticket, used)
+    await gate.told()
+    assert not await gate.admits(made, 100 - used + 1)
+    gate.move(62_000)
+    assert await gate.admits(made, 100)
+
+
+async def test_what_used_nothing_before_the_clock_was_set_back_leaves_nothing_behind(
+    any_store: Store,
+) -> None:
+    gate = Gate(any_store)
+    made = bill_of(Quota(tpm=100))
+    tickets = [await gate.admits(made, 20) for _ in range(2)]
+    for number, ticket in enumerate(tickets):
+        assert ticket is not None
+        gate.move(-3_600_000 * number)
+        gate.workers[0].settle(ticket, 0)
+        await gate.told()
+    assert await gate.used(made) == [0]
+    assert 0 < await any_store.command("PTTL", made.windows[0].key) <= 3_700_000
+
+
 async def test_what_has_ended_leaves_nothing_behind(any_store: Store) -> None:
     gate = Gate(any_store)
-    made = _bill(Quota(rpm=5, tpm=100, concurrency=5))
+    made = bill_of(Quota(rpm=5, tpm=100, concurrency=5))
     tickets = [await gate.admits(made, 10) for _ in range(5)]
     for ticket in tickets:
         assert ticket is not None
@@ -266,7 +256,7 @@ async def test_what_has_ended_leaves_nothing_behind(any_store: Store) -> None:
 
 async def test_someone_who_leaves_while_asking_holds_nothing(store: Store) -> None:
     gate = Gate(store)
-    made = _bill(Quota(tpm=1000, concurrency=3))
+    made = bill_of(Quota(tpm=1000, concurrency=3))
     for turns in range(12):
         asking = asyncio.create_task(gate.workers[0].admit(f"gone-{turns}", made, 100))
         for _ in range(turns):
@@ -281,7 +271,7 @@ async def test_someone_who_leaves_while_asking_holds_nothing(store: Store) -> No
 
 async def test_one_call_decides_for_many(store: Store) -> None:
     gate = Gate(store)
-    made = _bill(Quota(rpm=50))
+    made = bill_of(Quota(rpm=50))
     tickets = await asyncio.gather(*(gate.admits(made) for _ in range(200)))
     assert sum(ticket is not None for ticket in tickets) == 50
 

@@ -68,6 +68,16 @@ async def test_a_second_rotation_in_the_grace_ends_the_oldest_secret_everywhere(
     assert await _ask_all(workers, old) == await _ask_all(workers, new) == [200] * 3
 
 
+async def test_a_key_that_may_only_read_from_now_on_asks_no_model_any_more(
+    workers: list[Served], register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _deafen(workers, monkeypatch)
+    key, secret = await register.create_key({"name": "ci"}, ROOT)
+    assert await _ask_all(workers, secret) == [200] * 3
+    await register.update_key(key.id, {"role": "read_only"}, ROOT)
+    assert await _ask_all(workers, secret) == [403] * 3
+
+
 async def test_a_key_that_is_enabled_or_prolonged_works_again(
     workers: list[Served], register: Register
 ) -> None:

@@ -10,12 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.keys import Actor, ConflictError, Register, UnknownRecordError, Verdict
+from gateway.keys import Actor, ConflictError, FirstKey, Register, SetLimits, UnknownRecordError, Verdict
 from gateway.keys.archive import place
 from gateway.keys.secrets import digest, is_well_formed, new_secret
 from gateway.quota import Burst, Quota
-from gateway.store import Store
+from gateway.store import Store, StoreAwayError
 from tests.gateway.keys.counted import CountedStore
+from tests.store.fixtures import PATIENT
+from tests.store.servers import serving_tcp, valkey
 
 PEPPER = b"pepper"
 ROOT = Actor("master", "127.0.0.1")
@@ -350,10 +352,58 @@ async def test_when_a_key_was_used_goes_up_and_never_down(register: Register) ->
 
 def test_nothing_edits_the_audit_log() -> None:
     texts = {path: path.read_text() for path in GATEWAY.rglob("*") if path.suffix in {".py", ".lua"}}
-    assert not [
-        path for path, text in texts.items() if re.search(r"\b(XDEL|XTRIM|XSETID|MAXLEN|MINID)\b", text)
-    ]
+    assert not [path for path, text in texts.items() if re.search(r"\b(XDEL|XTRIM|XSETID|MINID)\b", text)]
     writing = {path.name for path, text in texts.items() if "XADD" in text}
-    assert writing == {"key_write.lua", "key_team.lua", "key_first.lua"}
+    bounding = {path.name for path, text in texts.items() if "MAXLEN" in text}
+    assert bounding == {"aside_write.lua", "key_write.lua", "key_team.lua", "limits_write.lua"}
+    assert writing == {"key_first.lua", *bounding}
     naming = {path.name for path, text in texts.items() if "}:audit" in text}
     assert naming == {"archive.py"}
+
+
+async def test_what_cannot_stand_in_the_audit_log_is_not_done(store: Store, one: Register) -> None:
+    key, _secret = await one.create_key({"name": "ci"}, ROOT)
+    team = await one.create_team({"name": "web"}, ROOT)
+    await store.command("SET", "{ps}:audit", "something else")
+    for change in (
+        one.create_key({"name": "other"}, ROOT),
+        one.revoke_key(key.id, ROOT),
+        one.update_team(team.id, {"name": "other"}, ROOT),
+        one.change_limits(lambda _old: SetLimits(gateway={"rpm": 1}), ROOT),
+    ):
+        with pytest.raises(StoreAwayError, match="wrong_type"):
+            await change
+    assert (await one.list_keys()).items == (key,)
+    assert await one.get_team(team.id) == team
+    assert await one.limits() == SetLimits()
+
+
+async def test_a_user_who_may_not_publish_makes_changes_all_the_same() -> None:
+    with serving_tcp(valkey()) as server:
+        server.ask("ACL", "SETUSER", "mute", "on", ">p", "~{ps}:*", "resetchannels", "+@all")
+        url = server.url.replace("://", "://mute:p@")
+        assert await FirstKey(url, PEPPER).make()
+        store = Store(url, PATIENT)
+        await store.start()
+        register = Register(store, PEPPER)
+        key, _secret = await register.create_key({"name": "ci"}, ROOT)
+        await register.rotate_key(key.id, 60, ROOT)
+        team = await register.create_team({"name": "web"}, ROOT)
+        await register.delete_team(team.id, ROOT)
+        await register.change_limits(lambda _old: SetLimits(gateway={"rpm": 1}), ROOT)
+        entries = [entry.action for entry in reversed(await register.audit(100))]
+        await store.stop()
+    assert entries == [
+        "key.bootstrap", "key.create", "key.rotate", "team.create", "team.delete", "limits.update",
+    ]  # fmt: skip
+
+
+async def test_the_audit_log_keeps_so_many_entries_as_are_set_and_the_latest(any_store: Store) -> None:
+    register = Register(any_store, PEPPER, entries=100)
+    for number in range(150):
+        team = await register.create_team({"name": f"t{number}"}, ROOT)
+        await register.change_limits(lambda old: SetLimits(gateway={"rpm": old.version}), ROOT)
+    await register.create_key({"name": "last", "team": team.id}, ROOT)
+    entries = await register.audit(500)
+    assert 100 <= len(entries) <= 200  # the store lets go of a hundred at a time
+    assert [each.action for each in entries[:3]] == ["key.create", "limits.update", "team.create"]
