@@ -1,8 +1,9 @@
-"""The operators' API under `/admin`: keys, teams, limits and the audit log, its document and its page.
+"""The operators' API under `/admin`: keys, teams, limits, backends and the audit log, its document and page.
 
-`keys`, `teams`, `limits` and `audit` are the operations, on Litestar's own handlers; `calls` is what each of
-them gets. `bodies` is what may be sent, `reading` tells all that is wrong with it, `changes` makes fields of
-records of it. `shown` is what is answered, with `usage`; `times` how both write times, `refusals` why not.
+`keys`, `teams`, `limits`, `backends`, `routes` and `audit` are the operations, on Litestar's own handlers;
+`calls` is what each of them gets. `bodies` is what may be sent, `reading` tells all that is wrong with it,
+`changes` makes fields of records of it. `shown` is what is answered, with `usage`, and `standing` the same of
+backends; `times` how both write times, `refusals` why not.
 
 What every endpoint of the gateway has, this has from the adapter: request ids, access lines, metrics, keys
 and slowed-down guesses of them, deadlines, OpenAI's envelope. Here is the way from there to Litestar.
@@ -20,10 +21,12 @@ from litestar.types import HTTPScope, Message
 
 from gateway import errors
 from gateway.api.admin.audit import list_changes
+from gateway.api.admin.backends import ALL_BACKENDS, BACKENDS
 from gateway.api.admin.calls import CALL, AdminCall, given_call
 from gateway.api.admin.keys import KEYS
-from gateway.api.admin.limits import show_limits
-from gateway.api.admin.refusals import check_role, method_refused, refusal_of, store_away
+from gateway.api.admin.limits import LIMITS
+from gateway.api.admin.refusals import check_role, refusal_of, store_away
+from gateway.api.admin.routes import EXPLAIN, explain_route
 from gateway.api.admin.teams import TEAMS
 from gateway.api.raw import Answer
 from gateway.api.wire import JSON, Client, Request
@@ -49,7 +52,7 @@ def admin() -> Mapping[str, Answer]:
 def operations() -> Litestar:
     """The operations, each found by its path and method."""
     return Litestar(
-        route_handlers=[KEYS, TEAMS, show_limits, list_changes],
+        route_handlers=[KEYS, TEAMS, LIMITS, BACKENDS, explain_route, list_changes],
         dependencies={"call": Provide(given_call, sync_to_thread=False)},
         exception_handlers={Exception: _note},
         openapi_config=None,
@@ -60,15 +63,19 @@ def operations() -> Litestar:
 async def _answer(litestar: Litestar, gateway: Gateway, request: Request, client: Client) -> None:
     exchange, keys = request.exchange, gateway.keys
     reads = exchange.method in {"GET", "HEAD"}
-    # What changes others' keys is not done on the word of a key that may have ended a moment ago.
-    caller = await keys.refresh(request.holder, exchange.address)
-    check_role(caller, reads=reads)
+    explains = exchange.path == EXPLAIN
+    # What changes others' keys is not done on the word of a key that may have ended a moment ago. What this
+    # worker itself knows is told without the store, when operators need it most.
+    ask = keys.fresh if explains or (reads and exchange.path == ALL_BACKENDS) else keys.refresh
+    caller = await ask(request.holder, exchange.address)
+    check_role(caller, reads=reads or explains)
     if keys.register is None:
         raise store_away()
-    request.body_limit = min(request.body_limit, _MOST)
+    if not explains:  # that takes what a chat does
+        request.body_limit = min(request.body_limit, _MOST)
     sent = b"" if reads else await request.body()
     actor = Actor(caller.id, exchange.address)
-    call = AdminCall(keys.register, gateway.store, gateway.doors, actor, sent, request.query)
+    call = AdminCall(keys.register, gateway, actor, sent, request.query)
     asked = _Asked(request, call)
     await litestar(asked.scope, request.receive, asked.send)
     if asked.failure is None:
@@ -140,6 +147,6 @@ async def _fail_to_find(error: HTTPException, request: Request, client: Client) 
         raise errors.unknown_url(exchange.method, exchange.path)
     methods = (error.headers or {}).get("allow", "").split(", ")
     allowed = ", ".join(sorted(set(methods) - {"OPTIONS"}))
-    refusal = method_refused(exchange.method, exchange.path, allowed)
+    refusal = errors.method_not_allowed(exchange.method, allowed)
     exchange.error, exchange.ended_by = refusal.code or "", "gateway"
     await client.send_whole(405, JSON, envelope(refusal), {"allow": allowed})

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from gateway.api.admin import times
-from gateway.settings import Limits, Sampling
+from gateway.settings import Burst, Limits, Sampling
 
 # OpenAI's own bounds of metadata.
 _PAIRS: Final = 16
@@ -29,6 +29,7 @@ _BRACKETS: Final = re.compile(r"\[[^\[\]]+\]")
 
 GRACE: Final = "24h"
 LONGEST_GRACE: Final = 30 * 86_400  # seconds
+_LONGEST_ASIDE: Final = 30 * 86_400  # seconds
 
 
 class Body(BaseModel):
@@ -76,11 +77,39 @@ def _is_short(length: float) -> float:
     return length
 
 
+def _is_some_while(length: float) -> float:
+    if length <= 0:
+        raise ValueError("should be more than nothing: DELETE takes back what is set aside")
+    return length
+
+
+def _is_a_while(length: float) -> float:
+    if length > _LONGEST_ASIDE:
+        raise ValueError("should be 30 days at most: drain what is to stay away for longer")
+    return length
+
+
 def _without_nulls(data: Any) -> Any:
     """What is set to null is not there."""
     return (
         {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
     )
+
+
+def _of_what_is_set(data: Any) -> Any:
+    """Limits without those that are set to null: they go back to what the settings say."""
+    if not isinstance(data, dict):
+        return data
+    kept = _without_known_nulls(Limits, data)
+    return {**kept, "burst": _without_known_nulls(Burst, kept["burst"])} if "burst" in kept else kept
+
+
+def _without_known_nulls(model: type[BaseModel], data: Any) -> Any:
+    if not isinstance(data, dict):
+        return data
+    return {
+        name: value for name, value in data.items() if value is not None or name not in model.model_fields
+    }
 
 
 _LENGTH_SCHEMA: Final = {
@@ -94,13 +123,22 @@ _MOMENT_SCHEMA: Final = {"type": "string", "format": "date-time", "examples": ["
 
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_is_plain)]
 Glob = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_is_glob)]
+ModelName = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_is_plain)]
 Network = Annotated[str, Field(max_length=64), AfterValidator(_is_network)]
+Why = Annotated[str, Field(max_length=200), AfterValidator(_is_plain)]
 Word = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_is_plain)]
 Length = Annotated[
     float, BeforeValidator(times.seconds), AfterValidator(_is_some_time), WithJsonSchema(_LENGTH_SCHEMA)
 ]
 Grace = Annotated[
     float, BeforeValidator(times.seconds), AfterValidator(_is_short), WithJsonSchema(_LENGTH_SCHEMA)
+]
+While = Annotated[
+    float,
+    BeforeValidator(times.seconds),
+    AfterValidator(_is_some_while),
+    AfterValidator(_is_a_while),
+    WithJsonSchema(_LENGTH_SCHEMA),
 ]
 Moment = Annotated[
     float, BeforeValidator(times.moment), AfterValidator(_is_to_come), WithJsonSchema(_MOMENT_SCHEMA)
@@ -114,6 +152,7 @@ Metadata = Annotated[
     Field(max_length=_PAIRS),
 ]
 PerModel = Annotated[dict[Glob, Limits], BeforeValidator(_without_nulls), Field(max_length=_MOST_PER_MODEL)]
+SetHere = Annotated[Limits, BeforeValidator(_of_what_is_set)]
 Role = Literal["inference", "read_only", "admin"]
 
 
@@ -214,6 +253,18 @@ class TeamChanges(TeamFields):
     name: Name | None = Field(default=None, description="What people call it.")
 
 
+class LimitsChanges(Body):
+    """A JSON merge patch (RFC 7396) of the limits that are set here, in place of those of the settings.
+
+    What is absent stays; null, for one limit or for all of them, goes back to what the settings say.
+    """
+
+    gateway: SetHere | None = Field(default=None, description="Of all requests together.")
+    models: dict[ModelName, SetHere | None] | None = Field(
+        default=None, description="A model, as clients ask for it -> limits of all requests for it."
+    )
+
+
 class Rotation(Body):
     """How a key gets a new secret."""
 
@@ -259,6 +310,38 @@ class AuditListing(Body):
     limit: int = Field(default=20, ge=1, le=100, description="So many at most.")
     after: Annotated[str, Field(max_length=128)] | None = Field(
         default=None, description="Only what comes behind this: the `next` of the answer before."
+    )
+
+
+class OfBackend(Body):
+    """Which part of a backend is meant."""
+
+    model: ModelName | None = Field(
+        default=None, description="This model there alone, under the backend's own name; else all of them."
+    )
+
+
+class Drain(OfBackend):
+    """What is to get nothing new."""
+
+    why: Why = Field(default="", description="Why, for other operators.")
+
+
+class SetAside(OfBackend):
+    """What is to get nothing new for a while."""
+
+    seconds: While = Field(description="For how long: `30s`, `15m`, `24h` or seconds.")
+    why: Why = Field(default="", description="Why, for other operators.")
+
+
+class Explained(Body):
+    """The request whose way is asked for."""
+
+    model: ModelName = Field(description="The model, as a client asks for it.")
+    body: dict[str, Any] | None = Field(
+        default=None,
+        description="The body of a chat request, for what it needs of a target: tools, images, JSON, room "
+        "for its prompt, the server that knows its beginning.",
     )
 
 

@@ -16,6 +16,8 @@ from gateway.admission.used import Store
 from gateway.api.admin.bodies import Nothing
 from gateway.api.admin.reading import decoded, read
 from gateway.keys import Actor, Register
+from gateway.pipeline import Gateway
+from gateway.routing import Routes
 
 CALL = "penstock.call"
 
@@ -27,19 +29,32 @@ class AdminCall(msgspec.Struct, frozen=True):
 
     Attributes:
         register: The keys and teams.
-        store: Where their use is counted.
-        doors: What the settings limit.
+        gateway: All rooms, of which operations see the backends and what is asked of them.
         actor: Who calls.
         sent: The body; empty where there is none.
         query: What stands behind the path's question mark.
     """
 
     register: Register
-    store: Store
-    doors: Doors
+    gateway: Gateway
     actor: Actor
     sent: bytes
     query: bytes
+
+    @property
+    def store(self) -> Store:
+        """Where use is counted."""
+        return self.gateway.store
+
+    @property
+    def doors(self) -> Doors:
+        """What holds for all keys alike."""
+        return self.gateway.doors
+
+    @property
+    def routes(self) -> Routes:
+        """Which models there are."""
+        return self.gateway.routes
 
     def body(self, model: type[_Model]) -> _Model:
         """The body, read as this.

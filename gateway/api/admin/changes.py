@@ -11,15 +11,17 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.api.admin.bodies import KeyChanges, TeamChanges, TeamFields
+from gateway.api.admin.bodies import KeyChanges, LimitsChanges, TeamChanges, TeamFields
 from gateway.api.admin.reading import read
 from gateway.api.admin.shown import limits_of
-from gateway.keys import Key, Team
+from gateway.keys import ConflictError, Key, SetLimits, Team
 from gateway.quota import UNLIMITED, Quota
 from gateway.settings import Limits
 from translators.errors import ApiError
 
 Fields = dict[str, Any]
+
+_MOST_MODELS: Final = 1000  # every worker reads them together
 
 # What a record has where nothing is set.
 _CLEARED: Final[Mapping[str, Fields]] = {
@@ -54,6 +56,50 @@ def patched_key(patch: Mapping[str, Any]) -> Callable[[Key], Fields]:
 def patched_team(patch: Mapping[str, Any]) -> Callable[[Team], Fields]:
     """The like for a team."""
     return lambda team: _patched(TeamChanges, patch, _sent_team(team))
+
+
+def patched_limits(
+    patch: Mapping[str, Any], check: Callable[[str], None]
+) -> Callable[[SetLimits], SetLimits]:
+    """What a patch makes of the limits that are set in place of the settings'.
+
+    Args:
+        patch: The patch.
+        check: Refuses a name that is no model's.
+
+    Raises:
+        ApiError: 400 with all that is wrong with it.
+    """
+    body = read(LimitsChanges, patch)
+    for name, own in (body.models or {}).items():
+        if own is not None:
+            check(name)
+
+    def change(old: SetLimits) -> SetLimits:
+        models: Fields = {} if patch.get("models", {}) is None else dict(old.models)
+        for name, own in (patch.get("models") or {}).items():
+            models[name] = _set(models.get(name, {}), own)
+        set_ones = {name: own for name, own in models.items() if own}
+        if len(set_ones) > _MOST_MODELS:
+            raise ConflictError(
+                f"limits can be set for {_MOST_MODELS} models at most: clear some others first"
+            )
+        return msgspec.structs.replace(
+            old, gateway=_set(old.gateway, patch.get("gateway", {})), models=set_ones
+        )
+
+    return change
+
+
+def _set(old: Mapping[str, Any], patch: Mapping[str, Any] | None) -> Fields:
+    """Limits that are set, and merged with a patch of them."""
+    return {} if patch is None else _without_nulls(merged(dict(old), patch))
+
+
+def _without_nulls(limits: Mapping[str, Any]) -> Fields:
+    """Limits without what only says that nothing is set."""
+    inner = {name: _without_nulls(own) if isinstance(own, dict) else own for name, own in limits.items()}
+    return {name: own for name, own in inner.items() if own is not None and own != {}}
 
 
 def merged(old: Any, patch: Any) -> Any:

@@ -23,9 +23,9 @@ _ERRORS: Final[Mapping[int, str]] = {
     400: "What was sent is not right: all mistakes are told at once, `param` is the place of the first.",
     401: "No key, or not one of this gateway.",
     403: "The key's role does not allow this: `read_only` may read, `admin` may do all.",
-    404: "There is nothing with this id.",
+    404: "There is nothing with this id or name.",
     409: "It does not go together with what there is; the message says why and what to do.",
-    413: "The body is larger than 64 KiB.",
+    413: "The body is larger than 64 KiB; of a route's explanation, than a chat's may be.",
     415: "The body is no plain JSON.",
     503: "The store does not answer. Look whether the change was made before you ask again.",
 }
@@ -33,9 +33,10 @@ _METHODS: Final = ("get", "post", "put", "patch", "delete")
 _OF_READS: Final = (400, 401, 403, 404, 503)
 
 WORDS: Final = (
-    "Issue keys and teams, set what they may, and see who changed what. Send an admin key in the header "
-    "`Authorization: Bearer`; `penstock serve` shows the first one at its first start. A key whose role is "
-    "`read_only` may send GET alone.\n\n"
+    "Issue keys and teams, set what they may, see how the backends are doing, drain them, and see who "
+    "changed what. Send an admin key in the header `Authorization: Bearer`; `penstock serve` shows the first "
+    "one at its first start. A key whose role is "
+    "`read_only` may send GET, and have routes explained.\n\n"
     "Unknown fields are refused. PATCH is a JSON merge patch (RFC 7396): what is absent stays, null clears, "
     "objects are merged and lists replaced. Lengths of time are written `30s`, `15m`, `24h`, `30d` or as a "
     "number of seconds, moments as RFC 3339 has them. Lists go on where `next` is sent as `after`. A change "
@@ -80,7 +81,7 @@ def document() -> Object:
         "info": {
             "title": "Penstock admin API",
             "version": _version(),
-            "summary": "Keys, teams, limits and the audit log of a Penstock gateway.",
+            "summary": "Keys, teams, limits, backends and the audit log of a Penstock gateway.",
             "description": WORDS,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
@@ -151,7 +152,7 @@ def _of_path(path: str) -> Iterator[Object]:
     for part in path.split("/"):
         if part.startswith("{"):
             name = part.strip("{}")
-            words = f"The {name.removesuffix('_id')}'s id."
+            words = f"The {name.removesuffix('_id')}'s {'id' if name.endswith('_id') else 'name'}."
             schema = {"type": "string"}
             yield {"name": name, "in": "path", "required": True, "description": words, "schema": schema}
 

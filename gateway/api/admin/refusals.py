@@ -1,14 +1,8 @@
 """What operators are told where something is refused: what, and what to do about it."""
 
-from typing import Final
-
-from gateway import errors
-from gateway.api.admin.shown import SET_IN
 from gateway.keys import Caller, ConflictError, UnknownRecordError
 from gateway.store import StoreAwayError
 from translators.errors import SERVER_ERROR, ApiError
-
-_LIMITS: Final = "/admin/v1/limits"
 
 
 def check_role(caller: Caller, *, reads: bool) -> None:
@@ -48,18 +42,6 @@ def refusal_of(error: Exception) -> ApiError | None:
             return store_away()
         case _:
             return None
-
-
-def method_refused(method: str, path: str, allowed: str) -> ApiError:
-    """405 naming what is allowed, and where else something is set."""
-    refusal = errors.method_not_allowed(method, allowed)
-    if path.rstrip("/") == _LIMITS:
-        refusal.message += (
-            f" These limits are set in {SET_IN}: change penstock.yaml and start the gateway anew. Those of "
-            "keys and teams are changed with PATCH /admin/v1/keys/{key_id} and PATCH "
-            "/admin/v1/teams/{team_id}."
-        )
-    return refusal
 
 
 def store_away() -> ApiError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from time import time
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -17,14 +17,12 @@ _LIMITS = {"$ref": "#/components/schemas/OwnLimits"}  # as they are sent
 _DEFAULTS = {"$ref": "#/components/schemas/Sampling"}
 _MOMENT = {"format": "date-time"}
 
-SET_IN: Final = "the gateway's settings, under `limits` and `models.<name>.limits`"
-
 Moment = Annotated[str, Meta(extra_json_schema=_MOMENT)]
 Limits = Annotated[Mapping[str, Any], Meta(description="As they are sent.", extra_json_schema=_LIMITS)]
 Defaults = Annotated[Mapping[str, Any], Meta(description="As they are sent.", extra_json_schema=_DEFAULTS)]
 
 
-Of = Literal["key", "team", "gateway", "model"]
+Of = Literal["key", "team", "gateway", "model", "target"]
 
 
 class ShownUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +103,16 @@ class TeamInUse(ShownTeam, frozen=True, kw_only=True):
 class ShownLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of all requests, or of those for a model, and how much of them is used now."""
 
-    limits: Limits
+    limits: Annotated[
+        Mapping[str, Any], Meta(description="Those that hold, as they are sent.", extra_json_schema=_LIMITS)
+    ]
+    set: Annotated[
+        Mapping[str, Any],
+        Meta(
+            description="Those of them that are set here; the settings say all others.",
+            extra_json_schema=_LIMITS,
+        ),
+    ]
     usage: list[ShownUse]
 
 
@@ -113,7 +120,6 @@ class LimitsInUse(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of the gateway and its models."""
 
     object: Literal["limits"] = "limits"
-    set_in: Annotated[str, Meta(description="Where they are set; here they are only shown.")] = SET_IN
     gateway: Annotated[ShownLimits, Meta(description="Of all requests together.")]
     models: Annotated[
         Mapping[str, ShownLimits], Meta(description="Model -> limits of all requests for it together.")
@@ -195,9 +201,9 @@ def team_in_use(team: Team, usage: list[ShownUse]) -> TeamInUse:
     return TeamInUse(**_of_team(team), usage=usage)
 
 
-def shown_limits(subject: Subject, usage: list[ShownUse]) -> ShownLimits:
-    """Limits that the settings say, with what is used of them."""
-    return ShownLimits(limits=limits_of(subject[2], {}), usage=usage)
+def shown_limits(subject: Subject, own: Mapping[str, Any], usage: list[ShownUse]) -> ShownLimits:
+    """Limits that hold, which of them are set here, and what is used of them."""
+    return ShownLimits(limits=limits_of(subject[2], {}), set=own, usage=usage)
 
 
 def shown_change(entry: AuditEntry) -> ShownChange:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from gateway.admission.general import General
 from gateway.admission.used import Store, Use, used
 from gateway.api.admin.shown import Of, ShownUse
 from gateway.keys import Key, Team
@@ -20,20 +21,27 @@ async def usage(store: Store, records: Iterable[Key | Team]) -> list[ShownUse]:
     Raises:
         StoreAwayError: The store does not answer.
     """
-    return await used_of(store, [each for record in records for each in _limited(record)])
+    return await used_of(store, [each for record in records for each in limited(record)])
 
 
-async def used_of(store: Store, limited: Sequence[Limited]) -> list[ShownUse]:
+async def used_of(store: Store, limits: Sequence[Limited]) -> list[ShownUse]:
     """The same for whatever has limits.
 
     Raises:
         StoreAwayError: The store does not answer.
     """
-    asked = {subject[0]: (of, models) for of, models, subject in limited}
+    asked = {subject[0]: (of, models) for of, models, subject in limits}
     found: list[Use] = []
-    for start in range(0, len(limited), _AT_ONCE):
-        found += await used(store, [subject for _of, _models, subject in limited[start : start + _AT_ONCE]])
+    for start in range(0, len(limits), _AT_ONCE):
+        found += await used(store, [subject for _of, _models, subject in limits[start : start + _AT_ONCE]])
     return [_shown(use, *asked[use.subject[0]]) for use in found]
+
+
+def limited_in_general(general: General) -> Iterator[Limited]:
+    """The limits of the gateway and of its models, as they hold now."""
+    yield "gateway", None, general.gateway
+    for model, subject in general.models.items():
+        yield "model", model, subject
 
 
 def _shown(use: Use, of: Of, models: str | None) -> ShownUse:
@@ -48,7 +56,8 @@ def _shown(use: Use, of: Of, models: str | None) -> ShownUse:
     )
 
 
-def _limited(record: Key | Team) -> Iterator[Limited]:
+def limited(record: Key | Team) -> Iterator[Limited]:
+    """The limits of a record: of all models together, and of some."""
     of: Of = "key" if isinstance(record, Key) else "team"
     yield of, None, (record.id, of, record.quota)
     for glob, quota in record.per_model.items():

@@ -10,16 +10,32 @@ import jsonschema_rs
 import pytest
 
 from gateway.api.admin import operations
-from gateway.api.admin.bodies import ForeignKey, KeyChanges, NewKey, NewTeam, Rotation, Secret, TeamChanges
+from gateway.api.admin.bodies import (
+    Drain,
+    Explained,
+    ForeignKey,
+    KeyChanges,
+    LimitsChanges,
+    NewKey,
+    NewTeam,
+    OfBackend,
+    Rotation,
+    Secret,
+    SetAside,
+    TeamChanges,
+)
 from gateway.api.admin.document import document
 from gateway.api.admin.page import page
 from gateway.api.admin.reading import read
 from gateway.app import application
 from tests.gateway.admin import browser
 from tests.gateway.admin.conftest import Asks
-from tests.gateway.served import Served
+from tests.gateway.served import Served, asks
 
-MODELS = (ForeignKey, KeyChanges, NewKey, NewTeam, Rotation, Secret, TeamChanges)
+MODELS = (
+    Drain, Explained, ForeignKey, KeyChanges, LimitsChanges, NewKey, NewTeam, OfBackend, Rotation, Secret,
+    SetAside, TeamChanges,
+)  # fmt: skip
 BODIES = {model.__name__: model for model in MODELS}
 EMPTY = frozenset({"link", "meta", "input", "br"})
 
@@ -81,6 +97,15 @@ async def test_answers_are_as_described(ask: Asks) -> None:
     _fits("TeamList", (await ask("GET", "/teams?limit=1")).json())
     _fits("AuditList", (await ask("GET", "/audit?limit=2")).json())
     _fits("LimitsInUse", (await ask("GET", "/limits")).json())
+    _fits("LimitsInUse", (await ask("PATCH", "/limits", {"gateway": {"burst": {"requests": 9}}})).json())
+    _fits("ShownBackend", (await ask("POST", "/backends/b/drain", {"why": "repair"})).json())
+    _fits("ShownBackend", (await ask("POST", "/backends/b/aside", {"seconds": 9, "model": "@cf/m"})).json())
+    _fits("BackendList", (await ask("GET", "/backends")).json())
+    explained = (await ask("POST", "/routes/explain", {"model": "small", "body": asks()})).json()
+    assert explained["targets"][0]["obstacle"]
+    _fits("Explanation", explained)
+    await ask("POST", "/backends/b/undrain")
+    _fits("Explanation", (await ask("POST", "/routes/explain", {"model": "small"})).json())
     _fits("Error", (await ask("GET", "/keys/none")).json())
 
 

@@ -50,7 +50,30 @@ async def test_a_holder_sees_limits_used_and_remaining_and_no_secret(
     assert [(use["of"], use["window"], use["used"], use["remaining"]) for use in own["limits"]] == [
         ("key", "1m", 1, 4),
         ("team", "1d", 1, 8),
+        ("gateway", "1m", 1, 4999),
+        ("model", "1d", 1, 999),
     ]
+    assert own["limits"][3]["models"] == "small"
+
+
+async def test_who_has_no_limits_sees_the_teams_and_those_of_all(
+    stored: Served, ask: Asks, issue: Issue
+) -> None:
+    """Those of the models that it may use, that is; what is set at run time as well."""
+    limits = {"tpm": 50, "concurrency": 2, "per_model": {"o*": {"rpm": 3}}}
+    team = (await ask("POST", "/teams", {"name": "web", "limits": limits})).json()
+    await ask("PATCH", "/limits", {"gateway": {"rpm": None, "tpd": 7}, "models": {"other": {"rpm": 8}}})
+    _id, secret = await issue(team=team["id"], models=["other"])
+    own = await _own(stored, secret)
+    assert [(use["of"], use["models"], use["unit"], use["limit"]) for use in own["limits"]] == [
+        ("team", None, "tokens", 50),
+        ("team", "o*", "requests", 3),
+        ("gateway", None, "requests", 5000),
+        ("gateway", None, "tokens", 7),
+        ("model", "other", "requests", 8),
+        ("team", None, "concurrency", 2),
+    ]
+    assert all(use["remaining"] == use["limit"] for use in own["limits"])
 
 
 @pytest.mark.parametrize("path", ["/v1/key", "/key", "/v1/v1/key"])
@@ -58,7 +81,8 @@ async def test_a_holder_sees_limits_used_and_remaining_and_no_secret(
 async def test_every_holder_may_ask_at_every_path(stored: Served, issue: Issue, path: str, role: str) -> None:
     _id, secret = await issue(role=role)
     own = await _own(stored, secret, path)
-    assert (own["role"], own["is_management_key"], own["limits"]) == (role, True, [])
+    assert (own["role"], own["is_management_key"]) == (role, True)
+    assert [use["of"] for use in own["limits"]] == ["gateway", "model"]
     assert own["expires_at"] is None
 
 
@@ -76,7 +100,8 @@ async def test_the_old_secret_of_a_rotated_key_says_when_it_ends(
 
 async def test_the_operator_sees_an_open_key(stored: Served) -> None:
     own = await _own(stored, MASTER)
-    assert (own["id"], own["role"], own["limits"]) == ("master", "admin", [])
+    assert (own["id"], own["role"]) == ("master", "admin")
+    assert [use["of"] for use in own["limits"]] == ["gateway", "model"]
 
 
 async def test_a_wrong_key_sees_nothing(stored: Served) -> None:
