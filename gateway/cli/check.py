@@ -8,8 +8,11 @@ from click.exceptions import Exit
 
 from gateway import settings as configuration
 from gateway.cli.account import AccountError, asking, credentials_of
-from gateway.cli.console import PROBLEM, columns, config_option, examples, load_settings
-from gateway.settings import Backend, Settings
+from gateway.cli.console import PROBLEM, WRONG_USE, columns, config_option, examples, fail, load_settings
+from gateway.cli.state import shared_state
+from gateway.keys import NoPepperError
+from gateway.settings import Backend, Settings, WorkersAIBackend
+from gateway.store import AddressError
 
 # A search that finds nothing is small, costs nothing and still wants a valid credential.
 PROBE = {"per_page": "1", "search": "__none__"}
@@ -29,6 +32,10 @@ def check(config: Path | None, live: bool) -> None:  # noqa: FBT001 - click pass
     Exits with 2 if the configuration has mistakes, with 1 if a backend refuses its credential.
     """
     settings = load_settings(config)
+    try:
+        shared_state(settings)
+    except (AddressError, NoPepperError) as error:
+        fail(str(error), WRONG_USE)
     source = configuration.locate(config) or "the environment"
     click.echo(f"{source}: no mistakes\n")
     verdicts = {name: _verdict(name, backend) for name, backend in settings.backends.items()} if live else {}
@@ -64,7 +71,10 @@ def _verdict(name: str, backend: Backend) -> str:
 def _probe(backend: Backend, credential: str | None) -> str:
     try:
         with asking(backend, credential) as ask:
-            ask("models/search", PROBE)
+            if isinstance(backend, WorkersAIBackend):
+                ask("models/search", PROBE)
+            else:
+                ask("models", {})
     except AccountError as error:
         return str(error)
     return "ok"

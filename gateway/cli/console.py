@@ -12,9 +12,13 @@ from rich.text import Text
 
 from gateway import settings
 from gateway.settings import Settings, SettingsError
+from gateway.settings.environment import PREFIX, TOKEN_VARIABLES
 
 PROBLEM = 1
 WRONG_USE = 2
+BACKENDS = f"{PREFIX}BACKENDS__"
+CREDENTIALS = ("CLOUDFLARE_ACCOUNT_ID", *TOKEN_VARIABLES)
+NO_ACCOUNT = {"CLOUDFLARE_ACCOUNT_ID": "account", "CLOUDFLARE_API_TOKEN": "unused"}
 
 config_option = click.option(
     "--config",
@@ -55,6 +59,13 @@ def load_settings(config: Path | None, environ: Mapping[str, str] | None = None)
         return settings.load(config, os.environ if environ is None else environ)
     except SettingsError as error:
         fail(str(error), WRONG_USE)
+
+
+def load_settings_to_look_at(config: Path | None) -> Settings:
+    """The settings; where nothing says which, those of an account that is never called."""
+    told = any(map(os.environ.get, CREDENTIALS)) or any(name.startswith(BACKENDS) for name in os.environ)
+    at_hand = told or settings.locate(config) is not None
+    return load_settings(config, os.environ if at_hand else {**os.environ, **NO_ACCOUNT})
 
 
 def examples(*lines: str) -> Text:

@@ -22,10 +22,11 @@ from gateway.cli.chat import ChatError, chat
 from gateway.cli.console import WRONG_USE, examples, fail, host_option, port_option
 from gateway.cli.simulate import API_PATH
 from gateway.cli.state import kept_state
+from gateway.keys import NoPepperError
 from gateway.settings import Settings, SettingsError
 from gateway.settings.environment import TOKEN_VARIABLES
 from gateway.simulator import SIMULATED_ACCOUNT_ID, SIMULATED_API_TOKEN, Simulator
-from gateway.store import EmbeddedError
+from gateway.store import AddressError, EmbeddedError
 
 MODEL = "@cf/meta/llama-3.1-8b-instruct-fast"
 
@@ -47,15 +48,28 @@ def demo(once: bool, host: str | None, port: int | None) -> None:  # noqa: FBT00
     takes a free one and says so.
     """
     console = _Console(file=sys.stdout, highlight=False, soft_wrap=True)
-    simulator = None if _has_account(os.environ) else server.Site(Simulator(), server.listen("127.0.0.1", 0))
-    listener = _listen(host or "127.0.0.1", port, console)
     key = f"sk-ps-{secrets.token_urlsafe(24)}"
-    with tempfile.TemporaryDirectory(prefix="penstock-demo-") as folder:
-        settings = _settings(simulator, key, Path(folder))
+    with _folder() as folder:
+        simulator = None
+        if not _has_account(os.environ):
+            simulator = server.Site(Simulator(), server.listen("127.0.0.1", 0))
+        listener = _listen(host or "127.0.0.1", port, console)
+        settings = _settings(simulator, key, folder)
         try:
             server.run(_show(settings, simulator, listener, key, console, once=once))
-        except (ChatError, httpx.HTTPError, server.StartError) as error:
+        except (ChatError, httpx.HTTPError, server.StartError, AddressError, NoPepperError) as error:
             fail(f"the demo failed: {error}")
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder that lasts as long as the demo."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="penstock-demo-")
+    except OSError as error:
+        fail(f"the demo has nowhere to keep anything: {error.strerror}; set TMPDIR to a folder of yours")
+    with folder as path:
+        yield Path(path)
 
 
 class _Console(Console):

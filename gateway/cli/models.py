@@ -8,9 +8,10 @@ import msgspec
 import rich_click as click
 
 from gateway.app import routes_of
-from gateway.cli.console import config_option, examples, load_settings
+from gateway.cli.console import config_option, examples, load_settings_to_look_at
 from gateway.cli.sync import sync
 from gateway.cli.tables import show_table
+from translators.backends.openai_server.servers import Served
 from translators.backends.workers_ai.catalogue import Facts
 
 # From the most wanted on: on a narrow terminal the last ones are left out.
@@ -41,12 +42,13 @@ def models(
 
     Prices are per million tokens, * is the effort that a model takes by itself. With `catalogue: open`,
     every other @cf/... id is served as well. `penstock models sync` fetches Cloudflare's list of today.
+    Without a configuration it needs no credentials.
     """
     if context.invoked_subcommand is not None:
         return
     rows = [
         (name, facts)
-        for name, facts in routes_of(load_settings(config)).models()
+        for name, facts in routes_of(load_settings_to_look_at(config)).models()
         if search.lower() in name.lower() and facts.can.issuperset(can)
     ]
     if as_json:
@@ -55,15 +57,18 @@ def models(
         _show(rows)
 
 
-def _fields(name: str, facts: Facts) -> dict[str, Any]:
-    return {"id": name, **msgspec.to_builtins(facts), "can": sorted(facts.can)}
+def _fields(name: str, facts: Facts | Served) -> dict[str, Any]:
+    fields = msgspec.to_builtins(facts)
+    if isinstance(facts, Served):
+        fields |= {"server": facts.server.name, "allow": sorted(facts.allow)}
+    return {"id": name, **fields, "can": sorted(facts.can)}
 
 
-def _show(rows: list[tuple[str, Facts]]) -> None:
+def _show(rows: list[tuple[str, Facts | Served]]) -> None:
     show_table(_COLUMNS, [list(_cells(*row)) for row in rows], _NUMBERS)
 
 
-def _cells(name: str, facts: Facts) -> Iterator[str]:
+def _cells(name: str, facts: Facts | Served) -> Iterator[str]:
     yield name
     yield "" if facts.window is None else f"{facts.window:,}"
     yield _pair(facts.price)

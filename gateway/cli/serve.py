@@ -100,6 +100,7 @@ def _facts(settings: Settings, key: str | None, url: str, config: Path | None) -
 
 def _models(settings: Settings) -> str:
     names = list(settings.models)
-    if any(backend.catalogue == "open" for backend in settings.backends.values()):
-        names.append("any @cf/... id")
+    opened = [backend.kind for backend in settings.backends.values() if backend.catalogue == "open"]
+    names += ["what the servers list"] if "openai" in opened else []
+    names += ["any @cf/... id"] if "workers_ai" in opened else []
     return ", ".join(names) or "none: list some under `models`"

@@ -6,6 +6,7 @@ SIGTERM and a terminal that closes drain and end; a second signal ends at once.
 
 import asyncio
 import errno
+import logging
 import os
 import signal
 import socket
@@ -22,6 +23,7 @@ from gateway.api.nowhere import refusal
 from gateway.api.overloaded import Refuser
 from gateway.app import application
 from gateway.cli.protocol import SWEEP, Bounds, Protocol, sweep
+from gateway.logs import Messages
 from gateway.pipeline import Gateway
 
 App = Callable[..., Awaitable[None]]
@@ -38,16 +40,21 @@ ADVICE = {
     errno.EADDRINUSE: "the port is taken: end what listens there, or choose another with --port",
     errno.EACCES: "this user may not use the port: choose one above 1023 with --port",
     errno.EADDRNOTAVAIL: "this machine has no such address: choose another with --host",
+    errno.EAFNOSUPPORT: "this machine has no addresses of this kind: choose another with --host",
 }
+NO_HOST = "this is no address, and no name that has one: choose another with --host"
 
 
 class ListenError(Exception):
     """The address cannot be listened on; the text says why and what to do."""
 
-    def __init__(self, host: str, port: int, error: OSError) -> None:
-        reason = ADVICE.get(error.errno or 0, error.strerror or str(error))
+    def __init__(self, host: str, port: int, error: OSError | ValueError) -> None:
+        self.taken = False
+        reason = NO_HOST
+        if isinstance(error, OSError) and not isinstance(error, socket.gaierror):
+            self.taken = error.errno == errno.EADDRINUSE
+            reason = ADVICE.get(error.errno or 0, error.strerror or str(error))
         super().__init__(f"cannot listen on {_address(host, port)}: {reason}")
-        self.taken = error.errno == errno.EADDRINUSE
 
 
 class StartError(Exception):
@@ -76,11 +83,12 @@ def gateway_site(gateway: Gateway, listener: socket.socket) -> Site:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Bind and listen; port 0 takes a free one."""
+    """Bind and listen; port 0 takes a free one, and an IPv6 address may stand in brackets, as in a URL."""
+    host = host.removeprefix("[").removesuffix("]")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter for a name with an empty or too long part
         raise ListenError(host, port, error) from None
     try:
         if os.name == "posix":  # elsewhere this option would let two servers share one port
@@ -103,7 +111,8 @@ def url_of(listener: socket.socket) -> str:
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run to the end on the fastest event loop there is."""
+    """Run to the end on the fastest event loop there is; messages that nobody else takes hold nothing up."""
+    logging.lastResort = Messages()
     loop_factory = uvicorn.Config("", loop="auto").get_loop_factory()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(main)
@@ -230,6 +239,9 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.shutdown()
         await self._let_end(self._drain)
+        for connection in self.server_state.connections:
+            if isinstance(connection, Protocol):
+                connection.give_up()
         for task in self.server_state.tasks:
             task.cancel()
         if self.server_state.tasks:

@@ -9,6 +9,20 @@ from gateway.settings import Settings
 from gateway.store import addresses, embedded
 
 
+def shared_state(settings: Settings) -> State | None:
+    """The state at `redis_url`; None where that is not set.
+
+    Raises:
+        AddressError: The `redis_url` is no address of a store.
+        NoPepperError: The secret that goes with it is not set.
+    """
+    if settings.redis_url is None:
+        return None
+    url = settings.redis_url.get_secret_value()
+    addresses.read(url)
+    return State(url, pepper(settings))
+
+
 @asynccontextmanager
 async def kept_state(settings: Settings) -> AsyncIterator[State]:
     """The state, inside the block.
@@ -19,11 +33,10 @@ async def kept_state(settings: Settings) -> AsyncIterator[State]:
         NoPepperError: There is a `redis_url`, and not the secret that goes with it.
         KeptKeyError: What is kept as that secret is none.
     """
-    secret = pepper(settings)
-    if settings.redis_url is not None:
-        url = settings.redis_url.get_secret_value()
-        addresses.read(url)
-        yield State(url, secret)
+    shared = shared_state(settings)
+    if shared is not None:
+        yield shared
         return
+    secret = pepper(settings)
     async with embedded(settings.data_dir, settings.store.appendfsync) as url:
         yield State(url, secret)

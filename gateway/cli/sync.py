@@ -12,7 +12,7 @@ from click.exceptions import Exit
 from gateway import catalogue
 from gateway.cli.account import AccountError, Ask, asking, credentials_of
 from gateway.cli.console import PROBLEM, config_option, examples, fail, load_settings
-from gateway.settings import Backend, Settings
+from gateway.settings import Backend, Settings, WorkersAIBackend
 from translators.backends.workers_ai.catalogue import Catalogue, Facts
 from translators.backends.workers_ai.listing import Listed, Shape, read_schema, read_search
 from translators.backends.workers_ai.request import is_model_id
@@ -53,7 +53,11 @@ def sync(config: Path | None) -> None:
 
 def _ask_all(settings: Settings) -> tuple[dict[str, Listed], list[str]]:
     """What the accounts list, each asked once, and what became of those that did not answer."""
-    accounts = {(each.base_url, each.account_id): name for name, each in reversed(settings.backends.items())}
+    accounts = {
+        (each.base_url, each.account_id): name
+        for name, each in reversed(settings.backends.items())
+        if isinstance(each, WorkersAIBackend)
+    }
     listed: dict[str, Listed] = {}
     failures: list[str] = []
     for name in reversed(accounts.values()):

@@ -1,5 +1,6 @@
 """The commands that end by themselves, called in this process."""
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -134,6 +135,19 @@ def test_a_live_check_names_a_backend_that_is_not_there(
     result = penstock("check", "--live", **ACCOUNT, CLOUDFLARE_BASE_URL=url)
     assert "  unreachable: " in result.output
     assert result.exit_code == 1
+
+
+def test_a_demo_that_can_write_nowhere_says_so(penstock: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(**_options: str) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", none)
+    result = penstock("demo", "--once", "--port", "0")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "the demo has nowhere to keep anything: No usable temporary directory found; "
+        "set TMPDIR to a folder of yours\n"
+    )
 
 
 def test_translate_shows_body_and_report_without_any_credentials(penstock: Command) -> None:

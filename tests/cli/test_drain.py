@@ -82,14 +82,25 @@ def test_streams_that_outlast_the_drain_end_with_an_error_event(start: Start) ->
     assert workers.ended()[0] == 0
 
 
-def test_a_second_signal_waits_for_no_stream(start: Start) -> None:
+@pytest.mark.parametrize(
+    "numbers",
+    [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGINT)],
+    ids=lambda numbers: "-".join(number.name for number in numbers),
+)
+def test_a_second_signal_waits_for_no_stream(
+    start: Start, numbers: tuple[signal.Signals, signal.Signals]
+) -> None:
     workers = start(drain=2 * LIMIT)
-    with workers.streaming() as lines:
-        workers.process.send_signal(signal.SIGTERM)
+    pids = workers.pids()
+    with workers.streaming() as lines, workers.streaming() as others:
+        workers.process.send_signal(numbers[0])
         until(lambda: not workers.connects(), "the refusal of new connections")
-        workers.process.send_signal(signal.SIGTERM)
-        assert DONE not in list(lines)
+        began = monotonic()
+        workers.process.send_signal(numbers[1])
+        assert DONE not in [*lines, *others]
     assert workers.ended()[0] == 0
+    assert monotonic() - began < 10
+    assert all(map(is_gone, pids))
 
 
 def test_a_worker_that_hangs_holds_no_door_open_and_is_ended_by_a_second_signal(start: Start) -> None:

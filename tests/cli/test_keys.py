@@ -211,6 +211,15 @@ def test_no_gateway_a_wrong_key_and_no_key_are_told_apart(
     assert (result.exit_code, "no admin key is at hand" in result.stderr) == (2, True)
     result = penstock("keys", "list", "--url", "localhost", "--key", MASTER)
     assert (result.exit_code, "is no address" in result.stderr) == (2, True)
+    result = penstock("keys", "list", "--url", "http://[::1", "--key", MASTER)
+    assert (result.exit_code, "is no address" in result.stderr) == (2, True)
+    result = penstock("keys", "list", "--url", "http://127.0.0.1:99999", "--key", MASTER)
+    assert (result.exit_code, "is no address" in result.stderr) == (2, True)
+    for wrong in ("\N{LEFT DOUBLE QUOTATION MARK}sk-ps-secret", "sk-ps-secret\nsk-ps-other"):
+        result = penstock("keys", "list", "--url", gateway_url, "--key", wrong)
+        assert (result.exit_code, "the admin key is none" in result.stderr) == (2, True)
+        assert "secret" not in result.output
+    assert penstock("keys", "list", "--url", gateway_url, "--key", f"{MASTER}\n").exit_code == 0
     other = serve_app(Simulator())
     result = penstock("keys", "list", "--url", other, "--key", MASTER)
     assert (result.exit_code, "is no Penstock" in result.stderr) == (1, True)

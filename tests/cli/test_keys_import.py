@@ -17,7 +17,7 @@ from gateway import settings as configuration
 from gateway.api.admin.bodies import ForeignKey
 from gateway.api.admin.reading import read
 from gateway.cli.keys.litellm import NotLiteLLMError, plan_of
-from tests.cli.conftest import MASTER, Command
+from tests.cli.conftest import MASTER, MODEL, Command
 
 SECRET = "sk-yx7BzJ3mYw8uA4kQ1234"
 
@@ -62,9 +62,30 @@ model_list:
     litellm_params:
       model: cloudflare/@cf/meta/llama-3.2-3b-instruct
       api_key: cf-secret-in-the-file
-      rpm: 50
+      order: 2
   - model_name: gpt
     litellm_params: {model: openai/gpt-5, api_key: sk-openai-secret}
+  - model_name: qwen
+    litellm_params: {model: hosted_vllm/Qwen/Qwen3-8B, api_base: "http://gpu-1:8000/v1/", weight: 3}
+  - model_name: qwen
+    litellm_params:
+      model: hosted_vllm/Qwen/Qwen3-8B
+      api_base: http://gpu-2:8000
+      max_parallel_requests: 8
+  - model_name: qwen
+    litellm_params:
+      model: Qwen/Qwen3-8B
+      custom_llm_provider: openai
+      api_base: http://gpu-3:8000/v1
+      api_key: none
+  - model_name: "*"
+    litellm_params: {model: ollama_chat/*}
+  - model_name: claude
+    litellm_params: {model: anthropic/claude-sonnet, api_key: os.environ/ANTHROPIC_API_KEY}
+  - model_name: nowhere
+    litellm_params: {model: hosted_vllm/a}
+  - model_name: wrong
+    litellm_params: {model: cloudflare/llama}
 general_settings: {master_key: sk-master-secret-1234, database_url: "postgres://u:p@h/db"}
 litellm_settings: {drop_params: true, request_timeout: 120, num_retries: 3}
 router_settings: {routing_strategy: least-busy}
@@ -100,8 +121,8 @@ def test_a_key_goes_on_working_with_its_name_limits_and_models(
 ) -> None:
     result = bring(FULL)
     no_team = (
-        "what holds for the team is not in this list: make one, and put the key into it with "
-        "`penstock keys update --team`"
+        "what holds for the team is not in this list: make one, and put its keys into it with "
+        "--team team-1=NAME"
     )
     assert result.exit_code == 0, result.output
     assert result.stderr.splitlines() == [
@@ -173,6 +194,10 @@ def test_a_dry_run_changes_nothing_and_needs_no_gateway(
         ({**FULL, "allowed_routes": ["management_routes"]}, "may not ask models there"),
         ({**FULL, "allowed_routes": ["/key/info", "info_routes"]}, "may not ask models there"),
         ({**FULL, "models": ["all-team-models"]}, "which are not in this list"),
+        ({**FULL, "models": ["all-team-models"], "team_id": None}, "with --team ID=NAME"),
+        ({**FULL, "models": []}, "it may use its team's models, which are not in this list"),
+        ({**FULL, "models": [], "team_models": []}, "with --team team-1=NAME"),
+        ({**FULL, "models": ["*"]}, "it may use its team's models, which are not in this list"),
         ({**FULL, "models": "small"}, "what models it may use cannot be read"),
         ({**FULL, "models": ["small", None]}, "what models it may use cannot be read"),
         ({**FULL, "rpm_limit": "sixty"}, "its rpm_limit is no whole number"),
@@ -196,9 +221,12 @@ def test_a_key_that_cannot_be_taken_over_is_told(key: Any, words: str) -> None:
 @pytest.mark.parametrize(
     ("key", "fields"),
     [
-        ({"models": ["all-proxy-models", "small"]}, {"models": None}),
-        ({"models": ["*"]}, {"models": None}),
-        ({"models": []}, {"models": None}),
+        ({"models": ["all-proxy-models", "small"], "team_id": None}, {"models": None}),
+        ({"models": ["*"], "team_id": None}, {"models": None}),
+        ({"models": [], "team_id": None}, {"models": None}),
+        ({"models": ["*"], "team_models": ["a"]}, {"models": ["a"]}),
+        ({"models": [], "team_models": ["all-proxy-models"]}, {"models": None}),
+        ({"models": ["a", "a"]}, {"models": ["a"]}),
         ({"models": ["no-default-models"]}, {"models": []}),
         ({"models": ["all-team-models", "b"], "team_models": ["a"]}, {"models": ["a", "b"]}),
         ({"models": [], "team_models": ["a"]}, {"models": ["a"]}),
@@ -215,6 +243,34 @@ def test_a_key_may_no_more_here_than_there(key: dict[str, Any], fields: dict[str
     assert {name: planned.body.get(name) for name in fields} == fields
 
 
+@pytest.mark.parametrize("models", [[], ["*"], ["all-team-models"]])
+def test_a_key_of_a_team_is_put_into_the_one_that_is_named_for_it_and_may_what_that_may(
+    bring: Import, penstock: Command, gateway_url: str, models: list[str]
+) -> None:
+    environ = {"PENSTOCK_URL": gateway_url, "PENSTOCK_ADMIN_KEY": MASTER}
+    made = penstock("teams", "create", "--name", "web", "--models", "small", "--json", **environ)
+    key = {**FULL, "models": models, "metadata": {}, "model_rpm_limit": None}
+    result = bring(key, arguments=("--team", "team-1=web"))
+    assert result.exit_code == 0, result.output
+    assert "team web" in result.stderr
+    assert "team_id" not in result.stderr
+    [key] = _listed(penstock, gateway_url)
+    assert (key["team"], key["models"]) == (json.loads(made.stdout)["id"], None)
+    headers = {"authorization": f"Bearer {SECRET}"}
+    with httpx.Client(base_url=gateway_url, headers=headers, trust_env=False) as client:
+        body = {"messages": [{"role": "user", "content": "Hi"}]}
+        assert client.post("/v1/chat/completions", json={**body, "model": "small"}).status_code == 200
+        assert client.post("/v1/chat/completions", json={**body, "model": MODEL}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("team", "words"), [("team-1", "is no pair of teams"), ("team-1=none", "there is no team 'none'")]
+)
+def test_a_team_that_cannot_be_named_so_is_told(bring: Import, team: str, words: str) -> None:
+    result = bring(FULL, arguments=("--team", team))
+    assert (result.exit_code, words in result.stderr) == (2, True)
+
+
 def test_one_page_of_several_is_told(bring: Import) -> None:
     assert "this is one page, with 1 of 30 keys" in bring(FULL, total=30).stderr
 
@@ -228,38 +284,73 @@ def test_a_configuration_becomes_ours_and_no_secret_is_copied(penstock: Command)
     ours = yaml.safe_load(result.stdout)
     assert ours["keys"] == {"master": "${PENSTOCK_MASTER_KEY}"}
     assert ours["deadlines"] == {"total": 120.0}
-    assert ours["models"]["small"]["limits"] == {"rpm": 150}
-    assert [target["backend"] for target in ours["models"]["small"]["targets"]] == [
-        "cloudflare",
-        "cloudflare2",
+    assert ours["models"]["small"]["targets"] == [
+        {"backend": "cloudflare", "model": "@cf/meta/llama-3.1-8b-instruct-fast", "limits": {"rpm": 100}},
+        {"backend": "cloudflare2", "model": "@cf/meta/llama-3.2-3b-instruct", "tier": 2},
     ]
-    assert ours["backends"]["cloudflare"] == {
-        "kind": "workers_ai",
-        "account_id": "abc123",
-        "api_token": "${CLOUDFLARE_API_KEY}",
+    assert ours["models"]["qwen"]["targets"] == [
+        {"backend": "vllm", "model": "Qwen/Qwen3-8B", "weight": 3},
+        {"backend": "vllm2", "model": "Qwen/Qwen3-8B", "limits": {"concurrency": 8}},
+        {"backend": "server", "model": "Qwen/Qwen3-8B"},
+    ]
+    listed = {"kind": "openai", "catalogue": "listed"}
+    assert ours["backends"] == {
+        "cloudflare": {
+            "kind": "workers_ai",
+            "account_id": "abc123",
+            "api_token": "${CLOUDFLARE_API_KEY}",
+            "catalogue": "listed",
+        },
+        "cloudflare2": {
+            "kind": "workers_ai",
+            "account_id": "${CLOUDFLARE_ACCOUNT_ID}",
+            "api_token": "${CLOUDFLARE_API_TOKEN}",
+            "catalogue": "listed",
+        },
+        "openai": {
+            **listed,
+            "server": "openai",
+            "base_url": "https://api.openai.com/v1",
+            "api_key": "${OPENAI_API_KEY}",
+        },
+        "vllm": {**listed, "server": "vllm", "base_url": "http://gpu-1:8000/v1"},
+        "vllm2": {**listed, "server": "vllm", "base_url": "http://gpu-2:8000"},
+        "server": {**listed, "base_url": "http://gpu-3:8000/v1", "api_key": "${OPENAI_API_KEY}"},
+        "ollama": {"kind": "openai", "server": "ollama", "base_url": "http://localhost:11434"},
     }
     Path("penstock.yaml").write_text(result.stdout)
     environ = {
         "CLOUDFLARE_API_KEY": "t" * 40,
         "CLOUDFLARE_API_TOKEN": "u" * 40,
         "CLOUDFLARE_ACCOUNT_ID": "a",
+        "OPENAI_API_KEY": "v" * 40,
         "PENSTOCK_MASTER_KEY": "k" * 20,
     }
-    assert configuration.load(Path("penstock.yaml"), environ).models["small"].limits.rpm == 150
+    loaded = configuration.load(Path("penstock.yaml"), environ)
+    assert [target.limits.rpm for target in loaded.models["small"].targets] == [100, None]
+    no_kind = "is of no kind of backend that there is: Workers AI, and servers that speak OpenAI's API"
     assert result.stderr.splitlines() == [
-        "took  model 'small': target cloudflare: @cf/meta/llama-3.1-8b-instruct-fast",
-        "took  model 'small' rpm: a limit of the model on all replicas together",
+        "took  model 'small': target cloudflare: @cf/meta/llama-3.1-8b-instruct-fast, 100 rpm",
         "left  model 'small' temperature: there is nothing like it in a target",
-        "took  model 'small': target cloudflare2: @cf/meta/llama-3.2-3b-instruct",
-        "took  model 'small' rpm: a limit of the model on all replicas together",
-        "left  model 'gpt': 'openai/gpt-5' is not of Workers AI, the one kind of backend that is there yet",
+        "took  model 'small': target cloudflare2: @cf/meta/llama-3.2-3b-instruct, tier 2",
+        "left  model 'small' api_key: a secret is not copied: put it into the variable CLOUDFLARE_API_TOKEN",
+        "took  model 'gpt': target openai: gpt-5",
+        "left  model 'gpt' api_key: a secret is not copied: put it into the variable OPENAI_API_KEY",
+        "took  model 'qwen': target vllm: Qwen/Qwen3-8B, weight 3",
+        "took  model 'qwen': target vllm2: Qwen/Qwen3-8B, 8 concurrency",
+        "took  model 'qwen': target server: Qwen/Qwen3-8B",
+        "left  model 'qwen' api_key: a secret is not copied: put it into the variable OPENAI_API_KEY",
+        "took  model '*': backend ollama, whose models are asked for under its own names",
+        f"left  model 'claude': 'anthropic/claude-sonnet' {no_kind}",
+        "left  model 'nowhere': 'hosted_vllm/a' has no address: an api_base that begins with http:// or https://",
+        "left  model 'wrong': 'cloudflare/llama' is no model of Workers AI",
         "took  master_key: keys.master, from the variable PENSTOCK_MASTER_KEY, into which to put it",
         "left  database_url: keys are in the store at redis_url: bring them over with the list of keys",
         "took  drop_params: what a model cannot take is dropped and reported, unless a route is strict",
         "took  request_timeout: deadlines.total: 120",
         "left  num_retries: there is nothing like it here",
         "left  router_settings: there is nothing like it here",
-        "7 taken over, 5 not.",
+        "10 taken over, 10 not.",
     ]
 
 
@@ -296,7 +387,7 @@ ANYTHING = st.recursive(
 
 @given(st.dictionaries(st.sampled_from([*FULL, "model_max_budget"]), ANYTHING))
 def test_any_key_is_planned_as_the_admin_api_takes_it_or_told(changes: dict[str, Any]) -> None:
-    plan = plan_of({"keys": [{**FULL, "models": [], **changes}]})
+    plan = plan_of({"keys": [{**FULL, "models": [], "team_id": None, **changes}]})
     assert plan.lines
     for planned in plan.keys:
         body = {name: value for name, value in planned.body.items() if name not in {"models", "limits"}}

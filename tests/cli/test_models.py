@@ -74,6 +74,15 @@ def test_routes_come_first_and_then_the_catalogue(penstock: Command) -> None:
     assert names == ["small", *catalogue.shipped().models]
 
 
+def test_without_any_configuration_the_catalogue_shows(penstock: Command) -> None:
+    assert list(listed(penstock("models", "--json"))) == list(catalogue.shipped().models)
+
+
+def test_servers_of_the_environment_alone_have_no_catalogue(penstock: Command) -> None:
+    servers = {"PENSTOCK__BACKENDS__OWN__KIND": "openai", "PENSTOCK__BACKENDS__OWN__BASE_URL": "http://gpu-1"}
+    assert listed(penstock("models", "--json", **servers)) == {}
+
+
 def test_json_has_all_facts(penstock: Command) -> None:
     [kimi] = listed(penstock("models", "--json", "--search", "kimi-k2.6", **ACCOUNT)).values()
     facts = catalogue.shipped().models[KIMI]

@@ -133,6 +133,25 @@ def test_simulate_prints_the_variables_that_reach_it(environment: Environment, t
     assert (code, stderr) == (0, "")
 
 
+def test_simulate_serves_a_product_that_is_named(environment: Environment, tmp_path: Path) -> None:
+    options = ("--server", "vllm", "--port", "0", "--model", "mine", "--slots", "3")
+    with started(environment, tmp_path, "simulate", *options) as process:
+        shown = read_until(process.stdout, "OPENAI_BASE_URL")
+        [url] = re.findall(r"^export OPENAI_BASE_URL=(\S+)$", shown, re.MULTILINE)
+        listed = httpx.get(f"{url}/models", trust_env=False).json()
+        assert [(model["id"], model["owned_by"]) for model in listed["data"]] == [("mine", "vllm")]
+        code, _, stderr = finish(process, signal.SIGINT)
+    assert (code, stderr) == (0, "")
+
+
+def test_simulate_takes_a_servers_options_with_a_server_alone(
+    environment: Environment, tmp_path: Path
+) -> None:
+    with started(environment, tmp_path, "simulate", "--model", "mine") as process:
+        _, stderr = process.communicate(timeout=LIMIT_SECONDS)
+    assert (process.returncode, stderr.count("--server")) == (2, 1)
+
+
 def test_the_demo_holds_a_chat_with_a_tool_call_and_ends(environment: Environment, tmp_path: Path) -> None:
     with started(environment, tmp_path, "demo", "--once", "--port", "0") as process:
         stdout, stderr = process.communicate(timeout=LIMIT_SECONDS)

@@ -58,6 +58,36 @@ def test_an_address_of_another_machine_is_refused() -> None:
     assert not raised.value.taken
 
 
+@pytest.mark.parametrize("host", ["127.0.0..1", "a" * 64, "nul\0"])
+def test_what_is_no_host_says_what_to_do(host: str) -> None:
+    with pytest.raises(server.ListenError, match="this is no address, and no name that has one"):
+        server.listen(host, 0)
+
+
+def test_a_name_that_is_not_known_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_arguments: Any, **_options: Any) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(
+        server.ListenError, match="no name that has one: choose another with --host"
+    ) as raised:
+        server.listen("gateway", 8080)
+    assert not raised.value.taken
+
+
+def test_an_ipv6_address_may_stand_in_brackets() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    with server.listen("[::1]", 0) as listener:
+        assert server.url_of(listener) == f"http://[::1]:{listener.getsockname()[1]}"
+    with server.listen("::1", 0) as taken, pytest.raises(server.ListenError) as raised:
+        server.listen("[::1]", taken.getsockname()[1])
+    assert str(raised.value).startswith("cannot listen on [::1]:")
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_the_url_leads_to_a_loopback_address(host: str) -> None:
     with server.listen(host, 0) as listener:

@@ -40,8 +40,26 @@ def test_all_workers_answer_on_one_port_and_their_counts_are_added_up(workers: W
     assert [workers.chats() for _ in range(6)] == [40] * 6  # whichever is asked, it tells of all
     assert workers.gauge("penstock_workers") == 3
     assert workers.gauge("penstock_inflight_requests") == 1  # this one
+    assert workers.gauge(r'penstock_breaker_state\{backend="c",model="",state="closed"\}') == 3
+    assert workers.gauge(r'penstock_backend_inflight_requests\{backend="c"\}') == 0
+    assert workers.gauge(r'penstock_backend_drained\{backend="c",model=""\}') == 0
     code, _out, errors = finish(workers.process, signal.SIGTERM)
     assert (code, errors.count("\n")) == (0, errors.count("key "))  # the rest of the greeting, if any
+
+
+def test_a_reader_of_the_log_that_is_stuck_stops_no_worker(workers: Workers) -> None:
+    """Nobody reads what the workers write, all of them into one pipe."""
+    lost = ("penstock_lost_access_lines_total",)
+    with ThreadPoolExecutor(8) as pool:
+        until(
+            lambda: _asked(pool, workers) and workers.counters().get(lost, 0) > 100, "the filling of the pipe"
+        )
+        assert _asked(pool, workers)
+
+
+def _asked(pool: ThreadPoolExecutor, workers: Workers) -> bool:
+    """Whether some dozens of requests are answered, each in time."""
+    return {answer.status_code for answer in pool.map(lambda _number: workers.chat(), range(64))} == {200}
 
 
 @contextmanager

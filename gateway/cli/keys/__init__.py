@@ -1,7 +1,9 @@
 """`penstock keys`: issued keys, over the admin API of a gateway that runs.
 
-`client` asks the gateway, `fields` makes of options what it is sent, `words` what is printed of its answers.
-`importing` takes over what `litellm` reads of LiteLLM's.
+`client` asks the gateway, `fields` makes of options what it is sent, `words` what is printed of its answers:
+all three for `penstock teams` and `penstock limits` as well.
+`importing` takes over what `litellm` reads of LiteLLM's keys, and `litellm_settings` of its configuration, as
+`plans`.
 """
 
 from typing import Any
@@ -11,13 +13,13 @@ import rich_click as click
 from gateway.cli.console import WRONG_USE, examples, fail, stderr
 from gateway.cli.keys.client import Gateway, Json, Place, asking, gateway_options
 from gateway.cli.keys.fields import (
-    ALL_LIMITS,
     CLEARED,
     LIMITS,
+    both_patches,
     cleared_fields,
-    field_options,
+    key_fields,
     key_id,
-    sent_fields,
+    key_options,
     team_id,
 )
 from gateway.cli.keys.importing import import_
@@ -43,13 +45,13 @@ EXAMPLES = (
         "penstock keys create --name me --role admin --json | jq -r .key",
 ))  # fmt: skip
 @click.option("--name", required=True, metavar="NAME", help="What people call it.")
-@field_options
+@key_options
 @json_option
 @gateway_options
 def create(as_json: bool, place: Place, **options: Any) -> None:  # noqa: FBT001 - click passes by name
     """Make a key and show it this once, with lines to copy for who gets it."""
     with asking(place) as gateway:
-        key = gateway.ask("POST", "keys", sent_fields(gateway, options))
+        key = gateway.ask("POST", "keys", key_fields(gateway, options))
         _hand_over(
             gateway, key, f"The key '{key['name']}' ({key['id']}) is shown this once:", as_json=as_json
         )
@@ -101,7 +103,7 @@ def show(key: str, as_json: bool, place: Place) -> None:  # noqa: FBT001
 ))  # fmt: skip
 @key_argument
 @click.option("--name", metavar="NAME", help="What people shall call it.")
-@field_options
+@key_options
 @click.option(
     "--clear", "cleared", multiple=True, type=click.Choice([*CLEARED, *LIMITS]),
     help="Set it back to nothing; repeatable.",
@@ -117,7 +119,7 @@ def update(
 ) -> None:
     """Change KEY, named by its name or id. What is not given stays; it is obeyed at the next request."""
     with asking(place) as gateway:
-        patch = _merged(cleared_fields(cleared), sent_fields(gateway, options))
+        patch = both_patches(cleared_fields(cleared), key_fields(gateway, options))
         if not patch:
             fail("nothing is to be changed: name a field, or --clear one", WRONG_USE)
         found = gateway.ask("PATCH", f"keys/{key_id(gateway, key)}", patch)
@@ -191,12 +193,3 @@ def _print(key: Json, *, as_json: bool) -> None:
         print_json(key)
     else:
         click.echo(in_full(key))
-
-
-def _merged(first: Json, second: Json) -> Json:
-    """Both patches together, where each may change some of the limits."""
-    both = {**first, **second}
-    if "limits" in first and "limits" in second:
-        # Null would clear all, and the others with it that are to be set.
-        both["limits"] = {**(first["limits"] or dict.fromkeys(ALL_LIMITS)), **second["limits"]}
-    return both

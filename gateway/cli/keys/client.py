@@ -16,7 +16,8 @@ import rich_click as click
 from gateway import settings as configuration
 from gateway.cli.console import WRONG_USE, config_option, fail
 from gateway.keys import KeptKeyError, master_key
-from gateway.settings import Settings, SettingsError
+from gateway.settings import VISIBLE_ASCII, Settings, SettingsError
+from gateway.settings.addresses import http_url
 
 Json = dict[str, Any]
 
@@ -100,7 +101,7 @@ class Gateway:
     def _object(self, answer: httpx.Response) -> Json:
         try:
             return msgspec.json.decode(answer.content, type=Json)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             fail(f"what answers at {self.url} is no Penstock: check --url or PENSTOCK_URL")
 
     def _unreached(self, error: httpx.HTTPError) -> str:
@@ -154,9 +155,11 @@ def asking(place: Place) -> Iterator[Gateway]:
     """The gateway, to be asked inside the block."""
     settings = None if place.url and place.key else _settings(place.config)
     url = _address(place.url or _own_address(settings))
-    key = place.key or _own_key(settings)
+    key = place.key.strip() if place.key else _own_key(settings)
     # A proxy of the environment has no business between two processes of one machine.
     beyond = (urlsplit(url).hostname or "") not in _LOOPBACK
+    if not VISIBLE_ASCII.fullmatch(key):
+        fail("the admin key is none: it should be one word of visible ASCII characters", WRONG_USE)
     headers = {"authorization": f"Bearer {key}"}
     with httpx.Client(base_url=url, headers=headers, timeout=_SECONDS, trust_env=beyond) as client:
         yield Gateway(client, url)
@@ -174,16 +177,17 @@ def _settings(config: Path | None) -> Settings | None:
 
 def _own_address(settings: Settings | None) -> str:
     host, port = (settings.server.host, settings.server.port) if settings else ("", 0)
-    name = "127.0.0.1" if host in _EVERYWHERE else host
+    name = "127.0.0.1" if host in _EVERYWHERE else host.removeprefix("[").removesuffix("]")
     return f"http://{f'[{name}]' if ':' in name else name}:{port or _PORT}"
 
 
 def _address(given: str) -> str:
     """Where the gateway is, also where its base_url was given."""
-    parts = urlsplit(given)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        url = http_url(given)
+    except ValueError:
         fail(f"'{given}' is no address: it should be like http://127.0.0.1:8080", WRONG_USE)
-    return given.rstrip("/").removesuffix("/v1").rstrip("/")
+    return url.removesuffix("/v1").rstrip("/")
 
 
 def _own_key(settings: Settings | None) -> str:

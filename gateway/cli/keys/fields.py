@@ -1,6 +1,7 @@
-"""The options that say what a key may, and the fields of the admin API that they become."""
+"""The options that say what keys and teams may, and the fields of the admin API that they become."""
 
 import re
+import shlex
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ _OF_LIMITS: Final = {
     "tpd": "Tokens in any 24 hours.",
     "concurrency": "Requests in flight at once.",
 }
-# What can be cleared -> what the admin API calls it.
+# What of a key can be cleared -> what the admin API calls it.
 CLEARED: Final = {
     "team": "team",
     "models": "models",
@@ -29,54 +30,97 @@ CLEARED: Final = {
     "metadata": "metadata",
     "defaults": "defaults",
 }
+CLEARED_OF_TEAMS: Final = ("models", "limits", "tags", "metadata")
 _LENGTH: Final = re.compile(r"\d+(\.\d+)?[smhd]?")
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-def field_options(command: Callable[..., Any]) -> Callable[..., Any]:
+Command = Callable[..., Any]
+
+
+def key_options(command: Command) -> Command:
     """Give a command the options that say what a key may."""
-    options = (
+    return _with_options(
+        team_options(command),
         click.option("--team", metavar="TEAM", help="Its team, by name or id."),
-        click.option("--models", metavar="GLOBS", help="Models that it may use, such as 'small,@cf/meta/*'."),
         click.option("--expires", metavar="WHEN", help="30d, 24h, ..., a date, or a time of RFC 3339."),
-        *(
-            click.option(f"--{name}", type=click.IntRange(0), metavar="N", help=_OF_LIMITS[name])
-            for name in LIMITS
-        ),
         click.option(
             "--role",
             type=click.Choice(["inference", "read_only", "admin"]),
             help="What it is for: asking models, looking at the admin API, or everything.",
         ),
         click.option("--ips", metavar="NETWORKS", help="Whence it may be used: '10.0.0.0/8,192.0.2.7'."),
+    )
+
+
+def team_options(command: Command) -> Command:
+    """Give a command the options that say what a team may, and a key as well."""
+    return _with_options(
+        limit_options(command),
+        click.option("--models", metavar="GLOBS", help="Models that it may use, such as 'small,@cf/meta/*'."),
         click.option("--tag", "tags", metavar="WORD", multiple=True, help="Finds it; repeatable."),
         click.option("--metadata", metavar="NAME=VALUE", multiple=True, help="A note; repeatable."),
     )
+
+
+def limit_options(command: Command) -> Command:
+    """Give a command the options that set limits."""
+    return _with_options(
+        command,
+        *(
+            click.option(f"--{name}", type=click.IntRange(0), metavar="N", help=_OF_LIMITS[name])
+            for name in LIMITS
+        ),
+    )
+
+
+def _with_options(command: Command, *options: Callable[[Command], Command]) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def sent_fields(gateway: Gateway, options: Json) -> Json:
-    """What the admin API is sent for the options that were given."""
-    fields: Json = {}
-    for name in ("name", "role"):
-        if options.get(name) is not None:
-            fields[name] = options[name]
+def key_fields(gateway: Gateway, options: Json) -> Json:
+    """What the admin API is sent of a key, for the options that were given."""
+    fields = team_fields(options)
+    if options["role"] is not None:
+        fields["role"] = options["role"]
     if options["team"] is not None:
         fields["team"] = team_id(gateway, options["team"])
-    if options["models"] is not None:
-        fields["models"] = _words(options["models"])
     if options["ips"] is not None:
         fields["allowed_ips"] = _words(options["ips"])
     if options["expires"] is not None:
         fields.update(_end(options["expires"]))
+    return fields
+
+
+def team_fields(options: Json) -> Json:
+    """The same of a team."""
+    fields: Json = {}
+    if options["name"] is not None:
+        fields["name"] = options["name"]
+    if options["models"] is not None:
+        fields["models"] = _words(options["models"])
     if options["tags"]:
         fields["tags"] = list(options["tags"])
     if options["metadata"]:
         fields["metadata"] = dict(map(_note, options["metadata"]))
-    limits = {name: options[name] for name in LIMITS if options[name] is not None}
+    limits = limit_fields(options)
     return {**fields, "limits": limits} if limits else fields
+
+
+def limit_fields(options: Json) -> Json:
+    """The limits that were given."""
+    return {name: options[name] for name in LIMITS if options[name] is not None}
+
+
+def both_patches(first: Json, second: Json) -> Json:
+    """Both patches together, where each may change some of the limits."""
+    both = {**first, **second}
+    if "limits" in first and "limits" in second:
+        # Null would clear all, and the others with it that are to be set.
+        both["limits"] = {**(first["limits"] or dict.fromkeys(ALL_LIMITS)), **second["limits"]}
+    return both
 
 
 def cleared_fields(names: tuple[str, ...]) -> Json:
@@ -93,8 +137,8 @@ def team_id(gateway: Gateway, given: str) -> str:
     found = [team for team in gateway.every("teams", q=given) if team["name"] == given]
     if not found:
         fail(
-            f"there is no team '{given}': make it with POST {gateway.url}/admin/v1/teams "
-            f'{{"name": "{given}"}}, or leave out --team',
+            f"there is no team '{given}': `penstock teams list` shows what there is, and "
+            f"`penstock teams create --name {shlex.quote(given)}` makes one",
             WRONG_USE,
         )
     if len(found) > 1:

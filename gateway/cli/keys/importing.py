@@ -10,7 +10,9 @@ from click.exceptions import Exit
 
 from gateway.cli.console import PROBLEM, WRONG_USE, examples, fail
 from gateway.cli.keys.client import Gateway, Json, Place, asking, gateway_options
-from gateway.cli.keys.litellm import Line, NotLiteLLMError, Plan, plan_of
+from gateway.cli.keys.fields import team_id
+from gateway.cli.keys.litellm import NotLiteLLMError, plan_of
+from gateway.cli.keys.plans import Line, Plan
 from gateway.cli.keys.words import print_json
 
 _THERE_ALREADY: Final = 409
@@ -20,25 +22,39 @@ EXAMPLES = (
     'curl "$LITELLM/key/list?return_full_object=true&size=100" \\',
     '  -H "Authorization: Bearer $LITELLM_MASTER_KEY" > keys.json',
     "penstock keys import keys.json --dry-run",
-    "penstock keys import keys.json",
+    "penstock keys import keys.json --team 3f2a=web",
     "penstock keys import litellm.yaml > penstock.yaml",
 )
 
 
 @click.command(name="import", epilog=examples(*EXAMPLES))
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--team",
+    "teams",
+    multiple=True,
+    metavar="ID=TEAM",
+    help="Put the keys of LiteLLM's team into a team here, named by its name or id; repeatable.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @gateway_options
-def import_(file: Path, dry_run: bool, as_json: bool, place: Place) -> None:  # noqa: FBT001 - click passes by name
+def import_(
+    file: Path,
+    teams: tuple[str, ...],
+    dry_run: bool,  # noqa: FBT001 - click passes by name
+    as_json: bool,  # noqa: FBT001
+    place: Place,
+) -> None:
     """Take over from LiteLLM: FILE is its list of keys (JSON) or its configuration (YAML).
 
     Keys are brought in by the SHA-256 that LiteLLM stores: their holders go on using them, with the same
-    limits and models. A configuration becomes a penstock.yaml, printed to standard output; no gateway is
+    limits and models. What a team may use is not in the list: make it here, and name it with --team. A
+    configuration becomes a penstock.yaml, printed to standard output; no gateway is
     needed for that. What was taken over and what was not is told line by line.
     """
     try:
-        plan = plan_of(_content(file))
+        plan = plan_of(_content(file), dict(map(_team, teams)))
     except NotLiteLLMError as error:
         fail(f"{file}: {error}", WRONG_USE)
     refused = 0
@@ -60,13 +76,24 @@ def _bring_in(gateway: Gateway, plan: Plan) -> int:
     Those that are here already were brought in before: to do it again is no mistake.
     """
     refused = 0
+    named = dict.fromkeys(planned.body["team"] for planned in plan.keys if "team" in planned.body)
+    teams = {name: team_id(gateway, name) for name in named}
     for planned in plan.keys:
-        refusal = gateway.attempt("keys/import", planned.body)
+        team = {"team": teams[planned.body["team"]]} if "team" in planned.body else {}
+        refusal = gateway.attempt("keys/import", {**planned.body, **team})
         if refusal is not None:
             line = plan.lines[planned.line]
             plan.lines[planned.line] = Line(line.what, refusal.words, taken=False)
             refused += refusal.status != _THERE_ALREADY
     return refused
+
+
+def _team(given: str) -> tuple[str, str]:
+    """The id of a team of LiteLLM's, and what it is called here."""
+    there, mark, here = given.partition("=")
+    if not (there and mark and here):
+        fail(f"'{given}' is no pair of teams: it should be like --team 3f2a=web", WRONG_USE)
+    return there, here
 
 
 def _tell(plan: Plan, *, dry_run: bool) -> None:

@@ -20,9 +20,9 @@ from gateway import errors
 from gateway.api.overloaded import Refuser
 from gateway.api.wire import DEPARTURE, OUTLET
 from gateway.cli.protocol.bounds import Bounds
-from gateway.cli.protocol.cycle import Cycle, LastAnswer, UnchunkedCycle
+from gateway.cli.protocol.cycle import Cycle, UnchunkedCycle
 from gateway.cli.protocol.familiar import FamiliarHead, familiar
-from gateway.cli.protocol.head import RefusedError, check_head, reason_of
+from gateway.cli.protocol.head import RefusedError, check_head, path_of, reason_of
 from gateway.outbox import Deferred
 from gateway.overload import Reason
 from translators.errors import ApiError
@@ -31,8 +31,7 @@ SWEEP: Final = 0.25  # seconds
 
 _PIECE: Final = 8 * 1024  # bytes parsed at once, which bounds how many pipelined requests wait parsed
 _AHEAD: Final = 1024 * 1024  # bytes of pipelined requests that wait unparsed
-# How long a refused client may take to notice; closing over its unread bytes at once would reset the
-# connection and destroy the answer on its way (RFC 9112 section 9.6).
+# How long a client may take to notice that its connection ends while it still sends.
 _LINGER: Final = 1.0
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -73,6 +72,11 @@ class Protocol(HttpToolsProtocol):
         elif self._bounds.clock() >= self._due:
             self._due = inf
             self._late()
+
+    def give_up(self) -> None:
+        """Begin no other answer behind the one that is about to be cut off."""
+        if self._running is not None:
+            self._running.keep_alive = False
 
     # What the transport tells
 
@@ -134,6 +138,8 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start to answer, or wait in line."""
         version = self.parser.get_http_version()
+        if not self.url.startswith(b"/"):
+            self.url = path_of(self.url, self.headers)
         self.expect_100_continue = check_head(version, self.url, self.headers)
         self._head, self._body, self._read = False, True, 0
         self._due = inf  # from here on the exchange has its own deadlines
@@ -182,16 +188,19 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with what the client has sent meanwhile."""
         self.server_state.total_requests += 1
+        is_last = self._running is not None and not self._running.keep_alive
         self._running = None
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
-        if self.pipeline:
+        if is_last:
+            self._linger()
+        elif self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif self._deaf:
-            self._wait(_LINGER, self._abort)
         elif self._body:
             self._wait(self._bounds.deadlines.body_idle, self.transport.close)
+        elif self._head:  # of the next request, whose rest was not read meanwhile
+            self._wait(self._bounds.deadlines.header, self._head_is_late)
         else:
             self._rest()
         self._read_ahead()
@@ -244,9 +253,9 @@ class Protocol(HttpToolsProtocol):
         """Answer what has been read; the connection ends with that."""
         self._deaf = True
         self._ahead.clear()
-        for cycle in (self._running, self.cycle):
+        for cycle in (self._running, cast(Cycle, self.cycle)):
             if cycle is not None:
-                cycle.keep_alive = False
+                cycle.keep_alive, cycle.lingers = False, True
 
     def _ignore_upgrade(self, rest: bytes) -> None:
         """Go on as if nothing had been said of another protocol (RFC 9110 section 7.8).
@@ -256,9 +265,8 @@ class Protocol(HttpToolsProtocol):
         """
         framing = [b"%s: %s" % each for each in self.headers if each[0] in _FRAMING]
         self.parser = httptools.HttpRequestParser(_BodyAlone(self))
-        self.cycle.keep_alive = False
-        # What the client still sends must not reset the connection under the answer.
-        self.cycle.transport = cast(asyncio.Transport, LastAnswer(self.transport))
+        cycle = cast(Cycle, self.cycle)
+        cycle.keep_alive, cycle.lingers = False, True
         self._parse(b"\r\n".join((b"POST / HTTP/1.1", *framing, b"", b"")))
         self._parse(rest)
 
@@ -343,23 +351,33 @@ class Protocol(HttpToolsProtocol):
         self._head, self._due = False, inf
         self._take_target()
         cycle = self._cycle(keep_alive=False)
-        cycle.more_body = False
-        cycle.transport = cast(asyncio.Transport, LastAnswer(self.transport))
+        cycle.more_body, cycle.lingers = False, True
         self._begin(cycle, self._bounds.refusal(error))
 
     def _break_off(self, error: ApiError) -> None:
         """Refuse a request whose answer may have begun, for something in its body."""
         cycle = cast(Cycle, self.cycle)
+        self._body = False
         if cycle.response_complete:
             self.transport.close()
         else:
-            cycle.transport = cast(asyncio.Transport, LastAnswer(self.transport))
             cycle.refuse(error)
 
     def _rest(self) -> None:
         """Wait for the next request; `check` sees to it that the last answer is taken sooner."""
         self._wait(self._bounds.deadlines.keep_alive, self.transport.close)
         self._rests = True
+
+    def _linger(self) -> None:
+        """Throw away what the client still sends, until it closes its side or has had the time to."""
+        self._deaf = True
+        self._wait(self._bounds.deadlines.body_idle if self._body else _LINGER, self._end_lingering)
+
+    def _end_lingering(self) -> None:
+        if self.transport.get_write_buffer_size():  # the client takes the answer slowly
+            self._wait(self._bounds.deadlines.write_stall, self._abort)
+        else:
+            self._abort()
 
     def _answer_is_stuck(self) -> None:
         if self.transport.get_write_buffer_size():
@@ -368,7 +386,8 @@ class Protocol(HttpToolsProtocol):
             self._rest()
 
     def _head_is_late(self) -> None:
-        self._refuse(errors.slow_head())
+        if not self._is_busy():  # else its rest may be here, unread until the answer before it is given
+            self._refuse(errors.slow_head())
 
     def _abort(self) -> None:
         self.transport.abort()

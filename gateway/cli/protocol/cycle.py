@@ -4,7 +4,6 @@ The answer's head waits for the first piece of its body, and both leave in one w
 writes twice, and searches each name and value for what may not be in one.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -21,9 +20,16 @@ _CLOSE: Final = b"connection: close\r\n"
 
 
 class Cycle(RequestResponseCycle):
-    """One request and its answer, ended in ways that uvicorn's does not know."""
+    """One request and its answer, ended in ways that uvicorn's does not know.
+
+    Attributes:
+        lingers: Whether the client may go on sending behind it. Closing over what it sends would reset the
+            connection and destroy the answer on its way (RFC 9112 section 9.6), so that only the writing side
+            is closed at first.
+    """
 
     error: ApiError | None = None
+    lingers = False
     refusal: Callable[[ApiError], Any]
 
     def __init__(self, **uvicorns: Any) -> None:
@@ -40,7 +46,7 @@ class Cycle(RequestResponseCycle):
 
     def refuse(self, error: ApiError) -> None:
         """The rest of the request is no HTTP: whoever reads its body is told."""
-        self.error, self.keep_alive = error, False
+        self.error, self.keep_alive, self.lingers = error, False, True
         self.message_event.set()
 
     async def receive(self) -> Any:
@@ -74,6 +80,8 @@ class Cycle(RequestResponseCycle):
         if self.disconnected:
             return
         if message["type"] == "http.response.start" and not self.response_started:
+            if self.waiting_for_100_continue and self.more_body:
+                self.keep_alive = False  # the client alone knows whether the body comes now, or a request
             self.response_started, self.waiting_for_100_continue = True, False
             self._head = self._begin(message["status"], message["headers"])
         elif message["type"] == "http.response.body" and self.response_started and not self.response_complete:
@@ -121,8 +129,14 @@ class Cycle(RequestResponseCycle):
         self.response_complete = True
         self.message_event.set()
         if not self.keep_alive:
-            self.transport.close()
+            self._close()
         self.on_response()
+
+    def _close(self) -> None:
+        if not (self.lingers or self.more_body):
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self.transport.write_eof()
 
     async def run_asgi(self, app: Any) -> None:
         """Answer. What the application leaves open is broken off, never ended as if it were whole."""
@@ -134,9 +148,17 @@ class Cycle(RequestResponseCycle):
                 await self.refusal(errors.internal())(self.scope, self.receive, self.send)
         finally:
             if not self.response_complete and not self.disconnected:
-                # Nobody takes what is still to be written: it would keep the connection open for ever.
-                (self.transport.abort if self.flow.write_paused else self.transport.close)()
+                self._break_off()
             self.let_go()
+
+    def _break_off(self) -> None:
+        self.keep_alive = False
+        if self.flow.write_paused:
+            # Nobody takes what is still to be written: it would keep the connection open for ever.
+            self.transport.abort()
+        else:
+            self._close()
+        self.on_response()
 
     def let_go(self) -> None:
         """Break the rings of references that lead back here, or only the garbage collector would free it."""
@@ -154,21 +176,6 @@ class UnchunkedCycle(Cycle):
     def _write_piece(self, body: bytes, *, last: bool) -> None:
         self.expected_content_length = 0 if self.scope["method"] == "HEAD" else len(body)
         super()._write_piece(body, last=last)
-
-
-class LastAnswer:
-    """The transport of a connection's last answer: only its writing side is closed at first."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self.write = transport.write
-        self.abort = transport.abort
-        self.is_closing = transport.is_closing
-
-    def close(self) -> None:
-        """Say that nothing more comes."""
-        if not self._transport.is_closing():
-            self._transport.write_eof()
 
 
 def _nothing() -> None:

@@ -15,6 +15,7 @@ from translators.errors import ApiError
 
 # RFC 3986, section 3.2.2: what goes beyond that would be a path or a user in a URL that is made of it.
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Za-z:.]*\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?")
+_URL: Final = re.compile(rb"https?://([^/?#@]+)([/?].*)?", re.IGNORECASE)
 
 
 class RefusedError(Exception):
@@ -36,10 +37,22 @@ def reason_of(error: httptools.HttpParserError) -> ApiError:
     return errors.bad_http(str(error))
 
 
+def path_of(url: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """The target of a client that sends a whole URL, as for a proxy: RFC 9112 has every server accept that.
+
+    Only where the URL and the Host header name one host (section 3.2.2); else it stays what it is.
+    """
+    found = _URL.fullmatch(url)
+    if found is None or all(name != b"host" or value.lower() != found[1].lower() for name, value in headers):
+        return url
+    rest = found[2] or b"/"
+    return rest if rest.startswith(b"/") else b"/" + rest
+
+
 def check_head(version: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
     """Refuse what two readers might read in two ways; whether the client waits for a 100 is the answer.
 
-    RFC 9112, sections 3.2 (one Host), 3.2.2 (the absolute form is for proxies) and 6.1 (chunked alone, and
+    RFC 9112, sections 3.2 (one Host; a path, or what `path_of` has left of a URL) and 6.1 (chunked alone, and
     not with HTTP/1.0).
     """
     if version not in {"1.0", "1.1"}:

@@ -116,7 +116,7 @@ def _do(message: Message, channel: Channel, gateway: Gateway, siblings: Siblings
 
 
 def _told(gateway: Gateway, number: int) -> Told:
-    return Told(number, encode(gateway.metrics.counts()))
+    return Told(number, encode(gateway.counts()))
 
 
 def main() -> None:
