@@ -5,9 +5,10 @@ import gc
 import os
 import platform
 import secrets
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from litestar import Litestar, asgi
@@ -27,27 +28,36 @@ from gateway.api.nowhere import Nowhere
 from gateway.api.openapi import openapi
 from gateway.api.own_key import own_key
 from gateway.api.raw import Answer, Endpoint
+from gateway.balance import Balancer
 from gateway.cors import Cors
 from gateway.credentials import Credentials
 from gateway.deadlines import Ticker
 from gateway.dispatch import Dispatch
+from gateway.dispatch.shadows import Shadows
+from gateway.health import CHANGES as ASIDE_CHANGES
+from gateway.health import Asides, Health
+from gateway.health.probes import Probe
+from gateway.health.reach import Reach
 from gateway.keys import CHANGES, Keys, Register
 from gateway.logs import AccessLog
 from gateway.memory import Memory
-from gateway.metrics import Metrics, render
+from gateway.metrics import Metrics, written
 from gateway.origin import Origin
-from gateway.overload import Overload
+from gateway.overload import ROOM, Overload
 from gateway.pipeline import Gateway, Siblings
 from gateway.routing import Routes
-from gateway.settings import Deadlines, Settings, WorkersAIBackend
+from gateway.settings import Backend, Deadlines, OpenAIBackend, Settings, WorkersAIBackend
 from gateway.store import NoStore, Store
 from gateway.suspects import Suspects
 from gateway.tallies import decode
-from gateway.upstream import Upstream
+from gateway.upstream import Address, Upstream
+from translators.backends.openai_server.servers import SERVERS
 from translators.clients import OPENAI_CHAT, OPENAI_COMPLETIONS
 
 # Clients are given a base_url with /v1, without it, and with a second one that they append themselves.
 _PREFIXES: Final = ("/v1", "", "/v1/v1")
+
+_FIRST_LOOKS: Final = 1.0  # seconds
 
 _OBJECTS_BETWEEN_COLLECTIONS: Final = 20_000
 _YOUNG_COLLECTIONS_BETWEEN_OLD: Final = 100  # Python's own mark is ten
@@ -106,8 +116,16 @@ def routes_of(settings: Settings) -> Routes:
 
 
 async def alone(counts: bytes) -> bytes:
-    """The metrics of all processes that serve together, where there is but one."""
-    return await asyncio.to_thread(lambda: render(decode(counts)))
+    """The metrics of all processes that serve together, where there is but one.
+
+    They are written piece by piece, and in between the event loop goes on. A thread beside it would not do:
+    it gives up the interpreter every 5 ms only, and for so long each stream would wait again and again.
+    """
+    text = bytearray()
+    for piece in written(decode(counts)):
+        text += piece
+        await asyncio.sleep(0)
+    return bytes(text)
 
 
 def build(
@@ -122,14 +140,15 @@ def build(
         siblings: Gives the metrics of all processes that serve together.
     """
     store = Store(state.url, settings.store.timeout) if state else NoStore()
-    register = Register(store, state.pepper) if state and isinstance(store, Store) else None
+    entries = settings.keys.audit_entries
+    register = Register(store, state.pepper, entries) if state and isinstance(store, Store) else None
     keys = Keys(master_key, register, state.pepper if state else b"", settings.keys.stale)
     worker = f"{platform.node()}:{os.getpid()}:{secrets.token_hex(4)}"
     admission = Admission(store, worker, settings.store.lease)
     routes = routes_of(settings)
-    metrics = Metrics(name for name, _facts in routes.models())
-    overload = Overload(settings.server.max_in_flight)
+    metrics = Metrics(_names(settings, routes))
     memory = Memory()
+    overload = Overload(settings.server.max_in_flight, room=partial(memory.room, ROOM))
 
     def woke(lag: float) -> None:
         overload.tick(lag)
@@ -142,6 +161,21 @@ def build(
         name: _upstream(name, backend, settings.deadlines, metrics)
         for name, backend in settings.backends.items()
     }
+    health = Health(settings.backends, metrics)
+    asides = Asides(health, store if isinstance(store, Store) else None)
+    probes = [
+        Probe(
+            name,
+            backend,
+            SERVERS[backend.server],
+            health.backends[name],
+            upstreams[name].credentials,
+            routes.found,
+            metrics,
+        )
+        for name, backend in settings.backends.items()
+        if isinstance(backend, OpenAIBackend)
+    ]
     return Gateway(
         settings=settings,
         store=store,
@@ -151,7 +185,16 @@ def build(
         cors=Cors(settings.server.cors),
         suspects=Suspects(),
         routes=routes,
-        dispatch=Dispatch(upstreams, metrics, routes, settings.errors.quote_backends),
+        probes=probes,
+        dispatch=Dispatch(
+            upstreams,
+            metrics,
+            routes,
+            Balancer(health),
+            asides,
+            Shadows(upstreams, metrics),
+            settings.errors.quote_backends,
+        ),
         metrics=metrics,
         log=AccessLog(metrics.lost_lines),
         ticker=Ticker(settings.deadlines, woke=woke),
@@ -160,9 +203,27 @@ def build(
     )
 
 
-def _upstream(name: str, backend: WorkersAIBackend, deadlines: Deadlines, metrics: Metrics) -> Upstream:
+def _names(settings: Settings, routes: Routes) -> Iterator[str]:
+    """The models that are known from the start: as clients may ask for them, and as targets have them."""
+    yield from (name for name, _facts in routes.models())
+    for name in settings.models:
+        yield from (target.model for target in routes.resolve(name).targets)
+
+
+def _upstream(name: str, backend: Backend, deadlines: Deadlines, metrics: Metrics) -> Upstream:
     credentials = Credentials(name, metrics.credential_read).add(backend.credentials)
-    return Upstream(backend.base_url, ("accounts", backend.account_id), credentials, deadlines)
+    return Upstream(_address(backend), credentials, deadlines.connect)
+
+
+def _address(backend: Backend) -> Address:
+    headers = {name: value.get_secret_value() for name, value in backend.headers.items()}
+    address = Address(backend.base_url, headers=headers, tls=backend.tls, proxy=backend.proxy)
+    if isinstance(backend, OpenAIBackend):
+        return replace(address, keep_alive=SERVERS[backend.server].keep_alive)
+    if backend.gateway_id is not None:
+        address = replace(address, headers={"cf-aig-gateway-id": backend.gateway_id, **headers})
+    under = ("ai", "v1") if backend.dialect == "openai" else ()
+    return replace(address, prefix=("accounts", backend.account_id, *under))
 
 
 def _conversations(gateway: Gateway) -> dict[str, Endpoint]:
@@ -219,6 +280,21 @@ def _calm_the_collector() -> None:
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, _YOUNG_COLLECTIONS_BETWEEN_OLD)
 
 
+async def _first_looks(probes: Sequence[Probe]) -> None:
+    """Learn which models there are before anybody asks; who does not answer is looked at again."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_FIRST_LOOKS):
+            await asyncio.gather(*(each.look_once() for each in probes if each.settings.probe))
+
+
+def _reaches(gateway: Gateway) -> Iterator[Reach]:
+    """What looks at the backends that have no page of their health."""
+    conditions = gateway.dispatch.balancer.health.backends
+    for name, backend in gateway.settings.backends.items():
+        if isinstance(backend, WorkersAIBackend):
+            yield Reach(backend, conditions[name])
+
+
 @asynccontextmanager
 async def _running(gateway: Gateway) -> AsyncIterator[None]:
     """The connections and the ticker live as long as the application."""
@@ -226,13 +302,20 @@ async def _running(gateway: Gateway) -> AsyncIterator[None]:
     await asyncio.gather(*(each.load() for each in credentials))
     tasks = [asyncio.create_task(gateway.ticker.run())]
     tasks += [asyncio.create_task(each.run()) for each in credentials if each.may_change]
+    await _first_looks(gateway.probes)
+    tasks += [asyncio.create_task(each.run()) for each in gateway.probes]
+    tasks += [asyncio.create_task(each.run()) for each in _reaches(gateway)]
     store, admission = gateway.store, gateway.doors.admission
     if isinstance(store, Store):
         await store.start()
         store.when_back(admission.returned)
-        store.listen(CHANGES, gateway.keys.changed)
+        store.listen(CHANGES, gateway.doors.changed)
+        await gateway.doors.general.look()
+        tasks.append(asyncio.create_task(gateway.doors.general.run()))
         tasks.append(asyncio.create_task(admission.run()))
         tasks.append(asyncio.create_task(gateway.keys.run()))
+        store.listen(ASIDE_CHANGES, gateway.dispatch.asides.changed)
+        tasks.append(asyncio.create_task(gateway.dispatch.asides.run()))
     _calm_the_collector()
     try:
         yield
@@ -240,9 +323,10 @@ async def _running(gateway: Gateway) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await gateway.dispatch.shadows.stop()
         if isinstance(store, Store):
             await admission.stop()
             await store.stop()
-        gateway.log.flush()
+        gateway.log.close()
         for upstream in gateway.dispatch.upstreams.values():
             await upstream.stop()

@@ -3,6 +3,7 @@
 A key is a header and no cookie, so no credentials of the browser's own are ever allowed (WHATWG Fetch, 3.2).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -11,6 +12,13 @@ Pairs = list[tuple[bytes, bytes]]
 
 _MAX_AGE: Final = b"600"
 _METHODS: Final = b"GET, POST, PUT, PATCH, DELETE, OPTIONS"
+# What a page may send: what is read here, and what the clients and their tracing send beside it. Clients of
+# one vendor send headers of their own with every release; all of them begin alike.
+_TAKEN: Final = re.compile(
+    rb"accept|accept-language|api-key|authorization|baggage|cache-control|content-language|content-type"
+    rb"|http-referer|idempotency-key|last-event-id|pragma|traceparent|tracestate|user-agent|x-api-key"
+    rb"|x-request-id|x-requested-with|x-title|(?:anthropic|openai|x-penstock|x-stainless)-[0-9a-z-]+"
+)
 # What a page may read of an answer beside its body.
 _SHOWN: Final = (
     b"openai-processing-ms, retry-after, retry-after-ms, x-penstock-attempts, x-penstock-backend, "
@@ -50,11 +58,16 @@ class Cors:
         permission = self.permission(headers)
         if not permission:
             return None
-        wanted = headers.get(b"access-control-request-headers")
+        taken = _taken(headers.get(b"access-control-request-headers", b""))
         return [
             *permission,
             (b"access-control-allow-methods", _METHODS),
-            # Clients send headers of their own with every release; none of them is a secret of ours.
-            *([(b"access-control-allow-headers", wanted)] if wanted is not None else []),
+            *([(b"access-control-allow-headers", taken)] if taken else []),
             (b"access-control-max-age", _MAX_AGE),
         ]
+
+
+def _taken(asked: bytes) -> bytes:
+    """Those of the headers that a page asks to send which it may; browsers send nothing if one is missing."""
+    names = (name.strip().lower() for name in asked.split(b","))
+    return b", ".join(name for name in dict.fromkeys(names) if _TAKEN.fullmatch(name))

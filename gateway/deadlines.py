@@ -21,7 +21,11 @@ Phase = Literal["connect", "first_byte", "gap", "total", "write_stall", "body_id
 
 @dataclass(slots=True, eq=False)
 class Watch:
-    """What one exchange waits for."""
+    """What one exchange waits for.
+
+    Attributes:
+        lanes: The watches of its tasks, where it has several and each waits for something else.
+    """
 
     task: asyncio.Task[None]
     deadlines: Deadlines
@@ -31,6 +35,7 @@ class Watch:
     expired: Phase | None = None
     quiet_at: float = 0.0
     quiet: Callable[[], Coroutine[Any, Any, None]] | None = None
+    lanes: "tuple[Watch, ...]" = ()
 
     def wait_for(self, phase: Phase) -> None:
         """Begin to wait for something; the clock starts anew."""
@@ -41,6 +46,10 @@ class Watch:
         """Begin to wait for an answer's first byte; a whole answer has one only when all of it is made."""
         self.phase = "first_byte"
         self.at = monotonic() + (self.deadlines.made if whole else self.deadlines.first_byte)
+
+    def rest(self) -> None:
+        """Wait for nothing but the end of the whole."""
+        self.phase, self.at = "total", inf
 
     def hold_headers(self, quiet: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Call `quiet` where the answer's headers have been held back for long, and again and again."""
@@ -103,7 +112,8 @@ class Ticker:
     def tick(self) -> None:
         """Cancel what is overdue and give a sign of life where an answer is slow to begin."""
         now = self.clock()
-        for watch in [each for each in self._live if each.expired is None]:
+        every = [watch for each in self._live for watch in (each, *each.lanes)]
+        for watch in [each for each in every if each.expired is None]:
             if now >= watch.at or now >= watch.total_at:
                 watch.expired = watch.phase if now >= watch.at else "total"
                 watch.task.cancel()

@@ -53,6 +53,17 @@ def store_away() -> ApiError:
     )
 
 
+def keys_unreadable() -> ApiError:
+    """503: this process keeps keys under another secret than those who issued them."""
+    return ApiError(
+        503,
+        "This gateway cannot read the issued keys, for its settings differ from those of other replicas. "
+        "Tell its operator to look at the log.",
+        type=SERVER_ERROR,
+        code="keys_unreadable",
+    )
+
+
 # Why a key does not let a request in, for the metrics.
 KeyFlaw = Literal["missing", "wrong", "slowed", "disabled", "expired", "address"]
 
@@ -243,6 +254,17 @@ def overloaded(retry_after: float) -> ApiError:
         "The gateway has more requests than it can serve. Ask again after the time in retry-after.",
         type=SERVER_ERROR,
         code="overloaded",
+        retry_after=retry_after,
+    )
+
+
+def none_available(retry_after: float) -> ApiError:
+    """503: every target of the model is full, set aside, drained or known to fail."""
+    return ApiError(
+        503,
+        "No backend can take this request at the moment. Ask again after the time in retry-after.",
+        type=SERVER_ERROR,
+        code="no_backend_available",
         retry_after=retry_after,
     )
 

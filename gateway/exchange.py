@@ -41,10 +41,12 @@ class Exchange:
     """One request and its answer. Times are of `monotonic`, in seconds.
 
     Attributes:
+        backend: Who answers, or was asked last; target_model: that one's own name of the model.
         address: Whence the client calls; empty where nobody can tell.
         key: The id of the caller's key; empty where there is none.
         permission: Headers of the answer for the page of another origin that asked.
         standing: The `x-ratelimit-*` headers of the answer, where there are limits.
+        route: The route that answered, where the answer is to say which way it came.
     """
 
     method: str
@@ -55,6 +57,7 @@ class Exchange:
     started: float = field(default_factory=monotonic)
     model: str = ""
     backend: str = ""
+    target_model: str = ""
     stream: bool = False
     translation: str = ""
     status: int = 0
@@ -67,11 +70,16 @@ class Exchange:
     key: str = ""
     permission: Sequence[tuple[bytes, bytes]] = ()
     standing: Sequence[tuple[bytes, bytes]] = ()
+    route: str = ""
 
     def __post_init__(self) -> None:
         random = os.urandom(28).hex()  # asked of the system once for both
         self.request_id = f"req_{random[:32]}"
         self.stamp = Stamp(int(time()), random[32:])
+
+    def is_answered_by(self, backend: str, model: str) -> None:
+        """Note who is asked, or has won."""
+        self.backend, self.target_model = backend, model
 
     def saw_token(self) -> None:
         """Note the time of the first delta."""

@@ -1,12 +1,18 @@
-"""The access line: one JSON object per request on standard output, and nothing that is secret in it.
+"""What the gateway writes: an access line, one JSON object, per request, and nothing that is secret in it.
 
 Neither headers nor bodies nor query strings are written. A path is cut, and a key in it is left out: somebody
-may have put one where an id belongs.
+may have put one where an id belongs. Lines go to standard output, messages to standard error, and neither
+waits for who reads them.
 """
 
 import asyncio
+import io
+import logging
+import os
 import re
 import select
+import socket
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -98,6 +104,7 @@ class AccessLog:
     def __init__(self, lost: Callable[[int], None]) -> None:
         self._lost = lost
         self._lines: list[bytes] = []
+        self._output: Output | None = None
 
     def note(self, exchange: Exchange) -> None:
         """Write the line of an exchange that has ended."""
@@ -114,10 +121,111 @@ class AccessLog:
         lines, self._lines = self._lines, []
         self._write(_pieces(lines))
 
+    def close(self) -> None:
+        """Write what there is, for the last time."""
+        self.flush()
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+
     def _write(self, pieces: Iterable[tuple[bytes, int]]) -> None:
+        output = self._standard_output()
         for lines, count in pieces:
-            if not _written(lines):
+            if output is None or not output.take(lines):
                 self._lost(count)
+
+    def _standard_output(self) -> "Output | None":
+        """What it is now, for it may be another than before; None where it was closed before we began."""
+        stream: BinaryIO | None = getattr(sys.stdout, "buffer", None)
+        if self._output is not None and self._output.stream is not stream:
+            self._output.close()
+            self._output = None
+        if self._output is None and stream is not None:
+            self._output = Output(stream)
+        return self._output
+
+
+class Messages(logging.Handler):
+    """Writes what else there is to say, errors and warnings, to standard error, and waits for no reader."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._output: Output | None = None
+        self._lost = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a message; where that cannot be done, the next one says how many are missing."""
+        stream: BinaryIO | None = getattr(sys.stderr, "buffer", None)
+        if stream is None:
+            return
+        if self._output is None or self._output.stream is not stream:
+            self._close_output()
+            self._output = Output(stream)
+        missing = f"({self._lost} messages before this one could not be written)\n" if self._lost else ""
+        text = f"{missing}{self.format(record)}\n"
+        self._lost = 0 if self._output.take(text.encode(errors="replace")) else self._lost + 1
+
+    def close(self) -> None:
+        """Close what was opened to write."""
+        self._close_output()
+        super().close()
+
+    def _close_output(self) -> None:
+        if self._output is not None:
+            self._output.close()
+
+
+class Output:
+    """A stream whose reader may be slow, stuck or gone: what it does not take at once is not written.
+
+    To look beforehand would not do: between that and the write another worker may fill the same pipe. So a
+    pipe or a terminal is opened once more, not to wait, for the one that we were given is other processes' as
+    well; a socket is asked not to wait. A file has no reader to wait for, but what a full disk does not take
+    would stay in Python's buffer, and fail once more at the end of the process, which would exit with 120.
+
+    Attributes:
+        stream: The stream.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream: Final = stream
+        self._opened = _opened(stream)
+        self._ready = _poll(stream) if self._opened is None else None
+        self._rest = b""  # of what a terminal or a disk has taken in part
+
+    def take(self, lines: bytes) -> bool:
+        """Write lines at once, for what ends up in a buffer is lost with the process; False where they are.
+
+        A full disk, a reader that is gone or does not read, or a stream that is closed must not harm the
+        answers.
+        """
+        with suppress(OSError, ValueError):
+            return self._write_rest() and self._write(lines)
+        return False
+
+    def close(self) -> None:
+        """Close what was opened here."""
+        if self._opened is not None:
+            self._opened.close()
+
+    def _write_rest(self) -> bool:
+        return not self._rest or (self._write(self._rest) and not self._rest)
+
+    def _write(self, lines: bytes) -> bool:
+        if self._opened is None:
+            if self._ready is not None and not self._ready.poll(0):
+                return False
+            self.stream.write(lines)
+            self.stream.flush()
+            return True
+        if isinstance(self._opened, socket.socket):
+            count: int | None = self._opened.send(lines, socket.MSG_DONTWAIT)
+        else:
+            count = self._opened.write(lines)
+        if not count:
+            return False
+        self._rest = lines[count:]
+        return True
 
 
 def _pieces(lines: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
@@ -144,35 +252,30 @@ def _alike(exchange: Exchange, request_ids: Sequence[bytes]) -> Iterator[tuple[b
         yield before + mark + (after + before + mark).join(ids) + after, len(ids)
 
 
-def _written(lines: bytes) -> bool:
-    """Write lines at once, for what ends up in a buffer is lost with the process; False where they are.
-
-    A full disk, a reader that is gone or does not read, or a stream that is closed must not harm the answers.
-    """
-    with suppress(OSError, ValueError):
-        out = sys.stdout.buffer
-        if _takes_a_line(out):
-            out.write(lines)
-            out.flush()
-            return True
-    return False
-
-
-def _takes_a_line(out: BinaryIO) -> bool:
-    """Whether a line can be written without waiting: a pipe that says so takes 4096 bytes at least."""
-    try:
-        ready = _poll(out.fileno())
-    except (OSError, ValueError):  # a stream of Python's own, which never waits
-        return True
-    return ready is None or bool(ready.poll(0))
+def _opened(stream: BinaryIO) -> io.FileIO | socket.socket | None:
+    """The same stream, to write to without waiting or a buffer; None where the system has no way to that."""
+    with suppress(OSError, ValueError):  # such as a stream of Python's own
+        fd = stream.fileno()
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISREG(mode):
+            return io.FileIO(os.dup(fd), "wb")
+        if stat.S_ISSOCK(mode) and hasattr(socket, "MSG_DONTWAIT"):
+            return socket.socket(fileno=os.dup(fd))
+        if sys.platform == "linux" and (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
+            flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
+            return io.FileIO(os.open(f"/proc/self/fd/{fd}", flags), "wb")
+    return None
 
 
-@lru_cache(4)
-def _poll(fd: int) -> "select.poll | None":
+def _poll(stream: BinaryIO) -> "select.poll | None":
+    """What tells whether a line can be written without waiting: a pipe that has room takes 4096 bytes."""
     if not hasattr(select, "poll"):  # Windows
         return None
     ready = select.poll()
-    ready.register(fd, select.POLLOUT)
+    try:
+        ready.register(stream.fileno(), select.POLLOUT)
+    except (OSError, ValueError):  # a stream of Python's own, which never waits
+        return None
     return ready
 
 

@@ -4,6 +4,7 @@ The kernel ends a process that reaches the limit, with all its streams. Pages of
 for a while are counted as used as well, but are given up first, so they are left out, as Kubernetes does.
 """
 
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -26,12 +27,22 @@ class Memory:
 
     def share(self) -> float:
         """The share of the limit that is in use; 0 where there is no limit."""
-        limit, used = _number(self._limit), _number(self._used)
-        if not 0 < limit < _NO_LIMIT:
-            return 0.0
-        if used > _HIGH * limit:
-            used -= _field(_text(self._stat), self._inactive)
-        return used / limit
+        limit = self._bytes()
+        return self._in_use(limit) / limit
+
+    def room(self, share: float) -> float:
+        """Bytes until this share of the limit is in use; without end where there is no limit."""
+        limit = self._bytes()
+        return inf if limit == inf else share * limit - self._in_use(limit)
+
+    def _bytes(self) -> float:
+        """The limit."""
+        limit = _number(self._limit)
+        return limit if 0 < limit < _NO_LIMIT else inf
+
+    def _in_use(self, limit: float) -> int:
+        used = _number(self._used)
+        return used - _field(_text(self._stat), self._inactive) if used > _HIGH * limit else used
 
 
 def _files(root: Path, groups: str) -> tuple[Path, Path, Path, str]:

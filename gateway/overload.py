@@ -13,15 +13,18 @@ was long; turns stay short, which lets refusals out within some milliseconds, an
 with what is running. That ends when for two seconds nothing had to be refused. Switching all requests off
 and on with the lag would leave the processor idle after each backlog, and let the next one grow.
 
-Few running requests are never the reason for a lag: a process that was stopped, or whose neighbours took
-its processor, would only refuse those who waited for it.
+Where few are running, a lag is not taken for theirs: their work is mostly done in less than what counts as
+late, though on long bodies it may take longer. A process that was stopped, or whose neighbours took its
+processor, would only refuse those who waited for it.
 
 And where the memory that the process may have is nearly used up, nothing new is taken until some is free:
-the kernel would end it, and with it all that is running.
+the kernel would end it, and with it all that is running. Long bodies could use it up between two looks, so
+no more of them is taken than the last look found room for.
 """
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 from time import monotonic
 from typing import Final, Literal
 
@@ -31,10 +34,14 @@ LAG: Final = 0.25  # seconds; so late is behind at once
 LATE: Final = 0.025  # seconds; so late is behind when it is so again and again
 MEMORY: Final = 0.92  # of the limit; more is too much
 _ENOUGH_MEMORY: Final = 0.90
+ROOM: Final = 0.97  # of the limit, up to which bodies may grow
+# Bytes that a byte of a body may take while it is read, translated and sent: a text of letters takes 4, one
+# with a single character far beyond them, for which Python keeps four bytes for each, 7.
+_GROWTH: Final = 8
 _LATE_TICKS: Final = 4  # the ticker's, a second
 _CALM_TICKS: Final = 8
 _STARTS: Final = 16  # new requests in one turn of a loop that is behind
-_FEW: Final = 16
+_FEW: Final = 64  # a small chat takes 0.2 to 0.4 ms of the processor: so many, about LATE
 _EVENTS: Final = 1024  # libuv takes so many from the system at once; other loops take fewer
 
 
@@ -44,12 +51,18 @@ class Overload:
     Args:
         most: How many requests may be in flight.
         clock: In seconds; tests move it.
+        room: How many bytes of memory may be taken.
     """
 
-    def __init__(self, most: int, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, most: int, clock: Callable[[], float] = monotonic, room: Callable[[], float] = lambda: inf
+    ) -> None:
         self.in_flight = 0
         self.behind = False
         self._is_short = False  # of memory
+        self._look = room
+        self._room = room()  # at the last look
+        self._coming = 0  # bytes that bodies may take that have come since
         self._most = most
         self._clock = clock
         self._late_ticks = 0
@@ -93,6 +106,12 @@ class Overload:
     def memory(self, share: float) -> None:
         """So much of the memory that the process may have is in use."""
         self._is_short = share > (_ENOUGH_MEMORY if self._is_short else MEMORY)
+        self._room, self._coming = self._look(), 0
+
+    def has_room(self, size: int) -> bool:
+        """Whether there is memory for so many more bytes of a body."""
+        self._coming += _GROWTH * size
+        return self._coming <= self._room
 
     def _end_turn(self, began: float) -> None:
         self._turn, self._turns, self._starts = self._clock() - began, False, 0

@@ -4,7 +4,7 @@ Before this the adapter (`api/raw.py`) has checked the key and read the body; af
 metrics and the access line, whatever happened.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.admission.door import Doors
@@ -12,6 +12,8 @@ from gateway.cors import Cors
 from gateway.deadlines import Ticker
 from gateway.dispatch import Dispatch
 from gateway.exchange import Exchange
+from gateway.gauges import gauges_of
+from gateway.health.probes import Probe
 from gateway.keys import Caller, Keys
 from gateway.logs import AccessLog
 from gateway.metrics import Metrics
@@ -22,6 +24,7 @@ from gateway.routing import Routes
 from gateway.settings import Settings
 from gateway.store import NoStore, Store
 from gateway.suspects import Suspects
+from gateway.tallies import Counts
 from translators.clients import Dialect
 
 # Given the counts of this process, encoded, the metrics of all processes that serve together, as text.
@@ -40,12 +43,18 @@ class Gateway:
     cors: Cors
     suspects: Suspects
     routes: Routes
+    probes: Sequence[Probe]
     dispatch: Dispatch
     metrics: Metrics
     log: AccessLog
     ticker: Ticker
     overload: Overload
     siblings: Siblings
+
+    def counts(self) -> Counts:
+        """What this process has counted, and how things stand with it."""
+        gauges = gauges_of(self.dispatch.balancer, self.probes, self.settings.models, self.metrics)
+        return self.metrics.counts(gauges)
 
 
 async def converse(  # noqa: PLR0913, PLR0917 - all that an exchange begins with
@@ -60,6 +69,7 @@ async def converse(  # noqa: PLR0913, PLR0917 - all that an exchange begins with
     exchange.model, exchange.stream = request.model, request.stream
     caller.check_model(request.model)
     plan = gateway.routes.resolve(request.model, caller.defaults)
+    exchange.route = plan.route if plan.tells else ""
     writer = dialect.writer(request, exchange.stamp)
     answer = relay(exchange, writer, client)
     door = gateway.doors.door(exchange, caller)

@@ -5,12 +5,14 @@ used next, so that those that are not needed grow old.
 """
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections import deque
 from collections.abc import Mapping
 from time import monotonic
 from typing import Any, Final, Literal, cast
+from urllib.parse import urlsplit
 
 from aiohappyeyeballs import start_connection
 
@@ -19,6 +21,12 @@ from gateway.outbox import Outbox
 
 # Below the 20 to 75 seconds after which servers commonly close an idle connection.
 KEEP_ALIVE: Final = 15.0
+
+# Errors that tell of this process or machine, which has no room for another connection, and not of the host.
+EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+_PROXY_PORT: Final = 80  # where an http address names none
+_LONGEST_HEAD: Final = 8192  # bytes of a proxy's answer
 
 _ADDRESSES_LAST: Final = 10.0  # seconds; what a name means may change, but not with every request
 _NEXT_ADDRESS: Final = 0.25  # seconds until the next address is tried as well (RFC 8305, section 5)
@@ -65,12 +73,26 @@ class Pool:
         port: The TCP port.
         tls: How to speak TLS, or None for plain HTTP.
         connect_seconds: How long name, connection and TLS may take together.
+        keep_alive: For how many seconds an idle connection is used again: less than the host keeps it.
+        proxy: The address of an HTTP proxy on the way.
     """
 
-    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, connect_seconds: float) -> None:
+    def __init__(  # noqa: PLR0913 - all that a connection depends on
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        connect_seconds: float,
+        *,
+        keep_alive: float = KEEP_ALIVE,
+        proxy: str | None = None,
+    ) -> None:
         self._host = host
-        self._port = port
         self._tls = tls
+        self._tunnel = proxy is not None and tls is not None
+        self._target = f"{f'[{host}]' if ':' in host else host}:{port}"
+        self._reached = _host_of(proxy) if proxy is not None else (host, port)
+        self._keep_alive = keep_alive
         self._connect_seconds = connect_seconds
         self._outbox = Outbox()
         self._idle: deque[Connection] = deque()
@@ -90,7 +112,7 @@ class Pool:
         """
         while self._idle and not fresh:
             connection = self._idle.pop()
-            if connection.reusable and monotonic() - connection.idle_since < KEEP_ALIVE:
+            if connection.reusable and monotonic() - connection.idle_since < self._keep_alive:
                 return connection
             connection.abort()
         async with asyncio.timeout(self._connect_seconds):
@@ -104,7 +126,7 @@ class Pool:
         connection.idle_since = monotonic()
         self._idle.append(connection)
         if self._sweep is None:
-            self._sweep = asyncio.get_running_loop().call_later(KEEP_ALIVE, self._close_old)
+            self._sweep = asyncio.get_running_loop().call_later(self._keep_alive, self._close_old)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -121,7 +143,11 @@ class Pool:
         except OSError:
             self._addresses_until = 0.0  # the host may have moved
             raise
+        is_tls = False
         try:
+            if self._tunnel:
+                await _open_tunnel(stream, self._target)
+            is_tls = self._tls is not None
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: Connection(self._forget, self._outbox),
                 sock=stream,
@@ -130,7 +156,7 @@ class Pool:
             )
         except BaseException as error:
             stream.close()
-            if isinstance(error, OSError) and self._tls is not None and not isinstance(error, TimeoutError):
+            if is_tls and isinstance(error, OSError) and not isinstance(error, TimeoutError):
                 raise TlsError(error) from error
             raise
         self._open.add(connection)
@@ -147,22 +173,47 @@ class Pool:
             return await asyncio.shield(self._addresses)
         except (OSError, UnicodeError) as error:  # the latter for what can be no name
             self._addresses = None
+            socket.socket().close()  # raises where no file can be opened: no name is known then either
             raise UnknownHostError("no address") from error
 
     async def _look_up(self, loop: asyncio.AbstractEventLoop) -> list[_Address]:
-        return list(await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM))
+        return list(await loop.getaddrinfo(*self._reached, type=socket.SOCK_STREAM))
 
     def _close_old(self) -> None:
         """Close what has been idle for long, the oldest first; look again when the next one has."""
         now = monotonic()
-        while self._idle and now - self._idle[0].idle_since >= KEEP_ALIVE:
+        while self._idle and now - self._idle[0].idle_since >= self._keep_alive:
             self._idle.popleft().abort()
         self._sweep = None
         if self._idle:
-            wait = KEEP_ALIVE - (now - self._idle[0].idle_since)
+            wait = self._keep_alive - (now - self._idle[0].idle_since)
             self._sweep = asyncio.get_running_loop().call_later(wait, self._close_old)
 
     def _forget(self, connection: Connection) -> None:
         self._open.discard(connection)
         if connection in self._idle:  # closed by the backend
             self._idle.remove(connection)
+
+
+async def _open_tunnel(stream: socket.socket, target: str) -> None:
+    """Have a proxy connect to the host (RFC 9110, section 9.3.6).
+
+    Raises:
+        OSError: It does not.
+    """
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(stream, f"CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n\r\n".encode("ascii"))
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        # One by one: what follows the head belongs to TLS.
+        piece = await loop.sock_recv(stream, 1)
+        head += piece
+        if not piece or len(head) > _LONGEST_HEAD:
+            raise OSError("The proxy has opened no tunnel.")
+    if not head.startswith((b"HTTP/1.1 2", b"HTTP/1.0 2")):
+        raise OSError("The proxy has refused to open a tunnel.")
+
+
+def _host_of(proxy: str) -> tuple[str, int]:
+    url = urlsplit(proxy)
+    return url.hostname or "", url.port or _PROXY_PORT

@@ -93,16 +93,18 @@ class _Streamed:
         self._exchange = exchange
         self._writer = writer
         self._client = client
+        self._begun = False  # whether the client has something of the answer
         client.watch.hold_headers(client.keep_alive)
 
     async def take(self, batch: Batch) -> None:
-        self._client.watch.release_headers()
         data = self._written(batch)
-        if data:
+        if data:  # a completion, say, has no room for what the model thinks first
+            self._client.watch.release_headers()
+            self._begun = True
             await self._client.send_events(data)
 
     def takes_at_once(self) -> bool:
-        return self._client.takes_at_once()
+        return self._begun and self._client.takes_at_once()
 
     def take_at_once(self, batch: Batch) -> None:
         data = self._written(batch)

@@ -5,8 +5,11 @@ from typing import Any
 
 import msgspec
 
+from gateway.keys import Caller
 from gateway.routing import Plan, Routes, Target
-from translators.backends.workers_ai.request import translate
+from translators.backends.openai_server.request import translate as for_server
+from translators.backends.openai_server.servers import Served
+from translators.backends.workers_ai.request import translate as for_workers_ai
 from translators.call import Stamp
 from translators.chat import ChatRequest
 from translators.clients import OPENAI_CHAT, OPENAI_COMPLETIONS
@@ -25,18 +28,18 @@ def translate_for(
     """
     report = Report()
     request, filled = _with_defaults(request, plan.defaults)
-    facts = target.facts
     if target.room is not None:
         # The backend's count of the prompt is exact; ours, by which the translator clamps, is high.
-        request, facts = (
-            msgspec.structs.replace(request, max_tokens=target.room),
-            msgspec.structs.replace(facts, window=None),
-        )
+        request = msgspec.structs.replace(request, max_tokens=target.room)
+        target = msgspec.structs.replace(target, facts=msgspec.structs.replace(target.facts, window=None))
         note = f"the backend counted the prompt, which leaves {target.room} tokens for the answer"
         report.note("max_tokens", Fate.CLAMPED, note)
-    dialogue = translate(request, target.model, facts, stamp, report)
+    dialogue = _translated(request, target, stamp, report)
+    if target.fallback:
+        note = f"'{target.fallback}' answers in place of '{plan.route}'"
+        report.note("model", Fate.TRANSFORMED, note)
     for name, value in filled.items():
-        report.note(name, Fate.DEFAULTED, f"{value}, by the route")
+        report.note(name, Fate.DEFAULTED, f"{value}, by the route or the key")
     if target.note:
         report.note("model", Fate.TRANSFORMED, target.note)
     entries = report.entries(request.sent, request.settled)
@@ -44,6 +47,13 @@ def translate_for(
     if refusal is not None:
         raise refusal
     return dialogue, entries
+
+
+def _translated(request: ChatRequest, target: Target, stamp: Stamp, report: Report) -> Dialogue:
+    facts = target.facts
+    if isinstance(facts, Served):
+        return for_server(request, target.model, facts, stamp, report)
+    return for_workers_ai(request, target.model, facts, stamp, report)
 
 
 def _with_defaults(
@@ -65,13 +75,16 @@ def _with_defaults(
     return completed, filled
 
 
-def explain(routes: Routes, body: bytes, model: str | None = None) -> dict[str, Any]:
+def explain(
+    routes: Routes, body: bytes, model: str | None = None, caller: Caller | None = None
+) -> dict[str, Any]:
     """What a request would become, nothing sent.
 
     Args:
         routes: The models that are served.
         body: An OpenAI chat body, or a completions body (which has a `prompt` and no `messages`).
         model: Asked for in place of the body's own.
+        caller: Whose request it would be; None for anybody's.
 
     Returns:
         `model`, `target` {backend, model}, `calls` [{method, path, body}], `report` [{parameter, fate,
@@ -85,7 +98,9 @@ def explain(routes: Routes, body: bytes, model: str | None = None) -> dict[str, 
         fields["model"] = model
     dialect = OPENAI_COMPLETIONS if "prompt" in fields and "messages" not in fields else OPENAI_CHAT
     request = dialect.read(msgspec.json.encode(fields))
-    plan = routes.resolve(request.model)
+    if caller is not None:
+        caller.check_model(request.model)
+    plan = routes.resolve(request.model, caller.defaults if caller is not None else None)
     target = plan.targets[0]
     dialogue, entries = translate_for(plan, target, request, Stamp(0, "0" * 24))
     return {

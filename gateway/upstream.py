@@ -4,8 +4,8 @@ Nothing of the request's text chooses the host: the path is built from quoted se
 of the settings. Proxy variables, cookies, redirects and compression do not exist here.
 """
 
-import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal
 from urllib.parse import quote, urlsplit
@@ -13,8 +13,8 @@ from urllib.parse import quote, urlsplit
 from gateway import errors
 from gateway.connection import BrokenError, Connection, Sink
 from gateway.credentials import Credentials
-from gateway.pool import Pool, TlsError, TlsFlaw, UnknownHostError
-from gateway.settings import Deadlines
+from gateway.pool import EXHAUSTED, KEEP_ALIVE, Pool, TlsError, TlsFlaw, UnknownHostError
+from gateway.settings import Tls
 from translators.call import BackendCall
 from translators.errors import ApiError
 
@@ -23,7 +23,7 @@ _PATHS: Final = 1024  # heads held ready; clients may ask for any model of an op
 
 # Why there is no answer: the name means nothing, no connection, no trust, not in time, a connection that
 # broke, or no credential to send.
-Reason = Literal["dns", "connect", "tls", "timeout", "reset", "credential"]
+Reason = Literal["dns", "connect", "tls", "timeout", "reset", "credential", "exhausted"]
 
 
 class UpstreamError(Exception):
@@ -49,6 +49,8 @@ class UpstreamError(Exception):
                 return errors.broken_off()
             case "credential":
                 return errors.no_credential()
+            case "exhausted":
+                return errors.overloaded(1)
 
 
 class UpstreamAnswer:
@@ -74,28 +76,60 @@ class UpstreamAnswer:
             raise UpstreamError("reset") from error
 
 
+_NO_FILES: Final = Tls()
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a backend is, and how it is spoken to.
+
+    Attributes:
+        base_url: Its root.
+        prefix: Segments that all paths below it begin with.
+        headers: What is sent with every request, beside what the gateway itself says.
+        tls: Files of certificates, for https.
+        proxy: An HTTP proxy on the way.
+        keep_alive: Seconds for which an idle connection is used again.
+    """
+
+    base_url: str
+    prefix: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tls: Tls = _NO_FILES
+    proxy: str | None = None
+    keep_alive: float = KEEP_ALIVE
+
+
 class Upstream:
     """One backend's connections."""
 
-    def __init__(
-        self, base_url: str, prefix: tuple[str, ...], credentials: Credentials, deadlines: Deadlines
-    ) -> None:
-        url = urlsplit(base_url)
+    def __init__(self, address: Address, credentials: Credentials, connect_seconds: float) -> None:
+        url = urlsplit(address.base_url)
         if url.hostname is None:
             raise ValueError("The base URL of a backend has no host.")
-        tls = ssl.create_default_context() if url.scheme == "https" else None
-        self._pool = Pool(url.hostname, url.port or (443 if tls else 80), tls, deadlines.connect)
-        base = f"{url.path.rstrip('/')}/{_path(prefix)}"
+        tls = address.tls.context() if url.scheme == "https" else None
+        self._pool = Pool(
+            url.hostname,
+            url.port or (443 if tls else 80),
+            tls,
+            connect_seconds,
+            keep_alive=address.keep_alive,
+            proxy=address.proxy,
+        )
+        base = "/".join([url.path.rstrip("/"), *map(_path, filter(None, [address.prefix]))])
+        if address.proxy is not None and tls is None:  # a proxy is asked for the whole address
+            base = f"http://{url.netloc}{base}"
         fixed = {
             "host": url.netloc.rpartition("@")[2],
             "content-type": "application/json",
             "accept": "*/*",
             "accept-encoding": "identity",
             "user-agent": "penstock",
+            **address.headers,
         }
 
-        def head(segments: tuple[str, ...], credential: str) -> bytes:
-            authorization = f"authorization: Bearer {credential}\r\n"
+        def head(segments: tuple[str, ...], credential: str | None) -> bytes:
+            authorization = "" if credential is None else f"authorization: Bearer {credential}\r\n"
             return _encoded(f"POST {base}/{_path(segments)} HTTP/1.1\r\n{_lines(fixed)}{authorization}")
 
         self._head = lru_cache(_PATHS)(head)
@@ -113,7 +147,7 @@ class Upstream:
                 connection.
         """
         credential = self.credentials.take()
-        if credential is None:
+        if credential is None and self.credentials.are_expected:
             raise UpstreamError("credential")
         more = _encoded(f"{_lines(call.headers)}content-length: {len(call.body)}\r\n\r\n")
         return Sending(self._pool, self._head(call.segments, credential) + more, call.body, credential)
@@ -124,8 +158,8 @@ class Sending:
 
     __slots__ = ("_body", "_connection", "_head", "_pool", "credential")
 
-    def __init__(self, pool: Pool, head: bytes, body: bytes, credential: str) -> None:
-        self.credential: Final = credential
+    def __init__(self, pool: Pool, head: bytes, body: bytes, credential: str | None) -> None:
+        self.credential: Final = credential or ""
         self._pool = pool
         self._head = head
         self._body = body
@@ -154,7 +188,7 @@ class Sending:
         except TlsError as error:
             raise UpstreamError("tls", error.flaw) from error
         except OSError as error:
-            raise UpstreamError("connect") from error
+            raise UpstreamError("exhausted" if error.errno in EXHAUSTED else "connect") from error
 
     async def _ask(self, connection: Connection) -> None:
         try:

@@ -25,5 +25,7 @@ def conversation(dialect: Dialect) -> Answer:
 
 async def translate(gateway: Gateway, request: Request, client: Client) -> None:
     """`POST /v1/translate`: the backend's body and the report, nothing sent."""
-    explained = explain(gateway.routes, await request.body())
+    body = await request.body()
+    caller = await gateway.keys.fresh(request.holder, request.exchange.address)
+    explained = explain(gateway.routes, body, caller=caller)
     await client.send_json(200, msgspec.json.encode(explained))

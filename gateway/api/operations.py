@@ -29,6 +29,8 @@ async def ready(gateway: Gateway, _request: Request, client: Client) -> None:
         await client.send_whole(200, JSON, _OK)
         return
     flaws = [] if store.is_away else await store.flaws()
+    if gateway.keys.flaw:
+        flaws.append(gateway.keys.flaw)
     if store.is_away:  # it may have gone while it was asked
         await client.send_whole(200, JSON, b'{"status":"ok","store":"away"}')
         return
@@ -37,6 +39,6 @@ async def ready(gateway: Gateway, _request: Request, client: Client) -> None:
 
 
 async def metrics(gateway: Gateway, _request: Request, client: Client) -> None:
-    """`GET /metrics`: of all workers together, added up and written beside the event loop."""
-    text = await gateway.siblings(encode(gateway.metrics.counts()))
+    """`GET /metrics`: of all workers together, added up and written where nobody waits for it."""
+    text = await gateway.siblings(encode(gateway.counts()))
     await client.send_whole(200, CONTENT_TYPE.encode(), text)

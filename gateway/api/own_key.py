@@ -1,13 +1,15 @@
 """`GET /v1/key`: what the holder of a key may know of it, under OpenRouter's names where they fit."""
 
+from collections.abc import Iterator
 from time import time
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
+from gateway.admission.general import General
 from gateway.api.admin.shown import Moment, ShownUse, at
-from gateway.api.admin.usage import usage
+from gateway.api.admin.usage import Limited, limited, limited_in_general, used_of
 from gateway.api.wire import Client, Request
 from gateway.errors import store_away
 from gateway.keys import Caller, Role, Status
@@ -44,7 +46,11 @@ class OwnKey(msgspec.Struct, frozen=True, kw_only=True):
         Moment | None, Meta(description="When the secret that was sent ends: with the key, or by a rotation.")
     ]
     limits: Annotated[
-        list[ShownUse], Meta(description="Its limits and its team's, with what is used and remains now.")
+        list[ShownUse],
+        Meta(
+            description="All limits that bind it, with what is used and remains now: its own, its team's, "
+            "the gateway's, and those of the models that it may use."
+        ),
     ]
     limit: Annotated[float | None, Meta(description="How much money it may spend; null where that is open.")]
     limit_remaining: float | None
@@ -59,13 +65,21 @@ class OwnKeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
 async def own_key(gateway: Gateway, request: Request, client: Client) -> None:
     """`GET /v1/key`; the key itself is all that is needed."""
     caller = await gateway.keys.fresh(request.holder, request.exchange.address)
-    records = [each for each in (caller.key, caller.team) if each is not None]
     try:
-        limits = await usage(gateway.store, records)
+        limits = await used_of(gateway.store, list(_binding(caller, gateway.doors.general)))
     except StoreAwayError:
         raise store_away() from None
     answer = OwnKeyAnswer(data=_own(caller, limits))
     await client.send_json(200, msgspec.json.encode(answer))
+
+
+def _binding(caller: Caller, general: General) -> Iterator[Limited]:
+    for record in (caller.key, caller.team):
+        if record is not None:
+            yield from limited(record)
+    for of, model, subject in limited_in_general(general):
+        if model is None or caller.may_use(model):
+            yield of, model, subject
 
 
 def _own(caller: Caller, limits: list[ShownUse]) -> OwnKey:

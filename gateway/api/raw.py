@@ -61,7 +61,7 @@ class Endpoint:
         limit = self.gateway.settings.server.body_limit
         departure = scope["state"].get(DEPARTURE) or Departure()
         headers, query = dict(scope["headers"]), scope.get("query_string", b"")
-        request = Request(exchange, departure, watch, headers, receive, limit, query)
+        request = Request(exchange, departure, watch, headers, receive, limit, self._has_room, query)
         if not self.gateway.cors.is_off:
             exchange.permission = self.gateway.cors.permission(request.headers)
         self.gateway.metrics.began()
@@ -145,6 +145,13 @@ class Endpoint:
             await answer(self.gateway, request, client)
         finally:
             overload.in_flight -= 1
+
+    def _has_room(self, size: int) -> bool:
+        """Whether there is memory for more of a body."""
+        has_room = self.gateway.overload.has_room(size)
+        if not has_room:
+            self.gateway.metrics.shed("memory")
+        return has_room
 
     async def _let_in(self, request: Request) -> None:
         """Look at the key, before a byte of the body is read."""

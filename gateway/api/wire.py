@@ -5,6 +5,7 @@ Litestar's own request and response objects would cost more than an answer does.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from time import monotonic
 from typing import Final, Protocol
 
@@ -74,6 +75,7 @@ class Request:
     headers: Headers
     receive: Receive
     body_limit: int
+    has_room: Callable[[int], bool]
     query: bytes = b""
     caller: Caller | None = None
 
@@ -88,7 +90,7 @@ class Request:
         """The whole body.
 
         Raises:
-            ApiError: 415 for what is not plain JSON, 413 for too much of it.
+            ApiError: 415 for what is not plain JSON, 413 for too much of it, 503 without memory for it.
         """
         self._check_headers()
         chunks: list[bytes] = []
@@ -102,6 +104,8 @@ class Request:
             size += len(chunk)
             if size > self.body_limit:
                 raise errors.body_too_large(self.body_limit)
+            if not self.has_room(len(chunk)):
+                raise errors.overloaded(2)
             chunks.append(chunk)
             if not message["more_body"]:
                 return b"".join(chunks)
@@ -115,7 +119,8 @@ class Request:
         if encoding.lower() != b"identity":
             raise errors.compressed(encoding.decode("latin-1"))
         length = self.headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > self.body_limit:
+        # Python reads no number of thousands of digits, and zeros may come first.
+        if length.isdigit() and int(length.lstrip(b"0") or b"0") > self.body_limit:
             raise errors.body_too_large(self.body_limit)
 
 
@@ -179,7 +184,8 @@ class Client:
         It leaves the deadlines alone: they are those of the backend, which has not said a word.
         """
         await self._start_events()
-        await self._send(_body(_KEEP_ALIVE, last=False))
+        if self.streams and not self.ended:  # an error may have gone out in place of the stream
+            await self._send(_body(_KEEP_ALIVE, last=False))
 
     async def fail(self, error: ApiError) -> None:
         """End a stream that has begun with an event that says what broke."""
@@ -214,6 +220,8 @@ class Client:
             headers.append((b"x-penstock-translation", self._exchange.translation.encode()))
         if self._exchange.standing:
             headers += self._exchange.standing
+        if self._exchange.route:
+            headers += _way(self._exchange)
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def _write(self, data: bytes, *, last: bool) -> None:
@@ -230,6 +238,21 @@ class Client:
             await self._send(_body(bytes(rest[:_PIECE]), last=False))
             rest = rest[_PIECE:]
         return bytes(rest)
+
+
+def _way(exchange: Exchange) -> list[tuple[bytes, bytes]]:
+    """Which way an answer came."""
+    attempts = (b"x-penstock-attempts", b"%d" % exchange.attempts)
+    return [attempts, *_names(exchange.route, exchange.backend)]
+
+
+@lru_cache(1024)
+def _names(route: str, backend: str) -> tuple[tuple[bytes, bytes], ...]:
+    """A route and a backend as headers, where their names, an operator's or a model's, are plain."""
+    named = ((b"x-penstock-route", route), (b"x-penstock-backend", backend))
+    return tuple(
+        (name, value.encode()) for name, value in named if value and value.isascii() and value.isprintable()
+    )
 
 
 def _body(data: bytes, *, last: bool) -> HTTPResponseBodyEvent:

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import msgspec
 
 from gateway.api.openapi import answers, errors, messages, parameters
-from gateway.api.openapi.errors import Object, errors_of, headers_of
+from gateway.api.openapi.errors import ON_THE_WAY, Object, errors_of, headers_of
 from gateway.api.openapi.schemas import FILLED, STRING, Schema, either, ref, said
 from gateway.api.own_key import OwnKeyAnswer
 from gateway.api.wire import JSON, Client, Request
@@ -94,7 +94,7 @@ def _paths() -> Object:
         },
         "/v1/key": {"get": _read("Show the key that is sent, and its limits", "ownKey", ref("OwnKeyAnswer"))},
         "/healthz": {"get": _open("Tell whether the process answers", "health", _json(ref("Status")))},
-        "/readyz": {"get": _open("Tell whether the process takes requests", "ready", _json(ref("Status")))},
+        "/readyz": {"get": _ready()},
         "/metrics": {
             "get": _open("Give the metrics for Prometheus", "metrics", {"text/plain": {"schema": STRING}})
         },
@@ -118,7 +118,7 @@ def _conversation(summary: str, name: str, request: str, answer: str, chunk: str
     )
     content = {"application/json": {"schema": ref(answer)}, "text/event-stream": {"schema": events}}
     operation = _operation(summary, name, content, errors.OF_ANSWERS)
-    operation["responses"]["200"]["headers"] = headers_of(_TRANSLATED)
+    operation["responses"]["200"]["headers"] = headers_of(_TRANSLATED, *ON_THE_WAY)
     return operation | _body(ref(request))
 
 
@@ -135,6 +135,17 @@ def _read(summary: str, name: str, schema: Schema) -> Object:
 def _open(summary: str, name: str, content: Object) -> Object:
     """An operation that asks for no key."""
     return {**_operation(summary, name, content, errors.OF_OPERATIONS), "security": []}
+
+
+def _ready() -> Object:
+    """It says itself why it is not ready; the gateway may also fail to say anything."""
+    operation = _open("Tell whether the process takes requests", "ready", _json(ref("Status")))
+    operation["responses"]["503"] = {
+        "description": "What is wrong with the gateway's store, or an error.",
+        "headers": headers_of(),
+        "content": _json(either(ref("NotReady"), ref("Error"))),
+    }
+    return operation
 
 
 def _operation(summary: str, name: str, content: Object, statuses: frozenset[int]) -> Object:

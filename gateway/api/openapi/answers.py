@@ -5,6 +5,7 @@ from typing import Final
 
 from gateway.api.openapi.schemas import (
     INTEGER,
+    NULL,
     NUMBER,
     OBJECT,
     STRING,
@@ -22,7 +23,12 @@ from translators.report import Fate
 
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 _REASON: Final[Schema] = one_of("stop", "length", "tool_calls", "content_filter", "function_call")
-_LOGPROBS: Final[Schema] = or_null(obj(content=or_null(array(OBJECT))))
+_LOGPROBS: Final[Schema] = or_null(ref("Logprobs"))
+_SCORED: Final[Mapping[str, Schema]] = {
+    "token": STRING,
+    "logprob": said(NUMBER, "-9999 where the token is not among the likeliest."),
+    "bytes": said(or_null(array(_COUNT)), "The token in UTF-8, where the backend tells."),
+}
 _THINKING: Final[Schema] = said(STRING, "What the model thought, where it tells.")
 
 SCHEMAS: Final[Mapping[str, Schema]] = {
@@ -87,6 +93,8 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         logprobs=_LOGPROBS,
         finish_reason=or_null(_REASON),
     ),
+    "Logprobs": full(content=or_null(array(ref("TokenLogprob"))), refusal=NULL),
+    "TokenLogprob": full(**_SCORED, top_logprobs=array(full(**_SCORED))),
     "CallPiece": obj(
         "A piece of a call; id, type and name come with the first one.",
         required=("index",),
@@ -134,5 +142,12 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         report=array(full(parameter=STRING, fate=one_of(*(fate.word for fate in Fate)), detail=STRING)),
         header=said(STRING, "The value of `x-penstock-translation`."),
     ),
-    "Status": full(status=just("ok")),
+    "Status": obj(
+        required=("status",),
+        status=just("ok"),
+        store=said(one_of("up", "away"), "Whether the gateway's store answers, where it has one."),
+    ),
+    "NotReady": full(
+        status=just("not ready"), store=said(array(STRING, 1), "What is wrong with the gateway's store.")
+    ),
 }

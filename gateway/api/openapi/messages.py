@@ -119,7 +119,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "NamedFunction": _NAMED,
     "ResponseFormat": either(
         full(type=just("text")),
-        full(type=just("json_object")),
+        obj(required=("type",), type=just("json_object"), schema=_SCHEMA),
         full(type=just("json_schema"), json_schema=ref("NamedSchema")),
     ),
     "NamedSchema": obj(
