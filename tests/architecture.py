@@ -47,8 +47,8 @@ LINES: Final = (
     ("app",),
     ("api", "dashboard"),
     ("pipeline",),
-    ("dispatch", "relay", "cache", "admission", "ledger"),
-    ("translation",),
+    ("dispatch", "relay", "cache", "admission", "ledger", "gauges"),
+    ("translation", "balance"),
     (
         "keys",
         "limits",

@@ -24,6 +24,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "small"))
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "soak: runs for minutes; only with ./tests/run --all")
+    config.addinivalue_line("markers", "real: needs a server that takes minutes to build; the same")
     # A shell's background jobs ignore it, and the processes that tests start and interrupt would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -32,8 +33,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.environ.get("PENSTOCK_TESTS") == "all":
         return
     for item in items:
-        if item.get_closest_marker("soak"):
-            item.add_marker(pytest.mark.skip(reason="soak tests run with ./tests/run --all"))
+        for mark in ("soak", "real"):
+            if item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=f"{mark} tests run with ./tests/run --all"))
 
 
 @pytest.fixture

@@ -13,6 +13,9 @@ Schema = dict[str, Any]
 FOLDER: Final = Path(__file__).parents[2] / "shared" / "data"
 
 
+_LITERAL: Final[Schema] = {"type": "object", "properties": {}}
+
+
 @cache
 def input_schema(model: str) -> Schema | None:
     """A model's input schema, made usable; None where none is at hand."""
@@ -29,6 +32,9 @@ def repaired(schema: Any) -> Any:
         return [repaired(member) for member in schema]
     if not isinstance(schema, dict):
         return schema
-    if schema.get("type") == "object" and schema.get("properties") == {}:
+    if schema == _LITERAL:
         return {}
+    members = schema.get("anyOf", ())
+    if any(member.get("type") == "array" for member in members):  # then it is one of a list, of the empty one
+        schema = {**schema, "anyOf": [member for member in members if member != _LITERAL]}
     return {key: repaired(value) for key, value in schema.items()}

@@ -27,6 +27,7 @@ SEEN = 2.0  # seconds after which every worker has looked for a store that was a
 STARTING = 4.0  # seconds that killed workers may take to answer again, all at once on two cores
 # Beside the 100 ms that a request waits for the store: four workers, the store and the load share two cores.
 MARGIN = 0.3
+NOTICED = 0.05  # seconds by which the client's own clock was late, from which on that is taken into account
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,7 @@ async def store_deaths(fleet: Fleet, size: Size) -> dict[str, float]:
         died = monotonic()
         await _until(lambda: _is(fleet, issued[-1], 200), "the store's return")
         longest = max(longest, monotonic() - died)
+    await asyncio.sleep(SEEN)
     asked = [await fleet.ask(key, max_tokens=1) for key in issued]
     lost = sum(each.status != 200 for each in asked)
     return {"keys lost": lost, "seconds until the store is back": longest}
@@ -175,6 +177,8 @@ async def hangs(fleet: Fleet, size: Size) -> dict[str, float]:
     asked = await _load(fleet, key, 2.0)
     usual = sorted(each.received - each.sent for each in asked)[len(asked) // 2]
     pid = fleet.store()
+    pauses: list[tuple[float, float]] = []
+    watching = asyncio.create_task(_note_pauses(pauses))
     loading = asyncio.create_task(_load(fleet, key, size.paused + 2.0))
     await asyncio.sleep(1.0)
     os.kill(pid, signal.SIGSTOP)
@@ -182,8 +186,9 @@ async def hangs(fleet: Fleet, size: Size) -> dict[str, float]:
     await asyncio.sleep(size.paused)
     os.kill(pid, signal.SIGCONT)
     during = [each for each in await loading if each.received > stopped]
+    watching.cancel()
     await asyncio.sleep(SEEN)
-    added = sorted(each.received - each.sent - usual for each in during)
+    added = sorted(each.received - each.sent - usual - _within(each, pauses) for each in during)
     late = sum(each > 0.1 + MARGIN for each in added)
     failed = sum(each.status != 200 for each in during)
     return {
@@ -192,6 +197,20 @@ async def hangs(fleet: Fleet, size: Size) -> dict[str, float]:
         "that waited too long": late,
         "p99 of the added seconds": added[int(len(added) * 0.99)],
     }
+
+
+async def _note_pauses(pauses: list[tuple[float, float]]) -> None:
+    """Note when this client itself stood still: the host of a virtual machine serves others as well."""
+    while True:
+        began = monotonic()
+        await asyncio.sleep(0.01)
+        if monotonic() - began > NOTICED:
+            pauses.append((began, monotonic()))
+
+
+def _within(asked: Asked, pauses: Sequence[tuple[float, float]]) -> float:
+    """How many seconds of a request the client stood still."""
+    return sum(max(0.0, min(asked.received, end) - max(asked.sent, began)) for began, end in pauses)
 
 
 async def revoked(fleet: Fleet, size: Size) -> dict[str, float]:
@@ -298,6 +317,7 @@ def flaws(figures: dict[str, dict[str, float]]) -> list[str]:
         ("store_deaths", "keys lost"): 0,
         ("hangs", "that failed"): 0,
         ("hangs", "that waited too long"): 0,
+        ("hangs", "p99 of the added seconds"): 0.1,
         ("scrapes", "seconds that an event loop was late"): 0.05,
         ("revoked", "requests admitted after the key was revoked"): 0,
     }

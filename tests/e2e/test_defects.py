@@ -355,7 +355,7 @@ def test_19_what_the_answer_may_cost_is_for_the_answer(client: openai.OpenAI, ac
     [
         (KIMI, "low", {"reasoning_effort": "high"}),
         (GLM_2, "minimal", {"reasoning_effort": "none"}),
-        ("@cf/zai-org/glm-5.3", "medium", {"reasoning_effort": "max"}),
+        ("@cf/zai-org/glm-5.3", "none", {"reasoning_effort": "low"}),
         ("@cf/deepseek-ai/deepseek-v4-pro-0813", "xhigh", {"reasoning_effort": "high"}),
         (GLM, "none", {"chat_template_kwargs": {"enable_thinking": False}}),
     ],

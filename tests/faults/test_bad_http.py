@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.chaos_client import chaos_client, head, request
+from tests.faults.chaos_client import PATH, chaos_client, head, request
 from tests.faults.chaos_server import END, GOOD, GOOD_WHOLE, chunk
 from tests.faults.conftest import Between
 from tests.faults.outcomes import is_error
@@ -35,6 +35,7 @@ def chunked(body: bytes, *headers: str) -> bytes:
 
 
 GOOD_REQUEST = request()
+CHAT = json.dumps(asks()).encode()
 ENDLESS = b"x" * 2**20
 UPGRADE = ("connection: upgrade", "upgrade: h2c")
 
@@ -101,6 +102,8 @@ LINES = (
 
 TARGETS = (
     Fault("a target that is a whole URL", head("GET", "http://canary.example/v1/models")),
+    Fault("a target that is a whole URL without a host", head("GET", "http:///v1/models")),
+    Fault("a target of another scheme", head("GET", "ftp://x/v1/models")),
     Fault("a target with a password", head("GET", f"http://{MASTER}:{MASTER}@canary.example/v1/models")),
     Fault("a target without a slash", head("GET", "v1/models")),
     Fault("a target with a space", head("GET", "/v1/mod els")),
@@ -184,6 +187,9 @@ async def test_bad_http_behind_a_good_request_is_answered_in_its_turn(between: B
         request("connection: upgrade", "upgrade: websocket", "sec-websocket-version: 13"),
         request("expect: 100-continue"),
         request(version="HTTP/1.0"),
+        request(path=f"http://x{PATH}"),
+        request(path=f"HTTP://X{PATH}?a=b"),
+        post(f"content-length: {len(CHAT):05000}", body=CHAT),
         b"\r\n\r\n" + request(),
         chunked(b"2;a=b\r\n{}\r\n0\r\nauthorization: Bearer canary\r\n\r\n"),
     ],
@@ -192,6 +198,9 @@ async def test_bad_http_behind_a_good_request_is_answered_in_its_turn(between: B
         "an upgrade to a websocket",
         "100-continue",
         "HTTP 1.0",
+        "a target that is a whole URL of this host",
+        "one in capitals and with a query",
+        "a length with thousands of zeros",
         "blank lines before it",
         "chunks with an extension and a trailer",
     ],
@@ -206,9 +215,6 @@ async def test_what_is_odd_but_allowed_is_answered(between: Between, data: bytes
     empty = b"2;a=b" in data
     assert answer.status == (400 if empty else 200), "an empty object is no chat, but it has been read"
     assert len(chaos.requests) == (not empty)
-
-
-CHAT = json.dumps(asks()).encode()
 
 
 @pytest.mark.parametrize(
@@ -248,6 +254,36 @@ async def test_the_interim_answer_comes_only_where_the_body_is_wanted(between: B
             head("POST", "/v1/chat/completions", "content-length: 99", "expect: 100-continue", key="no")
         )
         assert (await client.answer()).status == 401
+
+
+async def test_behind_a_refusal_without_an_interim_answer_nothing_is_read(between: Between) -> None:
+    """Some clients send the body then and some their next request, and neither may be taken for the other."""
+    served, chaos = await between(GOOD_WHOLE)
+    async with chaos_client(served.port) as client:
+        await client.send(head("POST", PATH, "content-length: 999", "expect: 100-continue", key="no"))
+        answer = await client.answer()
+        assert (answer.status, answer.headers.get("connection")) == (401, "close")
+        await client.send(GOOD_REQUEST)
+        assert await client.rest() == b""
+    assert not chaos.requests
+
+
+async def test_who_does_not_wait_for_the_interim_answer_keeps_the_connection(between: Between) -> None:
+    served, _chaos = await between(GOOD_WHOLE)
+    refused = head("POST", PATH, "content-length: 2", "expect: 100-continue", key="no") + b"{}"
+    async with chaos_client(served.port) as client:
+        for data, status in ((refused, 401), (refused, 401), (GOOD_REQUEST, 200)):
+            await client.send(data)
+            assert (await client.answer()).status == status
+
+
+async def test_a_whole_url_without_a_path_is_the_root(between: Between) -> None:
+    served, _chaos = await between(GOOD_WHOLE)
+    async with chaos_client(served.port) as client:
+        for target, path in (("http://x", "/"), ("http://x?a=b", "/"), ("https://x/a", "/a")):
+            await client.send(head("GET", target))
+            answer = await client.answer()
+            assert answer.error["message"].startswith(f"Unknown request URL: GET {path}.")
 
 
 async def test_odd_targets_are_unknown_urls(between: Between) -> None:

@@ -5,11 +5,13 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.faults.chaos_client import ChaosClient, chaos_client, head, request
+from gateway.cli.protocol import Protocol, connection
+from tests.faults.chaos_client import PATH, ChaosClient, chaos_client, head, request
 from tests.faults.chaos_server import (
     CHUNKED,
     DONE,
@@ -45,6 +47,21 @@ BUFFER = 4096  # of the kernel's, where a client does not read
 async def asked(chaos: ChaosServer) -> None:
     async with asyncio.timeout(PATIENCE):
         await chaos.asked.wait()
+
+
+async def leaves_unread(served: Served, client: ChaosClient, *headers: str) -> Any:
+    """The connection of a client that does not read, with an answer that its buffers do not hold."""
+    await client.send(head("GET", "/healthz"))
+    assert (await client.answer()).status == 200
+    [its] = served.process.server_state.connections
+    its.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+    client.stop_reading()
+    await client.send(head("GET", "/v1/models", *headers))
+    async with asyncio.timeout(PATIENCE):
+        while not its.transport.get_write_buffer_size():  # noqa: ASYNC110 - turns of the loop, not time
+            await asyncio.sleep(0)
+    await served.settled()
+    return its
 
 
 async def gone(served: Served, chaos: ChaosServer) -> None:
@@ -201,10 +218,13 @@ async def test_a_client_that_sends_a_byte_at_a_time_and_never_stops_is_answered(
         assert (await client.answer()).status == 200
 
 
-async def test_a_client_that_goes_on_with_a_body_that_was_refused(between: Between) -> None:
+@pytest.mark.parametrize("more", [(), ("connection: close",)], ids=["and would ask more", "asks no more"])
+async def test_a_client_that_goes_on_with_a_body_that_was_refused(
+    between: Between, more: tuple[str, ...]
+) -> None:
     served, _chaos = await between(GOOD_WHOLE, deadlines=SHORT)
     async with chaos_client(served.port) as client:
-        await client.send(head("POST", "/v1/chat/completions", "content-length: 999999", key="wrong"))
+        await client.send(head("POST", PATH, "content-length: 999999", *more, key="wrong"))
         assert (await client.answer()).status == 401
         ending = asyncio.create_task(client.rest())
         with suppress(ConnectionError):  # for what is on its way when the connection closes
@@ -212,6 +232,23 @@ async def test_a_client_that_goes_on_with_a_body_that_was_refused(between: Betwe
                 await client.send(b"x")
                 await asyncio.sleep(0.02)
             assert await ending == b""
+        await no_connection(served)
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
+async def test_a_client_whose_last_request_is_refused_may_send_it_to_its_end(
+    between: Between, version: str
+) -> None:
+    """Closing over it would reset the connection, and a proxy would tell of that instead of the refusal."""
+    served, _chaos = await between(GOOD_WHOLE)
+    size = 8 * 2**20
+    async with chaos_client(served.port) as client:
+        fields = ("connection: close", f"content-length: {size}")
+        await client.send(head("POST", PATH, *fields, key="wrong", version=version))
+        assert (await client.answer()).status == 401
+        for _ in range(8):
+            await client.send(b"x" * (size // 8))
+        assert await client.rest() == b""
 
 
 async def test_an_idle_connection_is_closed_without_a_word(between: Between) -> None:
@@ -269,17 +306,21 @@ async def test_a_client_that_does_not_read_an_answer_that_has_ended(between: Bet
     """It fits into the buffers, so that nobody waits for the client."""
     served, _chaos = await between(GOOD_WHOLE, deadlines=SHORT)
     async with chaos_client(served.port, buffer=BUFFER) as client:
-        await client.send(head("GET", "/healthz"))
-        assert (await client.answer()).status == 200
-        [connection] = served.process.server_state.connections
-        connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
-        client.stop_reading()
-        await client.send(head("GET", "/v1/models"))
-        async with asyncio.timeout(PATIENCE):
-            while not connection.transport.get_write_buffer_size():  # noqa: ASYNC110 - turns of the loop, not time
-                await asyncio.sleep(0)
-        await served.settled()
+        await leaves_unread(served, client)
         await no_connection(served)
+
+
+async def test_a_client_that_reads_the_last_answer_slowly_gets_all_of_it(
+    between: Between, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time to notice that the connection ends begins when the answer is taken."""
+    monkeypatch.setattr(connection, "_LINGER", 0.0)
+    served, _chaos = await between(GOOD_WHOLE)
+    async with chaos_client(served.port, buffer=BUFFER) as client:
+        its = await leaves_unread(served, client, "connection: upgrade", "upgrade: h2c")
+        connection.sweep([its])
+        client.transport.resume_reading()  # type: ignore[attr-defined]  # a ReadTransport as well
+        assert (await client.answer()).status == 200
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
@@ -324,9 +365,33 @@ async def test_what_is_pipelined_beyond_a_bound_is_not_kept(between: Between) ->
         await asked(chaos)
         await client.send(b"x" * 3 * 2**20)
         answer = await client.answer()
+        await client.send(*[b"x" * 2**20] * 3)  # which does not destroy the answer on its way
         assert await client.rest() == b""
     assert (answer.status, answer.headers["connection"]) == (504, "close")
     assert len(chaos.requests) == 1
+
+
+async def test_a_request_that_waits_unread_behind_another_one_is_not_late(between: Between) -> None:
+    go_on = asyncio.Event()
+    served, chaos = await between((go_on, *GOOD_WHOLE))
+    async with chaos_client(served.port) as client:
+        await client.send(request() + request()[:60], request()[60:])
+        await asked(chaos)
+        [its] = served.process.server_state.connections
+        assert isinstance(its, Protocol)
+        its._bounds = replace(its._bounds, clock=lambda: time.monotonic() + 60)
+        its.check()
+        go_on.set()
+        assert [(await client.answer()).status for _ in range(2)] == [200, 200]
+
+
+async def test_a_request_that_stops_behind_another_one_is_late(between: Between) -> None:
+    served, _chaos = await between(GOOD_WHOLE, deadlines={"header": 0.5})
+    async with chaos_client(served.port) as client:
+        await client.send(request() + request()[:60])
+        assert (await client.answer()).status == 200
+        late = await client.answer()
+        assert (late.status, late.error["code"]) == (408, "header_timeout")
 
 
 async def test_a_whole_and_a_streamed_answer_take_turns(between: Between) -> None:
@@ -348,3 +413,24 @@ async def test_silent_clients_do_not_slow_the_others(between: Between) -> None:
     assert time.monotonic() - start < AT_ONCE
     for client in silent:
         client.leave()
+
+
+# Answers that the gateway breaks off
+
+
+async def test_an_answer_that_fails_in_the_gateway_ends_its_connection(
+    between: Between, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also one behind which the client might go on sending."""
+
+    async def fails(*_arguments: object, **_named: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(connection, "_LINGER", 0.05)
+    monkeypatch.setattr("gateway.api.wire.Client._write", fails)
+    served, _chaos = await between(GOOD_WHOLE)
+    async with chaos_client(served.port) as client:
+        await client.send(request("connection: upgrade", "upgrade: h2c"))
+        assert await client.rest() == b""
+        await no_connection(served)
+    caplog.clear()

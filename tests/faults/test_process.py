@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,6 +178,23 @@ async def test_streams_that_the_drain_cuts_off_end_with_an_error_event(
     assert (code, said) == (0, "")
 
 
+async def test_what_waits_behind_an_answer_that_the_drain_cuts_off_is_not_begun(tmp_path: Path) -> None:
+    async with (
+        chaos_server(begun(Act.HANG)) as chaos,
+        serving(tmp_path, chaos, server={"drain": 0.1}) as process,
+        chaos_client(process.port) as client,
+    ):
+        await client.send(2 * request(stream=True))
+        await client.reader.readuntil(b"Hel")
+        process.signal(signal.SIGTERM)
+        body = (await client.rest()).decode()
+        assert await process.ended() == (0, "")
+    assert body.endswith("0\r\n\r\n")
+    assert events(body)[-1]["error"]["code"] == "shutdown"
+    assert "HTTP/1.1" not in body
+    assert len(chaos.requests) == 1
+
+
 async def test_whole_answers_that_the_drain_cuts_off_are_a_503(tmp_path: Path) -> None:
     async with (
         chaos_server((Act.HANG,)) as chaos,
@@ -295,7 +312,7 @@ async def test_a_full_disk_under_the_key_that_is_made_at_the_first_start(tmp_pat
         _, said = await process.communicate()
     assert process.returncode == 1
     assert said.decode().startswith(f"cannot keep a key in {data}")
-    assert "set keys.pepper or data_dir" in said.decode()
+    assert "set data_dir, or redis_url and keys.pepper" in said.decode()
     assert not list(data.iterdir()), "no half of a key is left, which the next start would take"
 
 
@@ -308,6 +325,8 @@ async def test_a_log_file_that_may_not_grow(tmp_path: Path) -> None:
         ):
             await answers(process, 20)
             assert await process.metric("penstock_lost_access_lines_total") > 0
+            process.signal(signal.SIGTERM)
+            assert await process.ended() == (0, "")
 
 
 async def test_a_log_that_nobody_reads(tmp_path: Path) -> None:
@@ -348,6 +367,41 @@ async def test_no_file_descriptors_left(tmp_path: Path) -> None:
             while not await recovers(process):  # noqa: ASYNC110 - nobody is told
                 await asyncio.sleep(0.05)
         await answers(process, 3)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="Linux alone has /proc")
+async def test_without_file_descriptors_no_backend_is_blamed(tmp_path: Path) -> None:
+    """Neither in what clients are told nor by its breaker, which would go on when there are some again."""
+    limits = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)); "
+    async with (
+        chaos_server(GOOD_WHOLE) as chaos,
+        serving(tmp_path, chaos, limits=limits, deadlines={"header": 60}) as process,
+        chaos_client(process.port) as client,
+    ):
+        await client.send(head("GET", "/healthz"))
+        assert (await client.answer()).status == 200
+        async with AsyncExitStack() as stack:
+            for _ in range(80):
+                await stack.enter_async_context(chaos_client(process.port))
+            await until(lambda: descriptors(process) == 64)
+            for _ in range(10):
+                await client.send(request())
+                answer = await client.answer()
+                assert (answer.status, answer.error["code"]) == (503, "overloaded")
+                assert answer.headers["retry-after"] == "1"
+        await until(lambda: descriptors(process) < 60)
+        await client.send(request())
+        assert (await client.answer()).status == 200
+
+
+def descriptors(process: Process) -> int:
+    return len(list(Path(f"/proc/{process.process.pid}/fd").iterdir()))
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SLOW):
+        while not holds():  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.02)
 
 
 # Clocks

@@ -63,18 +63,24 @@ class _AtOnce(Outbox):
 
 
 class _Loop:
-    """Runs a task at once, as far as it goes without waiting."""
+    """Runs tasks as far as they go without waiting; as the event loop's own they begin in the next turn."""
 
     def __init__(self) -> None:
+        self._new: list[Coroutine[Any, Any, None]] = []
         self.waiting: list[Coroutine[Any, Any, None]] = []
 
     def create_task(self, task: Coroutine[Any, Any, None], **_options: Any) -> "_Task":
-        try:
-            task.send(None)
-        except StopIteration:
-            return _Task()
-        self.waiting.append(task)
+        self._new.append(task)
         return _Task()
+
+    def turn(self) -> None:
+        while self._new:  # the end of one answer may begin the next
+            task = self._new.pop(0)
+            try:
+                task.send(None)
+            except StopIteration:
+                continue
+            self.waiting.append(task)
 
 
 class _Task:
@@ -115,6 +121,7 @@ def serve(data: bytes) -> None:
     for at in range(0, len(data), _PIECE):
         if not transport.closing:
             protocol.data_received(data[at : at + _PIECE])
+            loop.turn()
     _check_answers(bytes(transport.written))
     protocol.connection_lost(None)
     for task in loop.waiting:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import httpx
 
 from gateway import app
 from gateway.cli import server
+from gateway.health.breaker import Breaker
 from gateway.pipeline import Gateway
 from gateway.settings import Settings
 from tests.gateway.scripted import PATIENCE
@@ -79,9 +81,22 @@ class Served:
         self.gateway.ticker.clock = lambda: clock() + seconds
         self.gateway.ticker.tick()
 
+    def all_well(self) -> None:
+        """Have the gateway forget what it knows of its backends' troubles."""
+        health = self.gateway.dispatch.balancer.health
+        health._models.clear()
+        for name, condition in health.backends.items():
+            condition.breaker = Breaker(self.gateway.settings.backends[name].breaker)
+            condition.aside_until = 0.0
+
     async def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels."""
-        text = (await self.client.get("/metrics")).text
+        ticker = self.gateway.ticker
+        passed, ticker.clock = ticker.clock, time.monotonic  # or a tick would end this request as well
+        try:
+            text = (await self.client.get("/metrics")).text
+        finally:
+            ticker.clock = passed
         return sum(
             float(line.rpartition(" ")[2])
             for line in text.splitlines()

@@ -139,7 +139,7 @@ INSIDE = {
     "a part of an unknown type": (_part(type="canary"), "messages[0].content[0].type"),
     "a part whose type is a list": (_part(type=[]), "messages[0].content[0].type"),
     "a part without its text": (_part(type="text"), "messages[0].content[0].text"),
-    "a picture that is text": (_part(type="image_url", image_url="x"), "messages[0].content[0].image_url"),
+    "a picture that is a number": (_part(type="image_url", image_url=5), "messages[0].content[0].image_url"),
     "a picture at a file": (
         _part(type="image_url", image_url={"url": "file:///etc/passwd"}),
         "messages[0].content[0]",

@@ -1,6 +1,7 @@
 """Connections to a backend over real sockets: answers in every legal framing, broken ones, and reuse."""
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +12,7 @@ import pytest
 
 from gateway import pool as pools
 from gateway.connection import MOST_HEADERS, READ_BUFFER, BrokenError, Connection
-from gateway.pool import Pool
+from gateway.pool import EXHAUSTED, Pool
 
 HEAD = b"POST /run HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -272,6 +273,27 @@ async def test_a_name_that_means_nothing_is_an_error_and_asked_for_again(
     await pool.close()
 
 
+async def test_a_name_is_not_called_unknown_where_there_is_no_file_to_ask_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The system says so then, for it can read neither its files nor a name server's answer."""
+
+    async def getaddrinfo(*_args: object, **_named: object) -> list[object]:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    def full(*_args: object, **_named: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr("gateway.pool.socket.socket", full)
+    pool = Pool("somewhere.invalid", 80, None, SECONDS)
+    with pytest.raises(OSError, match="Too many open files") as raised:
+        await pool.take()
+    assert raised.value.errno in EXHAUSTED
+    monkeypatch.undo()
+    await pool.close()
+
+
 async def test_connecting_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
 
@@ -289,7 +311,7 @@ async def test_connecting_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> Non
 async def test_a_tls_handshake_that_fails_leaves_no_socket() -> None:
     backend = Backend([OK])
     async with serving(backend) as plain:
-        pool = Pool("127.0.0.1", plain._port, ssl.create_default_context(), SECONDS)
+        pool = Pool("127.0.0.1", plain._reached[1], ssl.create_default_context(), SECONDS)
         take = asyncio.create_task(pool.take())
         await until(lambda: backend.connections == 1)
         take.cancel()

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from gateway.api.wire import JSON, Client
 from gateway.deadlines import Ticker
+from gateway.exchange import Exchange
 from gateway.settings import Deadlines
 from tests.gateway.conftest import Serve
 from tests.gateway.scripted import Backend, Call, begins_with, usage
@@ -15,9 +17,10 @@ from tests.gateway.test_leaving import request
 from tests.gateway.test_relay import line_with, rest_of, streaming
 
 Lines = Callable[[], list[dict[str, Any]]]
+CHAT = "/v1/chat/completions"
 
 
-@pytest.mark.parametrize(("stream", "seconds"), [(False, 300), (True, 60)])
+@pytest.mark.parametrize(("stream", "seconds"), [(False, 290), (True, 60)])
 async def test_a_backend_that_says_nothing_is_a_504(
     served: Served, backend: Backend, access_lines: Lines, *, stream: bool, seconds: float
 ) -> None:
@@ -43,7 +46,7 @@ async def test_a_backend_that_says_nothing_is_a_504(
 
 @pytest.mark.parametrize(
     ("given", "seconds"),
-    [({}, 300), ({"first_byte": 7}, 7), ({"whole_answer": 9}, 9), ({"first_byte": 7, "whole_answer": 9}, 9)],
+    [({}, 290), ({"first_byte": 7}, 7), ({"whole_answer": 9}, 9), ({"first_byte": 7, "whole_answer": 9}, 9)],
 )
 def test_a_whole_answer_has_the_time_that_is_set_for_it_or_for_the_first_byte(
     given: dict[str, float], seconds: float
@@ -215,6 +218,26 @@ async def test_a_stream_that_was_kept_alive_goes_on_as_any_other(served: Served,
     assert answer.text.count(": keep-alive") == 1
 
 
+async def test_a_completion_is_kept_alive_while_its_model_thinks(served: Served, backend: Backend) -> None:
+    """It has no room for thoughts, so the client would hear nothing for as long as they take."""
+    body = {"model": "@cf/zai-org/glm-4.7-flash", "prompt": "Hi", "stream": True}
+    asking = asyncio.create_task(served.client.post("/v1/completions", json=body))
+    call = await backend.call()
+    call.begin()
+    call.event(choices=[{"index": 0, "delta": {"reasoning_content": "hm"}}])
+    await served.waits_for("gap")
+    for _ in range(2):
+        served.pass_time(7.75)
+        await asyncio.sleep(0)
+    call.event(choices=[{"index": 0, "delta": {"content": "Hello"}, "finish_reason": "stop"}])
+    call.piece(b"data: [DONE]\n\n")
+    call.finish()
+    answer = await asking
+    assert answer.text.startswith(": keep-alive\n\ndata: {")
+    assert answer.text.count(": keep-alive") == 1
+    assert "".join(each["choices"][0]["text"] for each in events(answer.text)[:-1]) == "Hello"
+
+
 async def test_a_stream_that_was_kept_alive_fails_in_an_event(served: Served, backend: Backend) -> None:
     asking = asyncio.create_task(served.chat(stream=True))
     call = await backend.call()
@@ -237,6 +260,25 @@ async def test_a_sign_of_life_comes_too_late_for_an_answer_that_has_begun(
     watch.release_headers()
     call.stream("Hello")
     assert ": keep-alive" not in (await asking).text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_sign_of_life_never_goes_into_or_behind_what_was_sent(*, stream: bool) -> None:
+    """The tick decides on a sign, and an error or the stream's end is on its way when it is given."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    client = Client(Exchange("POST", CHAT), Ticker(Deadlines()).watch(), send)
+    if stream:
+        await client.send_events(b"data: [DONE]\n\n")
+        await client.end()
+    else:
+        await client.send_whole(503, JSON, b"{}")
+    before = list(sent)
+    await client.keep_alive()
+    assert sent == before
 
 
 async def test_a_whole_answer_is_not_kept_alive(served: Served, backend: Backend) -> None:

@@ -85,6 +85,22 @@ async def test_silence_of_all_calls_ends_them(served: Served, backend: Backend) 
     assert await served.metric("penstock_deadlines_total", reason="first_byte") == 1
 
 
+async def test_calls_that_were_silent_for_too_long_count_against_their_backend(
+    served: Served, backend: Backend
+) -> None:
+    asking = asyncio.create_task(served.chat(n=3, stream=True))
+    begun, *silent = await _calls(backend, 3)
+    begun.begin()
+    begun.event(response="Hello")
+    await served.waits_for("first_byte")
+    served.pass_time(served.gateway.settings.deadlines.first_byte + 1)
+    assert (await asking).status_code in {200, 504}
+    for call in [begun, *silent]:
+        await call.left()
+    await served.settled()
+    assert await served.metric("penstock_upstream_attempts_total", outcome="timeout") >= 2
+
+
 async def test_a_client_that_does_not_read_is_cut_off_though_the_backends_go_on(
     served: Served, backend: Backend, access_lines: Lines, quiet_log: pytest.LogCaptureFixture
 ) -> None:

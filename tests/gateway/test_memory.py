@@ -1,5 +1,6 @@
 """What the limit of the process's control group leaves of memory."""
 
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,15 @@ def test_a_limit_that_changes_is_the_one_that_counts(tmp_path: Path) -> None:
     memory = _memory(tmp_path, "0::/\n")
     (tmp_path / "root/memory.max").write_text("2000")
     assert memory.share() == 0.25
+
+
+def test_the_room_is_what_is_left_of_a_share_of_the_limit(tmp_path: Path) -> None:
+    _group(tmp_path / "root", V2, "1000", 950, 30)
+    memory = _memory(tmp_path, "0::/\n")
+    assert memory.room(0.92) == 0
+    (tmp_path / "root/memory.current").write_text("420")
+    assert memory.room(0.92) == 500
+
+
+def test_without_a_limit_the_room_has_no_end(tmp_path: Path) -> None:
+    assert Memory(tmp_path / "none", tmp_path / "nor this").room(0.92) == inf

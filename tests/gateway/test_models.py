@@ -83,3 +83,22 @@ async def test_what_has_been_fetched_is_served(serve: Serve, backend: Backend, t
         each for each in (await served.client.get("/v1/models")).json()["data"] if "new-1b" in each["id"]
     ]
     assert (new["context_length"], new["expiration_date"]) == (4321, "2027-01-31")
+
+
+async def test_a_route_may_have_any_name(serve: Serve, backend: Backend) -> None:
+    names = ["@fast", "@cf", "@cf/fast", "@"]
+    served = await serve(
+        backends={"b": backend_settings(backend.url)}, models={name: route("b") for name in names}
+    )
+    listed = (await served.client.get("/v1/models")).json()["data"]
+    assert [(each["id"], each["owned_by"]) for each in listed[:4]] == [(name, "penstock") for name in names]
+    assert (await served.client.get("/v1/models/@fast")).json()["owned_by"] == "penstock"
+
+
+async def test_a_model_that_two_backends_have_is_listed_once(serve: Serve, backend: Backend) -> None:
+    own = {"kind": "openai", "server": "generic", "base_url": f"{backend.url}/v1", "probe": 0}
+    served = await serve(backends={"b": backend_settings(backend.url), "own": own})
+    served.gateway.routes.found("own", {MODEL: 4096, "llama": None})
+    names = [each["id"] for each in (await served.client.get("/v1/models")).json()["data"]]
+    assert sorted(names) == sorted({*shipped().models, "llama"})
+    assert (await served.client.get(f"/v1/models/{MODEL}")).json()["context_length"] == 4096

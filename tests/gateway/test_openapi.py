@@ -14,11 +14,13 @@ from openai.types import completion_create_params as completion_parameters
 from openai.types.chat import completion_create_params as chat_parameters
 
 import gateway
+from gateway import cors
 from gateway.api.openapi import document, errors, parameters
-from gateway.api.openapi.schemas import of_reader
+from gateway.api.openapi.schemas import of_reader, ref
 from gateway.app import application
+from tests.gateway.conftest import Serve
 from tests.gateway.scripted import Backend
-from tests.gateway.served import MODEL, Served, asks
+from tests.gateway.served import MODEL, Served, asks, backend_settings
 from tests.laws import bodies
 from tests.wire.cases import ROOT
 from translators.backends.workers_ai import errors as workers_ai
@@ -174,3 +176,33 @@ def _own(headers: Any) -> set[str]:
     """The names of the headers that are not those of every web server."""
     usual = {"cache-control", "content-length", "content-type", "date", "vary", "x-content-type-options"}
     return set(headers) - usual - {"transfer-encoding"}
+
+
+def test_what_pages_may_read_of_an_answer_is_described() -> None:
+    shown = {name.decode() for name in cors._SHOWN.split(b", ")}
+    assert shown <= DOCUMENT["components"]["headers"].keys()
+
+
+async def test_too_many_wrong_keys_end_as_described_wherever_a_key_is_asked_for(served: Served) -> None:
+    paths = {path: each for path, each in DOCUMENT["paths"].items() if path.startswith("/v1/")}
+    wrong = {"authorization": "Bearer sk-wrong"}
+    for _ in range(30):
+        await served.client.get("/v1/models", headers=wrong)
+    for path, each in paths.items():
+        for method in each.keys() & {"get", "post"}:
+            answer = await served.client.request(method, path.replace("{model}", MODEL), headers=wrong)
+            assert answer.status_code == 429
+            assert "429" in each[method]["responses"], path
+
+
+async def test_readiness_is_as_described(serve_stored: Serve, backend: Backend) -> None:
+    served = await serve_stored(backends={"b": backend_settings(backend.url)})
+    ready = await served.client.get("/readyz")
+    _fits("Status", ready.json())
+    assert ready.json()["store"] == "up"
+    served.gateway.keys.flaw = "its settings differ"
+    ready = await served.client.get("/readyz")
+    assert ready.status_code == 503
+    described = DOCUMENT["paths"]["/readyz"]["get"]["responses"]["503"]["content"]["application/json"]
+    assert ref("NotReady") in described["schema"]["anyOf"]
+    _fits("NotReady", ready.json())

@@ -39,10 +39,26 @@ NAMES = {
     "penstock_event_loop_lag_seconds": set(),
     "penstock_inflight_requests": set(),
     "penstock_auth_failures": {"reason"},
+    "penstock_shadow_requests": {"backend", "outcome"},
     "penstock_unread_requests": {"reason"},
     "penstock_lost_access_lines": set(),
     "penstock_build_info": {"version", "python"},
     "penstock_workers": set(),
+    "penstock_backend_up": {"backend"},
+    "penstock_backend_inflight_requests": {"backend"},
+    "penstock_backend_reported_requests": {"backend"},
+    "penstock_backend_reported_kv_usage_ratio": {"backend"},
+    "penstock_backend_set_aside": {"backend", "model"},
+    "penstock_backend_drained": {"backend", "model"},
+    "penstock_breaker_state": {"backend", "model", "state"},
+    "penstock_breaker_openings": {"backend", "model"},
+    "penstock_set_asides": {"backend", "model"},
+    "penstock_probe_failures": {"backend", "what"},
+    "penstock_further_attempts": {"backend", "kind"},
+    "penstock_retry_refusals": set(),
+    "penstock_retry_budget_used": set(),
+    "penstock_queued_requests": {"route"},
+    "penstock_queue_wait_seconds": {"route"},
     "penstock_worker_restarts": set(),
 }  # fmt: skip
 
@@ -136,7 +152,7 @@ async def test_a_step_of_settling_that_fails_costs_neither_the_others_nor_the_co
 
     backend.reply = lambda call: call.result("Hi")
     with monkeypatch.context() as broken:
-        broken.setattr("gateway.metrics.monotonic", fails)
+        broken.setattr("gateway.metrics.counting.monotonic", fails)
         reader, writer = await served.connect()
         for _ in range(2):  # on one connection
             writer.write(request(asks()))

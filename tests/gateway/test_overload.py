@@ -25,7 +25,8 @@ from tests.gateway.test_relay import line_with, rest_of, streaming
 
 Lines = Callable[[], list[dict[str, Any]]]
 
-FEW = 16
+FEW = 64
+STARTS = 16
 
 
 @asynccontextmanager
@@ -208,7 +209,7 @@ async def test_a_loop_that_is_behind_takes_a_few_in_each_turn() -> None:
     for _ in range(2):
         await asyncio.sleep(0)
         reasons = [overload.refuses() for _ in range(40)]
-        assert reasons == [None] * FEW + ["loop_lag"] * 24
+        assert reasons == [None] * STARTS + ["loop_lag"] * 24
 
 
 async def test_a_long_turn_is_followed_by_one_that_takes_nothing() -> None:
@@ -255,6 +256,28 @@ def test_near_the_most_those_that_this_turn_lets_in_count() -> None:
         return [first, [overload.refuses() for _ in range(2)]]
 
     assert asyncio.run(turns()) == [[None, None, None, "in_flight", "in_flight"], [None, "in_flight"]]
+
+
+def test_no_more_of_bodies_is_taken_than_the_last_look_found_room_for() -> None:
+    room = 1000.0
+    overload = Overload(1000, room=lambda: room)
+    assert [overload.has_room(60) for _ in range(3)] == [
+        True,
+        True,
+        False,
+    ]
+    room = 490.0  # the two are in use by now
+    overload.memory(0.5)
+    assert [overload.has_room(60) for _ in range(2)] == [True, False]
+
+
+async def test_a_body_without_room_for_it_is_refused(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served.gateway.overload, "_look", lambda: 1000.0)
+    served.gateway.overload.memory(0.5)
+    answer = await served.chat("word " * 1000)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "2"
+    assert await served.metric("penstock_shed_requests_total", reason="memory") == 1
 
 
 async def test_what_one_turn_reads_too_much_is_refused_before_it_costs_a_task(
@@ -393,14 +416,14 @@ def test_a_head_of_which_anything_is_unusual_is_not_to_be_known_again(
 async def test_where_memory_is_short_nothing_new_is_taken_until_some_is_free(
     serve: Serve, backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, text in (("memory.max", "1000"), ("memory.current", "100")):
+    for name, text in (("memory.max", "1000000000"), ("memory.current", "100000000")):
         (tmp_path / name).write_text(text)
     monkeypatch.setattr("gateway.app.Memory", partial(Memory, tmp_path, tmp_path / "none"))
     served = await serve(backends={"b": backend_settings(backend.url)})
     backend.reply = lambda call: call.result("Hi")
     assert served.gateway.ticker.woke
     for used, status in ((920, 200), (921, 503), (901, 503), (900, 200), (920, 200)):
-        (tmp_path / "memory.current").write_text(str(used))
+        (tmp_path / "memory.current").write_text(f"{used}000000")
         served.gateway.ticker.woke(0.0)
         answer = await served.chat()
         assert answer.status_code == status, used

@@ -3,7 +3,7 @@
 It does what the gateway's pipeline does between its two sockets, one step after the other.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +11,8 @@ from typing import Any, Final
 import msgspec
 
 import translators
+from translators.backends.openai_server.request import translate as ask_server
+from translators.backends.openai_server.servers import SERVERS, Served
 from translators.backends.workers_ai.catalogue import Facts, read_catalogue
 from translators.backends.workers_ai.request import translate
 from translators.backends.workers_ai.response import Reader
@@ -55,10 +57,21 @@ def translated(
     body: Mapping[str, Any], model: str = SEED, stamp: Stamp = STAMP, facts: Facts | None = None
 ) -> Translated:
     """Translate a client's body; completions are told by their prompt."""
+    found = facts or CATALOGUE.facts(model)
+    return _translated(body, lambda request, report: translate(request, model, found, stamp, report))
+
+
+def put_to(body: Mapping[str, Any], product: str) -> Translated:
+    """Translate a client's body for a self-hosted server."""
+    facts, model = Served(SERVERS[product]), str(body["model"])
+    return _translated(body, lambda request, report: ask_server(request, model, facts, STAMP, report))
+
+
+def _translated(body: Mapping[str, Any], write: Callable[[ChatRequest, Report], Dialogue]) -> Translated:
     dialect = OPENAI_CHAT if "messages" in body else OPENAI_COMPLETIONS
     request = dialect.read(msgspec.json.encode(body))
     report = Report()
-    dialogue = translate(request, model, facts or CATALOGUE.facts(model), stamp, report)
+    dialogue = write(request, report)
     return Translated(dialect, request, dialogue, report.entries(request.sent, request.settled))
 
 

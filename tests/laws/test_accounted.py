@@ -6,6 +6,7 @@ Every body is put to a model of each family.
 from collections import Counter
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,7 +64,8 @@ def test_without_what_was_dropped_the_same_calls_are_sent(body: Body, models: Mo
 def test_what_is_kept_is_sent_as_it_came_and_what_is_clamped_is_not(body: Body, models: Models) -> None:
     for model in models:
         exchange = translated(body, model)
-        for name in _own(model) & body.keys():
+        # What null does not say another API's word may.
+        for name in _own(model) & {name for name, value in body.items() if value is not None}:
             assert _is_true(exchange.fates()[name], [each.get(name) for each in exchange.bodies], body[name])
 
 
@@ -79,7 +81,9 @@ def _is_true(fate: str, sent: list[Any], value: Any) -> bool:
         case "dropped":
             return sent == [None] * len(sent)
         case _:
-            return fate in {"clamped", "transformed"} and sent != [value] * len(sent)
+            # As JSON: 1 and true are one to Python.
+            same = msgspec.json.encode([value] * len(sent))
+            return fate in {"clamped", "transformed"} and msgspec.json.encode(sent) != same
 
 
 @given(body=BODIES, models=ONE_OF_EACH)

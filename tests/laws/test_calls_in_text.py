@@ -404,6 +404,15 @@ def test_python_that_no_call_is_as_long_as_is_text_wherever_it_is_cut(facts: Fac
         assert said(text, facts, size) == (text, [], "stop")
 
 
+@BOTH
+def test_python_as_long_as_a_call_may_be_is_one_wherever_its_end_is_cut(facts: Facts) -> None:
+    python = f'weather.call(city="{"a" * 9_979}")'
+    assert len(python) == 10_000
+    text = f"<|python_tag|>{python}<|eom_id|>"
+    for size in (1, 7, 100, 12_000):
+        assert [name for name, _arguments in said(text, facts, size)[1]] == ["weather"]
+
+
 def test_a_leaked_call_that_was_cut_is_text() -> None:
     for text in (f"I look.\n{CALL[:-20]}", f"I look.\n{XML[:-12]}", "I look.\ncall:weather{city:Par"):
         assert in_any_pieces(text, KNOWING, "length") == (text, [], "length")

@@ -93,6 +93,7 @@ class Books:
         for backend in (self.first, self.second):
             backend.calls.clear()
         self.lines.clear()
+        self.served.all_well()
         refuse = case.first_target_refuses
         self.first.reply = (
             (lambda call: call.refuse(503, 3040)) if refuse else lambda call: _plays(call, case)

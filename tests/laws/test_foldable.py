@@ -78,6 +78,8 @@ def test_thinking_in_the_text_is_told_from_the_text(model: str, data: st.DataObj
     assume(made.preface or not any(tag in made.said.text for tag in ("<think>", "</think>")))
     thought = "".join(made.said.thinking)
     assume("</think>" not in thought)
+    if made.preface and not thought.strip():
+        thought = ""  # white space between the tags is no thought
     assert (choice.text_of("reasoning") or "") == thought
     assert (choice.text_of("text") or "") == (made.said.text.lstrip() if made.preface else made.said.text)
 

@@ -42,7 +42,8 @@ def test_every_stream_of_completions_obeys_the_rules(
 
 
 def _wants_json(request: ChatRequest) -> bool:
-    return request.response_format is not None or "guided_json" in request.extra
+    asks = {"guided_json", "structured_outputs"}
+    return request.response_format is not None or not asks.isdisjoint(request.extra)
 
 
 def _answered(family: Family, body: dict[str, Any], data: st.DataObject) -> tuple[Translated, bytes, bool]:

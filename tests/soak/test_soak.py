@@ -92,19 +92,19 @@ async def streamed(client: Client) -> None:
 async def bad(client: Client) -> None:
     good = _asked(client)
     kinds = [
-        (request(["no", "object"]), 400),
-        (good.replace(b'{"model"', b'{{model"'), 400),
-        (request({**asks(), "model": "gpt-0"}), 404),
-        (request(asks(temperature="warm")), 400),
-        (good.replace(b"Bearer sk", b"Bearer ks"), 401),
-        (request({}, "/v1/nowhere"), 404),
-        (request({}, "/healthz"), 405),
-        (good.replace(b"application/json", b"application/soap"), 415),
+        (request(["no", "object"]), {400}),
+        (good.replace(b'{"model"', b'{{model"'), {400}),
+        (request({**asks(), "model": "gpt-0"}), {404}),
+        (request(asks(temperature="warm")), {400}),
+        (good.replace(b"Bearer sk", b"Bearer ks"), {401, 429}),  # so many wrong keys come from here
+        (request({}, "/v1/nowhere"), {404}),
+        (request({}, "/healthz"), {405}),
+        (good.replace(b"application/json", b"application/soap"), {415}),
     ]
     data, expected = client.choice.choice(kinds)
     await client.send(data)
     status, body = await client.answer()
-    assert status == expected, (data, body)
+    assert status in expected, (data, body)
     assert json.loads(body)["error"]["message"]
     await client.close()  # the gateway may not have read the body
 

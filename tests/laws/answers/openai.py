@@ -29,6 +29,7 @@ class Spelling:
     mixed: bool = True  # a last event in the legacy shape
     as_prompt: bool = False  # a completion's text instead of a message
     scored: bool = False  # with log probabilities
+    halved: bool = False  # whether each piece of text has a token before it that is a part of a character
 
 
 _FINGERPRINTS: Object = {"stop_reason": None, "matched_stop": 163586}
@@ -36,7 +37,8 @@ _FINGERPRINTS: Object = {"stop_reason": None, "matched_stop": 163586}
 
 def result(said: Said, spelling: Spelling) -> Object:
     """A whole answer."""
-    scores = [score for piece in said.pieces for score in _scores(piece, spelling)]
+    tokens = [token for piece in said.pieces for token in _tokens(piece, spelling)]
+    scores = [score for token in tokens for score in _scores(token, spelling)]
     choice: Object = {"index": 0, "logprobs": {"content": scores} if scores else None, **_FINGERPRINTS}
     choice["finish_reason"] = _reason(said)
     if spelling.as_prompt:
@@ -91,11 +93,19 @@ def events(said: Said, spelling: Spelling) -> list[Object]:
     return out
 
 
-def _scores(piece: str, spelling: Spelling) -> list[Object]:
-    """The log probabilities of a piece of text, as if it were one token."""
+def _tokens(piece: str, spelling: Spelling) -> list[str]:
+    """The texts of a piece's tokens: of one that is only a part of a character it is empty."""
+    if not spelling.halved:
+        return [piece]
+    return ["", piece] if piece else []
+
+
+def _scores(token: str, spelling: Spelling) -> list[Object]:
+    """The log probabilities of a token with this text."""
+    named = token or ("<0xF0>" if spelling.halved else "")
     return (
-        [{"token": piece, "logprob": -0.5, "bytes": None, "top_logprobs": []}]
-        if piece and spelling.scored
+        [{"token": named, "logprob": -0.5, "bytes": None, "top_logprobs": []}]
+        if named and spelling.scored
         else []
     )
 
@@ -113,7 +123,7 @@ def _choice(step: Object, spelling: Spelling) -> Object:
     """One choice of a chunk."""
     if spelling.as_prompt:
         return {"index": 0, "text": step.get("content") or "", "logprobs": None, "finish_reason": None}
-    scores = _scores(step.get("content") or "", spelling)
+    scores = _scores(step["content"], spelling) if step.keys() == {"content"} else []
     scored = {"logprobs": {"content": scores} if scores else None} if spelling.scored else {}
     return {"index": 0, "delta": step, "finish_reason": None, **scored}
 
@@ -123,7 +133,7 @@ def _steps(said: Said, spelling: Spelling) -> list[Object]:
     silent: Object = {"content": None} if spelling.nulls else {}
     steps: list[Object] = [{"role": "assistant", "content": ""}] if spelling.role else []
     steps += [{**silent, spelling.thinking: thought} for thought in said.thinking]
-    steps += [{"content": piece} for piece in said.pieces]
+    steps += [{"content": token} for piece in said.pieces for token in _tokens(piece, spelling)]
     for index, call in enumerate(said.calls):
         steps += [{**silent, "tool_calls": [each]} for each in _fragments(index, call, spelling)]
     return steps
@@ -156,6 +166,7 @@ def spellings(**fixed: Any) -> st.SearchStrategy[Spelling]:
         "fragments": st.integers(1, 4),
         "ids": st.sampled_from(["functions.f:{}", "call_{}", "toolu_0{}"]),
         "zeros": st.booleans(),
+        "halved": st.booleans(),
         "cumulative": st.booleans(),
         "closing": st.booleans(),
         "mixed": st.booleans(),

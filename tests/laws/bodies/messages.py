@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from tests.laws.bodies.values import FILLED, NAMES, TEXTS, Body, Strategy, fields
+from tests.laws.bodies.values import FILLED, NAMES, TEXTS, Body, Strategy, fields, rarely
 
 # One pixel: the smallest image that is one.
 PIXEL = (
@@ -75,11 +75,12 @@ def _tool_turns(draw: st.DrawFn) -> list[Body]:
 
 @st.composite
 def _function_turns(draw: st.DrawFn) -> list[Body]:
-    """A call in the deprecated form, and its answer."""
+    """A call in the deprecated form, where it was not left out, and its answer."""
     name = draw(NAMES)
     call = {"name": name, "arguments": draw(_ARGUMENTS)}
     answer = {"role": "function", "name": name, "content": draw(st.none() | TEXTS)}
-    return [{"role": "assistant", "content": None, "function_call": call}, answer]
+    called: Body = {"role": "assistant", "content": None, "function_call": call}
+    return [answer] if rarely(draw, 4) else [called, answer]
 
 
 _ASSISTANT = fields(

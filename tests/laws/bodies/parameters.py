@@ -80,6 +80,22 @@ COMPLETION_PARAMETERS: Mapping[str, Strategy] = {
     "suffix": st.none() | st.just(""),
 }
 
+_CONSTRAINTS = st.one_of(
+    fields({"json": OBJECT_SCHEMAS}, {"disable_any_whitespace": st.booleans()}),
+    st.sampled_from([{"json_object": True}, {"regex": "a+"}, {"choice": ["a", "b"]}, {"grammar": "g"}, {}]),
+)
+_REASONING = fields(
+    {},
+    {
+        "effort": st.sampled_from(["none", "low", "high", "max", "huge"]),
+        "enabled": st.booleans(),
+        "max_tokens": st.integers(-1, 2000),
+        "summary": st.just("auto"),
+    },
+)
+_THINKING = fields(
+    {}, {"type": st.sampled_from(["enabled", "disabled", "?"]), "budget_tokens": st.integers(-1, 2000)}
+)
 _TEMPLATE = fields(
     {}, {"enable_thinking": st.booleans(), "clear_thinking": st.booleans(), "low_effort": st.booleans()}
 )
@@ -95,7 +111,11 @@ EXTRAS: Mapping[str, Strategy] = {
     "guided_json": OBJECT_SCHEMAS | OBJECT_SCHEMAS.map(json.dumps),
     "chat_template_kwargs": _TEMPLATE,
     "options": fields({}, {"rejectIfBusy": st.booleans(), "num_ctx": st.just(1)}),
-    "reasoning": st.just({"effort": "low"}),
+    "guided_regex": TEXTS,
+    "structured_outputs": _CONSTRAINTS,
+    "reasoning": _REASONING,
+    "thinking": _THINKING | st.booleans(),
+    "enable_thinking": st.booleans() | st.just("yes"),
     "input": TEXTS,
     "requests": st.just([]),
     "x" * 70: JSON_VALUES,
