@@ -29,7 +29,8 @@ make_venv() {
   is_new_enough "$VENV_PYTHON" && return
   echo "Making a virtual environment in .venv ..."
   if has_uv; then
-    uv venv --quiet --clear --python "$(find_python || echo '>=3.11')" .venv
+    rm -rf .venv # its own --clear is not known to all versions, and leaves alone what is half an environment
+    uv venv --quiet --python "$(find_python || echo '>=3.11')" .venv
     return
   fi
   local python
@@ -52,8 +53,9 @@ pip_install() {
   "$VENV_PYTHON" -m pip install --no-compile -qq --disable-pip-version-check --no-input "$@"
 }
 
-# What an environment depends on; the folder too, since it is written into the installed files.
-fingerprint() { { pwd && cat "$1" pyproject.toml; } | cksum; }
+# What an environment depends on; the folder too, since it is written into the installed files, and Python's
+# version, which a system's upgrade changes under the environment.
+fingerprint() { { pwd && "$VENV_PYTHON" -V && cat "$1" pyproject.toml; } | cksum; }
 
 stamp() { echo ".venv/.installed-$(echo "$1" | tr / -)"; }
 
