@@ -188,7 +188,8 @@ async def hangs(fleet: Fleet, size: Size) -> dict[str, float]:
     during = [each for each in await loading if each.received > stopped]
     watching.cancel()
     await asyncio.sleep(SEEN)
-    added = sorted(each.received - each.sent - usual - _within(each, pauses) for each in during)
+    waits = sorted((each.received - each.sent - usual - _within(each, pauses), each.sent) for each in during)
+    added = [each for each, _sent in waits]
     late = sum(each > 0.1 + MARGIN for each in added)
     failed = sum(each.status != 200 for each in during)
     return {
@@ -196,6 +197,8 @@ async def hangs(fleet: Fleet, size: Size) -> dict[str, float]:
         "that failed": failed,
         "that waited too long": late,
         "p99 of the added seconds": added[int(len(added) * 0.99)],
+        "longest of the added seconds": added[-1],
+        "seconds after the stop at which that one came": waits[-1][1] - stopped,
     }
 
 
