@@ -60,9 +60,8 @@ _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,4}")  # an array that a reference st
 class Budget:
     """What the schemas of one request may still come to, once their references are replaced."""
 
-    def __init__(self) -> None:
-        self._nodes = _ALL_NODES
-        self._characters = _ALL_CHARACTERS
+    _nodes = _ALL_NODES
+    _characters = _ALL_CHARACTERS
 
     def spend(self, place: str, nodes: int, characters: int) -> None:
         """Count what one schema takes of it.

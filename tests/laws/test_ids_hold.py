@@ -11,7 +11,6 @@ from tests.laws.answers import parametrized
 from tests.laws.bodies import NAMES
 from tests.laws.exchange import CATALOGUE, deltas_of, translated, whole
 from tests.laws.families import FAMILIES, Asked, Family, asked
-from translators.backends.workers_ai.prompted_tools import knows_no_tools
 from translators.call import Stamp
 from translators.tools import mint_call_id, restore_call_id
 
@@ -80,7 +79,7 @@ def _assert_restored(messages: list[dict[str, Any]], model: str, seen: list[str]
     (body,) = translated({"model": "small", "messages": messages}, model).bodies
     sent = [call["id"] for message in body["messages"] for call in message.get("tool_calls", ())]
     answered = [message["tool_call_id"] for message in body["messages"] if message["role"] == "tool"]
-    as_text = knows_no_tools(CATALOGUE.facts(model))
+    as_text = CATALOGUE.facts(model).knows_no_tools
     assert sent == answered == ([] if as_text else [restore_call_id(call_id) for call_id in seen])
 
 

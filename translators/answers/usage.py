@@ -7,6 +7,7 @@ from translators.deltas import Usage
 # The largest whole number that all readers of JSON keep exactly (RFC 8259 section 6). JSON itself knows no
 # bound, and a sum over what is longer would be none.
 _MOST: Final = 2**53 - 1
+_NUMBERS: Final = (int, float)
 
 
 def read_usage(value: Any) -> Usage | None:
@@ -39,18 +40,21 @@ def read_neurons(header: str) -> float | None:
 
 def _detail(usage: dict[str, Any], groups: tuple[str, ...], name: str) -> int | None:
     for group in groups:
-        details = usage.get(group)
-        if isinstance(details, dict):
-            return _count(details.get(name))
+        if group in usage and isinstance(usage[group], dict):
+            return _count(usage[group].get(name))
     return None
 
 
 def _count(value: Any) -> int | None:
+    if type(value) is int and 0 <= value <= _MOST:
+        return value
     amount = _amount(value)
     return None if amount is None else int(amount)
 
 
 def _amount(value: Any) -> float | None:
     """A number that can be an amount: neither negative nor a boolean nor beyond all measure."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is None:
+        return None
+    number = isinstance(value, _NUMBERS) and not isinstance(value, bool)
     return float(value) if number and 0 <= value <= _MOST else None

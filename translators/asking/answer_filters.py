@@ -48,7 +48,7 @@ def filters_of_call(chat: ChatRequest, manner: Manner, stamp: Stamp, choice: int
     filters: list[Filter] = []
     if manner.thinks_in_text:
         filters.append(Think(always=manner.thinks_first))
-    calls = manner.calls and not chat.prompts
+    calls = manner.calls and chat.tools and not chat.prompts
     tools = {tool.name: _taken(tool) for tool in offered_tools(chat)} if calls else {}
     if tools:
         offered, is_told = Offered(tools), manner.is_told
@@ -79,7 +79,7 @@ def filters_of_answer(chat: ChatRequest, choices: int) -> tuple[Filter, ...]:
     filters: list[Filter] = []
     if not chat.parallel_calls:
         filters.append(OneCall())
-    custom = offered_custom_names(chat.tools)
+    custom = offered_custom_names(chat.tools) if chat.tools else None
     if custom:
         filters.append(CustomCalls(custom))
     if chat.stop:

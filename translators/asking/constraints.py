@@ -29,9 +29,9 @@ _OLDER: Final[Mapping[str, Kind]] = {
     "guided_grammar": "grammar",
 }
 _NAMES: Final = (STRUCTURED, *_OLDER)
-_ANY_NAME: Final = frozenset(_NAMES)
+ANY_NAME: Final = frozenset(_NAMES)
 # Those of single products, which take them as they are.
-_ANY_AT_ALL: Final = _ANY_NAME | {"regex", "ebnf", "grammar", "json_schema"}
+_ANY_AT_ALL: Final = ANY_NAME | {"regex", "ebnf", "grammar", "json_schema"}
 
 
 class Constraint(msgspec.Struct, frozen=True):
@@ -65,7 +65,7 @@ def take_constraint(
     Raises:
         ApiError: 400 where `structured_outputs` is no object.
     """
-    if not says_any(chat, _ANY_NAME):
+    if not says_any(chat, ANY_NAME):
         return chat, None
     names = [name for name in _NAMES if name in chat.extra or name in chat.parameters]
     counts = FORMAT if chat.response_format is not None else next(filter(takes, names), "")

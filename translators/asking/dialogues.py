@@ -34,6 +34,6 @@ def dialogue_of(
     filters = filters_of_answer(chat, len(questions) * choices_per_call)
     if judged:
         return Rounds(judged, filters, chat.choices)
-    calls = tuple(call for call, _judge in questions)
-    filters = (*filters_of_call(chat, manner, stamp), *filters)
+    calls = [call for call, _judge in questions]
+    filters = filters_of_call(chat, manner, stamp) + filters
     return OneRound(calls, filters, chat.choices // choices_per_call, choices_per_call)

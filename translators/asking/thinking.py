@@ -72,7 +72,7 @@ _READERS: Final[Mapping[str, Callable[[Any], _Wish | None]]] = {
 }
 
 
-_ANY_NAME: Final = frozenset(_READERS)
+ANY_NAME: Final = frozenset(_READERS)
 
 
 def with_effort(chat: ChatRequest, takes: Callable[[str], bool], report: Report) -> ChatRequest:
@@ -83,7 +83,7 @@ def with_effort(chat: ChatRequest, takes: Callable[[str], bool], report: Report)
         takes: Whether the backend takes a parameter itself; then it stays.
         report: Told what of them is not sent on.
     """
-    if not says_any(chat, _ANY_NAME):
+    if not says_any(chat, ANY_NAME):
         return chat
     for name, read in _READERS.items():
         if not (name in chat.extra or name in chat.parameters) or takes(name):

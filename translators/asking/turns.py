@@ -6,13 +6,15 @@ behind the system's.
 """
 
 from itertools import takewhile
+from typing import Final
 
 import msgspec
 
 from translators.chat import ChatRequest, Text, Turn
 from translators.report import Fate, Report
 
-_BETWEEN = "\n\n"
+_BETWEEN: Final = "\n\n"
+_INSTRUCTORS: Final = ("system", "developer")
 
 
 def with_one_system(chat: ChatRequest, report: Report, longest: int | None = None) -> ChatRequest:
@@ -23,7 +25,7 @@ def with_one_system(chat: ChatRequest, report: Report, longest: int | None = Non
         report: Told of it.
         longest: The most UTF-16 units that a turn may have; None where there is no limit.
     """
-    if not all(map(instructs, chat.turns[:2])):  # nearly all requests
+    if len(chat.turns) < 2 or chat.turns[1].role not in _INSTRUCTORS:  # nearly all requests
         return chat
     leading = list(takewhile(instructs, chat.turns))
     if not leading[1:]:
@@ -39,4 +41,4 @@ def with_one_system(chat: ChatRequest, report: Report, longest: int | None = Non
 
 def instructs(turn: Turn) -> bool:
     """Whether a turn is the system's or the developer's, and holds nothing but text."""
-    return turn.role in ("system", "developer") and all(isinstance(part, Text) for part in turn.parts)
+    return turn.role in _INSTRUCTORS and all(isinstance(part, Text) for part in turn.parts)

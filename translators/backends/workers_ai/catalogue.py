@@ -5,6 +5,7 @@ them over as a value. A model that is not listed is taken to be of the plainest 
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Final, Literal
 
 import msgspec
@@ -25,8 +26,8 @@ THINKING_MAX_TOKENS: Final = 16_384  # thinking and the answer share one budget
 _SEED_TEXT: Final = 131_072  # UTF-16 units; the seed schema's maxLength of prompt and content
 
 
-class Facts(msgspec.Struct, frozen=True):
-    """What is known of one model.
+class Facts(msgspec.Struct, frozen=True, dict=True):
+    """What is known of one model; what follows from it is found out once.
 
     Attributes:
         family: The wire family, for what a request may hold; an answer's shape is detected.
@@ -70,49 +71,59 @@ class Facts(msgspec.Struct, frozen=True):
     released: str | None = None
     retires: str | None = None
 
-    @property
+    @cached_property
     def text_limit(self) -> int | None:
         """The longest prompt or message in UTF-16 units, or None."""
         return _SEED_TEXT if self.bounds == "seed" else None
 
-    @property
+    @cached_property
     def default_max_tokens(self) -> int:
         """What to ask for where nobody said: Workers AI's own default, 256, cuts answers short."""
         usual = THINKING_MAX_TOKENS if "reasoning" in self.can else DEFAULT_MAX_TOKENS
         return usual if self.window is None else min(usual, self.window // 4)
 
-    @property
+    @cached_property
     def guards(self) -> bool:
         """Whether the model only judges a dialogue of users and assistants."""
         return self.family == "legacy_guard"
 
-    @property
+    @cached_property
     def thinks_always(self) -> bool:
         """Whether the model reasons and cannot be told not to."""
         has_switch = not self.can.isdisjoint(("toggle", "no_think")) or "none" in self.efforts
         return "reasoning" in self.can and not has_switch
 
-    @property
+    @cached_property
     def takes_thoughts(self) -> bool:
         """Whether messages have a place for the thinking of earlier turns: where answers have one for new."""
         return "reasoning" in self.can and (self.speaks_openai or self.family == "openai_legacy_input")
 
-    @property
+    @cached_property
     def thinks_in_text(self) -> bool:
         """Whether its thoughts may stand in its text, between tags; those of an unknown model may."""
         return not self.speaks_openai and ("reasoning" in self.can or self.family == "unknown")
 
-    @property
+    @cached_property
     def thinks_first(self) -> bool:
         """Whether its text begins with thinking, tag or no tag: QwQ's and R1's templates open the block."""
         return self.thinks_always and self.family == "legacy"
 
-    @property
+    @cached_property
     def takes_prompt(self) -> bool:
         """Whether the model completes a prompt, and not only a dialogue."""
         return not (self.speaks_openai or self.guards)
 
-    @property
+    @cached_property
+    def knows_no_tools(self) -> bool:
+        """Whether it has to be told of tools in words; of one that nobody has listed that is not assumed."""
+        return self.family != "unknown" and not self.guards and "tools" not in self.can
+
+    @cached_property
+    def looks_for_images(self) -> bool:
+        """Whether the server scans even plain text for data URLs (code 8006)."""
+        return self.speaks_openai and "vision" in self.can
+
+    @cached_property
     def speaks_openai(self) -> bool:
         """Whether the model's input is OpenAI's chat request and not the legacy schema."""
         return self.family in ("openai", "openai+responses")

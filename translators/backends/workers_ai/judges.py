@@ -20,8 +20,10 @@ def judge_for(
     asker: Asker,
 ) -> Judge | None:
     """The judge of the answers to one body, or None where every answer will do."""
-    judges: list[Judge] = []
     names = forced_names(chat)
+    if not names and output is None:  # nearly all requests
+        return None
+    judges: list[Judge] = []
     if names and not facts.guards and "messages" in body:
         judges.append(ForcedTool(names, body, asker, takes_choice=facts.takes_tool_choice))
     judge = json_judge(output, body, asker) if output is not None else None

@@ -33,6 +33,7 @@ class Messages:
         self._report = report
         self._names: dict[str, str] = {}  # call id -> the name of the tool, for the tool's answer
         self._functions = 0  # calls in the old form, which have no id
+        self._longest = facts.text_limit
         self.image: list[int] | None = None
 
     def translate(self, turns: tuple[Turn, ...]) -> list[Message]:
@@ -54,20 +55,19 @@ class Messages:
         return {"role": role, "content": message["content"]}
 
     def _message(self, turn: Turn) -> Message:
-        match turn.parts:
-            case (chat.Result() as result,):
-                return self._result(result, turn)
+        first = turn.parts[0] if len(turn.parts) == 1 else None
+        if isinstance(first, chat.Text) and turn.name is None and turn.role != "developer":  # nearly all
+            return {"role": turn.role, "content": self._whole(first.text, turn)}
+        if isinstance(first, chat.Result):
+            return self._result(first, turn)
         if turn.role == "developer":
             self._report.note("messages", Fate.TRANSFORMED, _SYSTEM)
         name = {"name": turn.name} if turn.name is not None and self._facts.speaks_openai else {}
         if turn.name is not None and not name:
             self._report.note("messages", Fate.TRANSFORMED, "names of speakers are not sent")
         role = "system" if turn.role == "developer" else turn.role
-        match turn.parts:
-            case (chat.Text(words),):  # nearly all turns
-                text = self._harmless(words)
-                self._check_length(text, turn)
-                return {"role": role, "content": text, **name}
+        if isinstance(first, chat.Text):
+            return {"role": role, "content": self._whole(first.text, turn), **name}
         message: Message = {"role": role, "content": self._content(turn), **name}
         if self._facts.takes_thoughts:
             message |= self._thinking(turn)
@@ -75,6 +75,13 @@ class Messages:
         if calls:
             message["tool_calls"] = calls
         return message
+
+    def _whole(self, text: str, turn: Turn) -> str:
+        """The text of a turn that holds nothing else."""
+        if self._facts.looks_for_images:
+            text = self._harmless(text)
+        self._check_length(text, turn)
+        return text
 
     def _content(self, turn: Turn) -> str | list[dict[str, Any]]:
         texts: list[str] = []
@@ -147,7 +154,7 @@ class Messages:
         return []
 
     def _check_length(self, text: str, turn: Turn) -> None:
-        limit = self._facts.text_limit
+        limit = self._longest
         if limit is None or len(text) * 2 <= limit:
             return
         length = utf16_length(text)
@@ -189,7 +196,7 @@ class Messages:
 
 def harmless(text: str, parameter: str, facts: Facts, report: Report) -> str:
     """Text in which the server finds no image: it scans even plain text for data URLs (code 8006)."""
-    if _DATA_URL not in text or not (facts.speaks_openai and "vision" in facts.can):
+    if not facts.looks_for_images or _DATA_URL not in text:
         return text
     report.note(parameter, Fate.TRANSFORMED, "data URLs in text are broken by an invisible character")
     return text.replace(_DATA_URL, _BROKEN_DATA_URL)

@@ -18,6 +18,7 @@ from translators.report import Fate, Report
 
 _MAX_SEED: Final = 9_999_999_999
 _SHOWN_DIGITS: Final = 24
+_NUMBERS: Final = (int, float)
 
 # Of the chat templates (Cloudflare's generated types).
 _SWITCHES: Final = frozenset({"clear_thinking", "enable_thinking", "force_nonempty_content", "low_effort"})
@@ -326,9 +327,9 @@ def _table(facts: Facts) -> Mapping[str, Rule]:
 
 
 def _clamp(value: float, low: float, high: float) -> Outcome:
-    clamped = min(max(value, low), high)
-    if clamped == value:
+    if low <= value <= high:
         return Outcome(Fate.KEPT, value)
+    clamped = min(max(value, low), high)
     return Outcome(Fate.CLAMPED, clamped, f"{_shown(value)} is outside {low}..{high} and became {clamped:g}")
 
 
@@ -339,7 +340,7 @@ def _shown(number: float) -> str:
 
 
 def _as_number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         raise wrong_type(name, "a number", value)
     return value
 

@@ -27,11 +27,6 @@ _IN_WORDS: Final = "described to the model in words, and its calls are read from
 _TOLD: Final = "the model is told in words"
 
 
-def knows_no_tools(facts: Facts) -> bool:
-    """Whether a model has to be told in words. Of one that nobody has listed that is not assumed."""
-    return facts.family != "unknown" and not facts.guards and "tools" not in facts.can
-
-
 def told_of_tools(chat: ChatRequest, facts: Facts, report: Report, budget: Budget) -> ChatRequest:
     """The request as this model has to be told it.
 
@@ -40,7 +35,7 @@ def told_of_tools(chat: ChatRequest, facts: Facts, report: Report, budget: Budge
     """
     if chat.prompts or facts.guards:
         return chat
-    if knows_no_tools(facts):
+    if facts.knows_no_tools:
         return _without_tools(chat, report, budget)
     if facts.takes_tool_choice or not forced_names(chat):
         return chat

@@ -4,17 +4,19 @@ This dialect speaks Workers AI's native endpoint, not Cloudflare's OpenAI-shaped
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
 
+from translators.asking import constraints, thinking
 from translators.asking.answer_filters import Manner
 from translators.asking.asker import LEAST_BYTES_PER_TOKEN, Asker, MakeReader
 from translators.asking.bodies import encoded
 from translators.asking.dialogues import dialogue_of
-from translators.asking.names import own_names, takes_none
+from translators.asking.names import own_names, says_any, takes_none
 from translators.asking.structured import StructuredOutput, in_words, told
 from translators.asking.thinking import EFFORT, with_effort
 from translators.asking.turns import with_one_system
@@ -23,14 +25,14 @@ from translators.backends.workers_ai.judges import judge_for
 from translators.backends.workers_ai.messages import Messages, harmless, utf16_length
 from translators.backends.workers_ai.parameters import translate_parameters
 from translators.backends.workers_ai.places import Sent
-from translators.backends.workers_ai.prompted_tools import knows_no_tools, told_of_tools
-from translators.backends.workers_ai.reasoning import taken_as_words, will_think
+from translators.backends.workers_ai.prompted_tools import told_of_tools
+from translators.backends.workers_ai.reasoning import TEMPLATE, taken_as_words, will_think
 from translators.backends.workers_ai.response import Reader
 from translators.backends.workers_ai.structured import translate_format, with_constraint
-from translators.backends.workers_ai.tools import translate_tools
+from translators.backends.workers_ai.tools import OF_TOOLS, translate_tools
 from translators.backends.workers_ai.unstreamed import Unstreamed
 from translators.call import Stamp
-from translators.chat import Call, ChatRequest, Part, Reasoning, Refusal, Result, Text
+from translators.chat import Call, ChatRequest, Reasoning, Refusal, Result, Text
 from translators.dialogue import Dialogue
 from translators.errors import ApiError, invalid
 from translators.report import Fate, Report
@@ -40,6 +42,11 @@ from translators.tools import offered_tools
 # A segment of dots would climb out of the account's path with the operator's token. Clients may ask for any
 # such name, and plans and limits are kept under it: no real one has half of this length.
 _MODEL: Final = re.compile(r"@(?:cf|hf)/(?!\.{1,2}/)[A-Za-z0-9._-]{1,128}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
+
+# What clients say in the words of other APIs.
+_OTHER_WORDS: Final = constraints.ANY_NAME | thinking.ANY_NAME
+
+_WITH_TEXT: Final = (Text, Refusal, Reasoning, Result)  # the parts that are read as their `text`
 
 _THINKING_ROOM: Final = 4096  # tokens; long thoughts have about as many
 
@@ -55,35 +62,42 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
     Raises:
         ApiError: 400 naming the parameter that the model cannot meet; 404 where the id is no model's.
     """
-    if not is_model_id(model):
-        raise ApiError(
-            404, f"The model '{model[:100]}' does not exist.", param="model", code="model_not_found"
-        )
+    segments = _segments(model)
     for name, detail in chat.left_out.items():
         report.note(name, Fate.TRANSFORMED, detail)
-    budget = Budget()
-    chat = with_effort(with_constraint(chat, facts, report), takes_none, report)
+    if says_any(chat, _OTHER_WORDS):
+        chat = with_effort(with_constraint(chat, facts, report), takes_none, report)
     chat = chat if facts.guards else with_one_system(chat, report, facts.text_limit)
+    budget = Budget()
     asked, chat = chat, told_of_tools(chat, facts, report, budget)
-    has_tools = bool(offered_tools(asked))
-    output = translate_format(chat, _with_calls(asked, facts), report, budget, with_tools=has_tools)
+    output = _output(chat, asked, facts, report, budget) if chat.response_format else None
     fields = _fields(chat, facts, output, report, budget)
     prompt_bytes = _largest_prompt(chat, fields) + (_bytes(output.instruction) if output else 0)
     # Without the chat template a text is continued, and all of what comes is text.
     is_raw, limit = fields.get("raw") is True, _limit_name(facts)
     thinks = will_think(fields, facts) and not is_raw
     fields[limit] = _max_tokens(chat, facts, prompt_bytes, report, thinks=thinks)
-    headers, segments = _affinity(chat), ("ai", "run", *model.split("/"))
+    headers = _affinity(chat)
     questions = []
     for choice, (body, sent) in enumerate(encoded(chat, _bodies(chat, fields, facts, output, report))):
         asker = Asker(segments, _readers(stamp, choice, asked), limit, facts.window, prompt_bytes, headers)
         judge = judge_for(asked, facts, body, output, asker)
         questions.append((asker.call(body, encoded=sent), judge))
     thinks_in_text = facts.thinks_in_text and not is_raw
-    manner = Manner(thinks_in_text, facts.thinks_first, knows_no_tools(facts), not facts.guards)
+    manner = Manner(thinks_in_text, facts.thinks_first, facts.knows_no_tools, not facts.guards)
     dialogue = dialogue_of(asked, manner, stamp, questions)
     may_come_whole = facts.speaks_openai or facts.family == "unknown"
     return Unstreamed(dialogue) if chat.stream and may_come_whole else dialogue
+
+
+@lru_cache(1024)
+def _segments(model: str) -> tuple[str, ...]:
+    """The path of a model."""
+    if not is_model_id(model):
+        raise ApiError(
+            404, f"The model '{model[:100]}' does not exist.", param="model", code="model_not_found"
+        )
+    return ("ai", "run", *model.split("/"))
 
 
 def _readers(stamp: Stamp, choice: int, chat: ChatRequest) -> MakeReader:
@@ -102,10 +116,13 @@ def _affinity(chat: ChatRequest) -> dict[str, str]:
     return {"x-session-affinity": sha256(who).hexdigest()[:32]}
 
 
-def _with_calls(chat: ChatRequest, facts: Facts) -> Facts:
-    """The facts where the model writes its calls as text: a JSON mode would let it write nothing but JSON."""
-    is_told = knows_no_tools(facts) and offered_tools(chat)
-    return msgspec.structs.replace(facts, json="prompt") if is_told else facts
+def _output(
+    chat: ChatRequest, asked: ChatRequest, facts: Facts, report: Report, budget: Budget
+) -> StructuredOutput | None:
+    has_tools = bool(offered_tools(asked))
+    if has_tools and facts.knows_no_tools:  # its calls are text, and a JSON mode would forbid them
+        facts = msgspec.structs.replace(facts, json="prompt")
+    return translate_format(chat, facts, report, budget, with_tools=has_tools)
 
 
 def _fields(
@@ -116,12 +133,15 @@ def _fields(
     as_prompt = bool(chat.prompts) and facts.takes_prompt
     names = own_names(chat) if EFFORT in chat.parameters else {}
     fields = translate_parameters(given, facts, report, names, prompt=as_prompt)
-    fields |= {} if facts.guards else translate_tools(chat, facts, report, budget)
-    if facts.guards:
-        _withhold_tools(chat, report)
+    if chat.tools or not OF_TOOLS.isdisjoint(chat.sent.values()):
+        if facts.guards:
+            _withhold_tools(chat, report)
+        else:
+            fields |= translate_tools(chat, facts, report, budget)
     if facts.speaks_openai and chat.tools and not chat.parallel_calls:
         fields["parallel_tool_calls"] = False
-    fields |= output.fields if output else {}
+    if output is not None:
+        fields |= output.fields
     if chat.stream and output is not None:
         report.note("stream", Fate.EMULATED, "a structured answer is sent on once it is whole")
     if chat.stream and not (output and output.fields):
@@ -137,7 +157,7 @@ def _fields(
 
 def _withhold_tools(chat: ChatRequest, report: Report) -> None:
     fate = Fate.DROPPED if chat.tools else Fate.KEPT
-    for name in ("tools", "tool_choice", "parallel_tool_calls"):
+    for name in OF_TOOLS:
         if name in chat.sent.values():
             report.note(name, fate, "the model judges a dialogue and calls nothing" if chat.tools else "")
 
@@ -199,7 +219,7 @@ def _bodies(
         report.note("n", fate, "each choice is a call of its own" if chat.choices > 1 else "")
     if "seed" in fields and chat.choices * max(1, len(chat.prompts)) > 1:
         report.note("seed", Fate.TRANSFORMED, "each choice has a seed of its own, or all would be the same")
-    words = taken_as_words(fields, facts)
+    words = taken_as_words(fields, facts) if TEMPLATE in fields else ""
     for number, question in enumerate(_questions(chat, facts, report)):
         if "image" in question and "image" in fields:
             raise invalid(
@@ -216,12 +236,19 @@ def _bodies(
             yield _seeded(body, number * chat.choices + choice)
 
 
-def _questions(chat: ChatRequest, facts: Facts, report: Report) -> Iterator[dict[str, Any]]:
-    if not chat.prompts:
-        messages = Messages(facts, report)
-        translated = messages.translate(chat.turns)
-        yield {"messages": translated} | ({"image": messages.image} if messages.image is not None else {})
-        return
+def _questions(chat: ChatRequest, facts: Facts, report: Report) -> Iterable[dict[str, Any]]:
+    return _prompts(chat, facts, report) if chat.prompts else (_dialogue(chat, facts, report),)
+
+
+def _dialogue(chat: ChatRequest, facts: Facts, report: Report) -> dict[str, Any]:
+    messages = Messages(facts, report)
+    question: dict[str, Any] = {"messages": messages.translate(chat.turns)}
+    if messages.image is not None:
+        question["image"] = messages.image
+    return question
+
+
+def _prompts(chat: ChatRequest, facts: Facts, report: Report) -> Iterator[dict[str, Any]]:
     report.note("prompt", Fate.KEPT)
     for prompt in chat.prompts:
         _check_prompt(prompt, facts)
@@ -254,21 +281,16 @@ def _seeded(body: dict[str, Any], choice: int) -> dict[str, Any]:
 
 def _largest_prompt(chat: ChatRequest, fields: dict[str, Any]) -> int:
     """Bytes of the longest prompt: of its texts, and of the tools beside them."""
-    tools = len(msgspec.json.encode(fields["tools"])) if "tools" in fields else 0
+    size = len(msgspec.json.encode(fields["tools"])) if "tools" in fields else 0
     if chat.prompts:
-        return tools + max(map(_bytes, chat.prompts))
-    return tools + sum([_bytes_read(part) for turn in chat.turns for part in turn.parts])
-
-
-def _bytes_read(part: Part) -> int:
-    """Bytes of what a model reads of a part as text."""
-    match part:
-        case Text() | Refusal() | Reasoning() | Result():
-            return _bytes(part.text)
-        case Call():
-            return _bytes(part.name) + _bytes(part.arguments)
-        case _:
-            return 0
+        return size + max(map(_bytes, chat.prompts))
+    for turn in chat.turns:
+        for part in turn.parts:
+            if isinstance(part, _WITH_TEXT):
+                size += _bytes(part.text)
+            elif isinstance(part, Call):
+                size += _bytes(part.name) + _bytes(part.arguments)
+    return size
 
 
 def _bytes(text: str) -> int:

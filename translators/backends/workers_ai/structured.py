@@ -68,9 +68,10 @@ def translate_format(
     Raises:
         ApiError: 400 naming a schema that is out of bounds or wrong in itself.
     """
-    form, name = chat.response_format, own_name(chat, FORMAT)
+    form = chat.response_format
     if form is None:
         return None
+    name = own_name(chat, FORMAT)
     wanted = wanted_json(form, schema_place(chat, form), budget)
     if facts.guards:  # it takes no instructions, nor a second question
         fate = Fate.KEPT if form.type == "json_object" else Fate.TRANSFORMED

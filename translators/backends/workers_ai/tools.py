@@ -23,6 +23,8 @@ from translators.tools import as_function, forced_names, in_words, named_form, o
 
 _ASKED_AGAIN: Final = "an answer without a call is asked for once more"
 
+OF_TOOLS: Final = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
+
 _LISTS: Final = ("allOf", "anyOf", "oneOf")
 
 
