@@ -51,11 +51,10 @@ class EventDecoder:
             EventTooLongError: One event exceeds the limit.
         """
         if chunk.startswith(b"data: ") and chunk.endswith(b"\n\n") and self._is_between_events():
-            data = chunk[6:-2]
-            # Most reads are one event of one line, written as all backends write it.
-            if b"\n" not in data and b"\r" not in data and len(chunk) - 2 + _LINE <= self._limit:
+            plain = self._plain(chunk)
+            if plain:
                 self._first_line = False
-                return [Event(data, b"")]
+                return plain
         if self._after_cr and chunk:
             self._after_cr = False
             chunk = chunk.removeprefix(b"\n")
@@ -74,6 +73,16 @@ class EventDecoder:
 
     def _is_between_events(self) -> bool:
         return not (self._size or self._name or self._after_cr)
+
+    def _plain(self, chunk: bytes) -> list[Event]:
+        """The events where each is one line, written as all backends write it; none where one is not."""
+        events: list[Event] = []
+        for line in chunk[:-2].split(b"\n\n"):
+            is_plain = line.startswith(b"data: ") and b"\n" not in line and b"\r" not in line
+            if not is_plain or len(line) + _LINE > self._limit:
+                return []
+            events.append(Event(line[6:]))
+        return events
 
     def close(self) -> list[Event]:
         """Give the last event, where the stream ended without a blank line."""

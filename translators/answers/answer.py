@@ -71,6 +71,7 @@ class Payload(msgspec.Struct):
         return self.choices if isinstance(self.choices, list) else []
 
 
+_text_of: Final = msgspec.json.Decoder(str)
 _payloads: Final = msgspec.json.Decoder(list[Payload] | None)
 
 
@@ -79,9 +80,11 @@ class _Choice:
 
     def __init__(self, stamp: Stamp, first: int, number: int) -> None:
         self.number: Final = number
-        self.calls: Final = Calls(stamp, first + number, number)
+        self.calls: Calls | None = None  # made with the first that comes
         self.reason: Reason | None = None
         self.came = False  # whether the backend has said anything of it
+        self._stamp = stamp
+        self._first = first
 
     def text(self, out: list[Delta], content: Any, logprobs: Any = None) -> None:
         text = _spelt(content)
@@ -89,6 +92,18 @@ class _Choice:
         if text or (content == "" and not self.calls and _has_tokens(logprobs)):
             raw = msgspec.Raw(msgspec.json.encode(logprobs)) if logprobs else None
             out.append(Text(self.number, text, raw))
+
+    def call(self, out: list[Delta], value: Any, *, whole: bool = False) -> None:
+        if not value:
+            return
+        if self.calls is None:
+            self.calls = Calls(self._stamp, self._first + self.number, self.number)
+        out += self.calls.take(value, whole=whole)
+
+    def end(self, out: list[Delta], reason: Reason) -> None:
+        if self.calls is not None:
+            out += self.calls.end()
+        out.append(Finish(self.number, reason))
 
 
 class Answer:
@@ -105,7 +120,9 @@ class Answer:
     def __init__(
         self, stamp: Stamp, choice: int, max_tokens: int, prompt_estimate: int, choices: int = 1
     ) -> None:
-        self._choices = tuple(_Choice(stamp, choice, number) for number in range(choices))
+        self._choices = [_Choice(stamp, choice, 0)]
+        if choices > 1:
+            self._choices += [_Choice(stamp, choice, number) for number in range(1, choices)]
         self._max_tokens = max_tokens
         self._prompt_estimate = prompt_estimate
         self._characters = 0
@@ -134,17 +151,20 @@ class Answer:
         if payload.streamed_data is not msgspec.UNSET:
             self._take_events(out, payload.streamed_data)
         counted, first = len(out), self._choices[0]
-        choices = payload.listed
+        is_legacy = payload.choices is msgspec.UNSET and payload.output is msgspec.UNSET
+        choices = [] if is_legacy else payload.listed
         if not (choices and self._take_choices(out, choices)):  # what is said in both shapes is said once
             if payload.response is not msgspec.UNSET:
                 first.text(out, _text(payload.response))
             if payload.tool_calls:
-                out += first.calls.take(payload.tool_calls)
+                first.call(out, payload.tool_calls)
         self.spoke = self.spoke or payload.is_answer
         self.broke = self.broke or (isinstance(payload.status, str) and payload.status in _FAILURES)
         if payload.finish_reason is not None:
             self._end_of(first, payload.finish_reason)
-        if payload.streamed_data is msgspec.UNSET or payload.usage is not None:  # else the last one told
+        # Of several events in one the last has told.
+        closed_until_now = self._usage_closes and payload.streamed_data is msgspec.UNSET
+        if closed_until_now or payload.usage is not None:
             self._take_usage(payload.usage, alone=not (out or choices))
         for delta in out[counted:]:
             if isinstance(delta, _COUNTED):
@@ -153,11 +173,10 @@ class Answer:
 
     def end(self) -> list[Delta]:
         """What follows the last event, but for the usage."""
-        return [
-            delta
-            for each in self._choices
-            for delta in (*each.calls.end(), Finish(each.number, self._finish(each)))
-        ]
+        out: list[Delta] = []
+        for each in self._choices:
+            each.end(out, self._finish(each))
+        return out
 
     def usage(self) -> Usage:
         """What the backend reported, or else what we counted so far."""
@@ -209,10 +228,10 @@ class Answer:
         choice.text(out, said.get("text"), said.get("logprobs"))
         if isinstance(message.get("refusal"), str) and message["refusal"]:
             out.append(Refusal(choice.number, message["refusal"]))
-        out += choice.calls.take(message.get("tool_calls"), whole=not part)
+        choice.call(out, message.get("tool_calls"), whole=not part)
         if isinstance(message.get("function_call"), dict):  # OpenAI's old form of a single call
             call = {"index": 0, "function": message["function_call"]}
-            out += choice.calls.take([call], whole=not part)
+            choice.call(out, [call], whole=not part)
         self._end_of(choice, said.get("finish_reason"))
 
     def _end_of(self, choice: _Choice, reason: Any) -> None:
@@ -247,7 +266,7 @@ def _text(response: msgspec.Raw) -> str:
     """`response` as text: a token that is a number, or JSON mode's object, comes as such, not as a string."""
     raw = bytes(response)
     if raw.startswith(b'"'):
-        return msgspec.json.decode(raw, type=str)
+        return _text_of.decode(raw)
     return "" if raw == b"null" else raw.decode()
 
 
