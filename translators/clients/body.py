@@ -14,6 +14,8 @@ from translators.errors import invalid, wrong_type
 
 Object = dict[str, Any]
 
+_decode: Final = msgspec.json.Decoder().decode
+
 MOST_STOPS: Final = 4  # OpenAI's specification
 # OpenAI names no bound. So much of an answer may be held back, and a whole page as an end is a mistake.
 LONGEST_STOP: Final = 1000
@@ -26,7 +28,7 @@ def decode(body: bytes) -> Object:
         ApiError: 400 `invalid_json` where the body is no JSON, 400 where it is no object.
     """
     try:
-        value = msgspec.json.decode(body)
+        value = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise invalid(f"The request body is not valid JSON: {error}.", None, "invalid_json") from None
     except RecursionError:
@@ -45,9 +47,11 @@ def text(value: Any, place: str) -> str:
 
 def filled(value: Any, place: str) -> str:
     """A string with at least one character."""
-    if not text(value, place):
+    if not isinstance(value, str):
+        raise wrong_type(place, "a string", value)
+    if not value:
         raise invalid(f"'{place}' must not be empty.", place, "empty_string")
-    return str(value)
+    return value
 
 
 def boolean(value: Any, place: str) -> bool:
@@ -59,18 +63,19 @@ def boolean(value: Any, place: str) -> bool:
 
 def number(value: Any, place: str) -> float:
     """A number; integers stay integers."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise wrong_type(place, "a number", value)
     return value
 
 
 def integer(value: Any, place: str) -> int:
     """A whole number; 3.0 counts as one."""
-    if isinstance(number(value, place), float):
-        if not value.is_integer():
-            raise wrong_type(place, "a whole number", value)
-        return int(value)
-    return int(value)
+    whole = number(value, place)
+    if isinstance(whole, int):
+        return whole
+    if not whole.is_integer():
+        raise wrong_type(place, "a whole number", value)
+    return int(whole)
 
 
 @dataclass(frozen=True, slots=True)

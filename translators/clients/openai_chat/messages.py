@@ -32,7 +32,7 @@ def read_messages(value: Any) -> tuple[Turn, ...]:
     messages = body.array(value, "messages")
     if not messages:
         raise invalid("'messages' must have at least one message.", "messages", "empty_array")
-    return tuple(_read_message(each, f"messages[{k}]") for k, each in enumerate(messages))
+    return tuple([_read_message(each, f"messages[{k}]") for k, each in enumerate(messages)])
 
 
 def left_out(messages: Any) -> str:
@@ -43,12 +43,13 @@ def left_out(messages: Any) -> str:
     """
     names: set[str] = set()
     for message in messages:
-        if not message.keys() <= _MESSAGE_FIELDS:
+        if not _MESSAGE_FIELDS.issuperset(message):
             names |= _saying(message, _MESSAGE_FIELDS)
         content = message.get("content")
-        for part in content if isinstance(content, list) else ():
-            if not part.keys() <= _PART_FIELDS:
-                names |= _saying(part, _PART_FIELDS)
+        if isinstance(content, list):
+            for part in content:
+                if not _PART_FIELDS.issuperset(part):
+                    names |= _saying(part, _PART_FIELDS)
     return f"left out: {', '.join(sorted(names))[:_SHOWN]}" if names else ""
 
 

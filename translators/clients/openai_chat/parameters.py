@@ -61,6 +61,9 @@ PLAIN: Final[Mapping[str, Reader]] = {
     "web_search_options": body.obj,
 }
 
+# All that OpenAI has a name for.
+OPENAI: Final = STRUCTURAL | PLAIN.keys()
+
 # The client's name -> the common name, where the two differ.
 COMMON_NAMES: Final[Mapping[str, str]] = {
     "function_call": "tool_choice",

@@ -6,7 +6,7 @@ from translators.chat import AUTO, SCHEMA_PLACE, ChatRequest, ResponseFormat, To
 from translators.clients import body
 from translators.clients.body import Object
 from translators.clients.openai_chat.messages import left_out, read_messages
-from translators.clients.openai_chat.parameters import COMMON_NAMES, PLAIN, STRUCTURAL
+from translators.clients.openai_chat.parameters import COMMON_NAMES, OPENAI, PLAIN
 from translators.clients.openai_chat.tools import (
     check_choice,
     read_as,
@@ -34,23 +34,13 @@ def read(raw: bytes) -> ChatRequest:
 def read_fields(fields: Object) -> ChatRequest:
     """The common request of a decoded body."""
     model = body.filled(body.required(fields, "model"), "model")
-    given = {name: value for name, value in fields.items() if value is not None}
-    tools, embedded = _tools(given)
-    choice = _tool_choice(given)
-    check_choice(choice, tools, "tool_choice" if "tool_choice" in given else "function_call")
+    nulls = [name for name, value in fields.items() if value is None]
+    given = {name: value for name, value in fields.items() if value is not None} if nulls else fields
+    tools, choice, embedded = _tools_and_choice(given)
     turns = read_messages(body.required(given, "messages"))
     limit, longest = _max_tokens(given)
-    form = _response_format(given.get("response_format"))
-    changed = {
-        "messages": left_out(given["messages"]),
-        "tool_choice": read_as(given.get("tool_choice")),
-        "response_format": _format_read_as(form),
-        "max_tokens": longest,
-    }
-    settled = _settled(fields, embedded=embedded is not None)
-    extra = {n: value for n, value in given.items() if n not in PLAIN and n not in STRUCTURAL}
-    if embedded is not None:
-        extra["functions"] = embedded
+    form = _response_format(given["response_format"]) if "response_format" in given else None
+    settled = _settled(nulls, given, embedded=embedded is not None)
     return ChatRequest(
         model=model,
         turns=turns,
@@ -59,15 +49,15 @@ def read_fields(fields: Object) -> ChatRequest:
         parallel_calls=_parallel_calls(given, tools),
         response_format=form,
         max_tokens=limit,
-        choices=_CHOICES(given.get("n", 1), "n"),
-        stop=body.stops(given.get("stop", []), "stop"),
-        stream=body.boolean(given.get("stream", False), "stream"),
+        choices=_CHOICES(given["n"], "n") if "n" in given else 1,
+        stop=body.stops(given["stop"], "stop") if "stop" in given else (),
+        stream=body.boolean(given["stream"], "stream") if "stream" in given else False,
         include_usage=include_usage(given),
         parameters={name: PLAIN[name](value, name) for name, value in given.items() if name in PLAIN},
-        extra=extra,
+        extra=_extra(given, embedded),
         sent=_sent(given, settled, embedded=embedded is not None),
         settled=settled,
-        left_out={name: detail for name, detail in changed.items() if detail},
+        left_out=_left_out(given, form, longest),
     )
 
 
@@ -84,24 +74,41 @@ def _sent(given: Object, settled: Object, *, embedded: bool) -> dict[str, str]:
     return names
 
 
-def _settled(fields: Object, *, embedded: bool) -> dict[str, Entry]:
+def _extra(given: Object, embedded: list[Any] | None) -> Object:
+    """The fields that OpenAI has no name for, and functions that are not what OpenAI means by them."""
+    if embedded is None and OPENAI.issuperset(given):
+        return {}
+    extra = {name: value for name, value in given.items() if name not in OPENAI}
+    if embedded is not None:
+        extra["functions"] = embedded
+    return extra
+
+
+def _left_out(given: Object, form: ResponseFormat | None, longest: str) -> dict[str, str]:
+    """What the common request has no place for, by the parameter's common name."""
+    changed = {
+        "messages": left_out(given["messages"]),
+        "tool_choice": read_as(given["tool_choice"]) if "tool_choice" in given else "",
+        "response_format": "" if form is None else _format_read_as(form),
+        "max_tokens": longest,
+    }
+    return {name: detail for name, detail in changed.items() if detail}
+
+
+def _settled(nulls: list[str], given: Object, *, embedded: bool) -> dict[str, Entry]:
     """Fates that need no backend: what is null, what another name outranks, what the gateway does itself."""
-    entries = {name: Entry(name, Fate.KEPT) for name, value in fields.items() if value is None}
+    entries = {name: Entry(name, Fate.KEPT) for name in nulls} if nulls else {}
     for old, new in _OUTRANKED.items():
-        if (
-            fields.get(old) is not None
-            and fields.get(new) is not None
-            and not (old == "functions" and embedded)
-        ):
+        if old in given and new in given and not (old == "functions" and embedded):
             entries[old] = Entry(old, Fate.DROPPED, f"'{new}' is sent beside it and counts")
-    for name in ("model", "stream", "stream_options"):
-        if name in fields:
-            entries[name] = Entry(name, Fate.KEPT)
-    response_format = fields.get("response_format")
-    if isinstance(response_format, dict) and response_format.get("type") == "text":
+    entries |= {name: entry for name, entry in _OURS.items() if name in given}
+    if "response_format" in given and given["response_format"].get("type") == "text":
         entries["response_format"] = Entry("response_format", Fate.KEPT)
     return entries
 
+
+# What the gateway does itself.
+_OURS: Final = {name: Entry(name, Fate.KEPT) for name in ("model", "stream", "stream_options")}
 
 # Deprecated name -> today's, which counts where both are sent.
 _OUTRANKED: Final = {
@@ -109,6 +116,20 @@ _OUTRANKED: Final = {
     "functions": "tools",
     "function_call": "tool_choice",
 }
+
+
+# All that is said of tools.
+_TOOLING: Final = frozenset({"function_call", "functions", "tool_choice", "tools"})
+
+
+def _tools_and_choice(given: Object) -> tuple[tuple[Tool, ...], ToolChoice, list[Any] | None]:
+    """The tools, which of them are to be called, and Workers AI's own `functions`."""
+    if _TOOLING.isdisjoint(given):
+        return (), AUTO, None
+    tools, embedded = _tools(given)
+    choice = _tool_choice(given)
+    check_choice(choice, tools, "tool_choice" if "tool_choice" in given else "function_call")
+    return tools, choice, embedded
 
 
 def _tools(given: Object) -> tuple[tuple[Tool, ...], list[Any] | None]:
@@ -132,9 +153,11 @@ def _tool_choice(given: Object) -> ToolChoice:
 
 def _parallel_calls(given: Object, tools: tuple[Tool, ...]) -> bool:
     """The deprecated `function_call` of an answer has room for one call only."""
-    if "tools" not in given and tools:
+    if tools and "tools" not in given:
         return False
-    return body.boolean(given.get("parallel_tool_calls", True), "parallel_tool_calls")
+    if "parallel_tool_calls" not in given:
+        return True
+    return body.boolean(given["parallel_tool_calls"], "parallel_tool_calls")
 
 
 def _max_tokens(given: Object) -> tuple[int | None, str]:
@@ -167,8 +190,6 @@ def include_usage(given: Object) -> bool:
 
 
 def _response_format(value: Any) -> ResponseFormat | None:
-    if value is None:
-        return None
     place = "response_format"
     form = body.obj(value, place)
     kind = body.one_of("text", "json_object", "json_schema")(
@@ -204,7 +225,7 @@ def _bare(schema: Any, place: str) -> ResponseFormat:
     return ResponseFormat("json_schema", body.obj(schema, place), "answer", strict=True, place=place)
 
 
-def _format_read_as(form: ResponseFormat | None) -> str:
+def _format_read_as(form: ResponseFormat) -> str:
     """What a format in another API's form is read as; nothing of one in OpenAI's."""
-    is_bare = form is not None and form.place != SCHEMA_PLACE
+    is_bare = form.place != SCHEMA_PLACE
     return "its bare schema is read as that of OpenAI's 'json_schema'" if is_bare else ""
