@@ -6,6 +6,7 @@ A client sees the report in the header `x-penstock-translation` (all but the kep
 
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from functools import lru_cache
 from itertools import accumulate
 from typing import Final
 
@@ -34,6 +35,9 @@ class Fate(IntEnum):
     def word(self) -> str:
         """The fate as users read it."""
         return self.name.lower()
+
+
+_KEPT: Final = Fate.KEPT  # looked up once: members of an enumeration take long to find
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -75,18 +79,18 @@ class Report:
         """
         own = [self._entry(common, name) for name, common in sent.items()]
         common_names = set(sent.values())
-        added = {
-            name: self._entry(name, name)
-            for name, fate in self._fates.items()
-            if fate is not Fate.KEPT and name not in common_names
-        }
-        before = [entry for name, entry in settled.items() if name not in added]
-        return (*before, *own, *added.values())
+        others = [
+            name for name, fate in self._fates.items() if fate is not _KEPT and name not in common_names
+        ]
+        if not others:
+            return (*settled.values(), *own)
+        before = [entry for name, entry in settled.items() if name not in others]
+        return (*before, *own, *[self._entry(name, name) for name in others])
 
     def _entry(self, common: str, name: str) -> Entry:
         fate = self._fates[common]
         sent_as = self._sent_as.get(common, common)
-        if fate is Fate.KEPT and sent_as != name:
+        if fate is _KEPT and sent_as != name:
             return Entry(name, Fate.RENAMED, f"sent as '{sent_as}'")
         details = self._details.get(common)
         return Entry(name, fate, "; ".join(details) if details else "")
@@ -94,9 +98,7 @@ class Report:
 
 def header(entries: Iterable[Entry]) -> str:
     """All but the kept as `name=fate` pairs, at most 1 KB of ASCII; the rest is counted: `more=N`."""
-    pairs = [
-        f"{_token(entry.parameter)}={entry.fate.word}" for entry in entries if entry.fate is not Fate.KEPT
-    ]
+    pairs = [_pair(entry.parameter[:64], entry.fate) for entry in entries if entry.fate is not _KEPT]
     whole = ", ".join(pairs)
     if len(whole) <= HEADER_LIMIT:
         return whole
@@ -119,6 +121,8 @@ def refuse_dropped(entries: Iterable[Entry]) -> ApiError | None:
     return None
 
 
-def _token(name: str) -> str:
-    """A parameter's name as header text: a client chooses the names of its extra fields."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "._-[]") else "_" for c in name[:64])
+@lru_cache(256)
+def _pair(name: str, fate: Fate) -> str:
+    """A parameter with its fate as header text: a client chooses the names of its extra fields."""
+    token = "".join(c if c.isascii() and (c.isalnum() or c in "._-[]") else "_" for c in name)
+    return f"{token}={fate.word}"
