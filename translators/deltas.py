@@ -184,11 +184,19 @@ def fold(deltas: Iterable[Delta]) -> Completion:
     Raises:
         ApiError: The answer failed, or a choice has no end.
     """
+    if isinstance(deltas, list) and len(deltas) == 3:
+        text, finish, used = deltas
+        if (
+            isinstance(text, Text)
+            and isinstance(finish, Finish)
+            and isinstance(used, Usage)
+            and text.choice == finish.choice
+            and text.logprobs is None
+        ):
+            block = Block("text", text.text)
+            return Completion((Choice(text.choice, (block,), finish.reason),), used)  # as nearly all are
     choices: dict[int, _OpenChoice] = {}
     usage: Usage | None = None
-    match deltas:
-        case [Text(number, text, None), Finish(other, reason), Usage() as used] if number == other:
-            return Completion((Choice(number, (Block("text", text),), reason),), used)  # as nearly all are
     for delta in deltas:
         match delta:
             case Usage():

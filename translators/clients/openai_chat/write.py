@@ -18,7 +18,6 @@ from translators.clients.chat_logprobs import ChatLogprobs, chat_logprobs
 from translators.clients.openai_chat.read import wants_functions
 from translators.deltas import (
     Arguments,
-    Block,
     Call,
     Choice,
     Completion,
@@ -160,7 +159,8 @@ class ChatWriter:
         return "function_call" if self._functions else reason
 
     def _choice(self, choice: Choice) -> dict[str, Any]:
-        text, refusal, calls = choice.text_of("text"), choice.text_of("refusal"), choice.calls
+        texts, calls, logprobs = _by_kind(choice)
+        text, refusal = texts.get("text"), texts.get("refusal")
         if text is None and refusal is None and not calls:
             text = ""
         message: dict[str, Any] = {
@@ -169,9 +169,8 @@ class ChatWriter:
             "refusal": refusal,
             "annotations": [],
         }
-        thinking = choice.text_of("reasoning")
-        if thinking is not None:
-            message["reasoning_content"] = thinking
+        if "reasoning" in texts:
+            message["reasoning_content"] = texts["reasoning"]
         if calls and self._functions:
             message["function_call"] = {"name": calls[0].name, "arguments": calls[0].arguments}
         elif calls:
@@ -179,7 +178,7 @@ class ChatWriter:
         return {
             "index": choice.index,
             "message": message,
-            "logprobs": _logprobs(choice),
+            "logprobs": chat_logprobs(logprobs) if logprobs else None,
             "finish_reason": self._reason(choice.reason),
         }
 
@@ -198,9 +197,19 @@ def usage_fields(usage: Usage) -> dict[str, Any]:
     return fields
 
 
-def _logprobs(choice: Choice) -> ChatLogprobs | None:
-    """All pieces of the log probabilities as one."""
-    return chat_logprobs(raw for item in choice.items if isinstance(item, Block) for raw in item.logprobs)
+def _by_kind(choice: Choice) -> tuple[dict[str, str], list[WholeCall], list[msgspec.Raw]]:
+    """All text of each kind, the calls, and the pieces of the log probabilities."""
+    texts: dict[str, str] = {}
+    calls: list[WholeCall] = []
+    logprobs: list[msgspec.Raw] = []
+    for item in choice.items:
+        if isinstance(item, WholeCall):
+            calls.append(item)
+        else:
+            known = texts.get(item.kind)
+            texts[item.kind] = item.text if known is None else known + item.text
+            logprobs += item.logprobs
+    return texts, calls, logprobs
 
 
 def _whole_call(call: WholeCall) -> dict[str, Any]:
