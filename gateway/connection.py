@@ -80,6 +80,12 @@ class Connection(asyncio.Protocol):
         return self._framing > 0 or self._arrived
 
     @property
+    def is_open(self) -> bool:
+        """Whether neither side has closed it."""
+        transport = self._transport
+        return transport is not None and self._error is None and not transport.is_closing()
+
+    @property
     def reusable(self) -> bool:
         """Whether another request may be sent: the last one went out whole, and so came its answer."""
         transport = self._transport
@@ -92,7 +98,7 @@ class Connection(asyncio.Protocol):
         )
 
     async def send(self, head: bytes, body: bytes) -> None:
-        """Send a request and wait for the status and the headers of its answer.
+        """Send a request and wait for the status and the headers of its answer, or close the connection.
 
         Raises:
             BrokenError: The backend closed the connection first, or answered with no HTTP.
@@ -102,8 +108,12 @@ class Connection(asyncio.Protocol):
         self._begin()
         self._asked = True
         self._transport.write(head + body)
-        while not self._arrived:
-            await self._wait()
+        try:
+            while not self._arrived:
+                await self._wait()
+        except BaseException:
+            self.abort()
+            raise
 
     async def read(self, sink: Sink | None = None) -> bytes:
         """The next bytes of the body as soon as there are any; empty at its regular end.
@@ -189,13 +199,12 @@ class Connection(asyncio.Protocol):
         if self._size > READ_BUFFER and not self._paused and self._transport is not None and not self.ended:
             self._paused = True
             self._transport.pause_reading()
-        if not self._hand_on():
+        if self._sink is None or not self._hand_on(self._sink):
             self._wake()
 
-    def _hand_on(self) -> bool:
+    def _hand_on(self, sink: Sink) -> bool:
         """Give what has come to the sink; whether there is nothing for the reader to do."""
-        sink = self._sink
-        if sink is None or not self._chunks or self._size > READ_PIECE or not sink.is_ready():
+        if not self._chunks or self._size > READ_PIECE or not sink.is_ready():
             return False
         self._cut = not sink.take(self._all())
         return not (self._cut or self.ended or self._error)

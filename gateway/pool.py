@@ -101,8 +101,17 @@ class Pool:
         self._addresses_until = 0.0
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def take(self, *, fresh: bool = False) -> Connection:
-        """A connection to send one request on; a fresh one cannot have been closed while it was idle.
+    def take_idle(self) -> Connection | None:
+        """A connection that has had an answer, to send one request on; the host may be closing it."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open and monotonic() - connection.idle_since < self._keep_alive:
+                return connection
+            connection.abort()
+        return None
+
+    async def connect(self) -> Connection:
+        """A new connection to send one request on.
 
         Raises:
             TimeoutError: None could be made in time.
@@ -110,11 +119,6 @@ class Pool:
             TlsError: The host speaks no TLS that can be trusted.
             OSError: None could be made.
         """
-        while self._idle and not fresh:
-            connection = self._idle.pop()
-            if connection.reusable and monotonic() - connection.idle_since < self._keep_alive:
-                return connection
-            connection.abort()
         async with asyncio.timeout(self._connect_seconds):
             return await self._connect()
 

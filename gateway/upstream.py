@@ -7,7 +7,8 @@ of the settings. Proxy variables, cookies, redirects and compression do not exis
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final, Literal
+from types import TracebackType
+from typing import Final, Literal, Protocol
 from urllib.parse import quote, urlsplit
 
 from gateway import errors
@@ -53,13 +54,11 @@ class UpstreamError(Exception):
                 return errors.overloaded(1)
 
 
-class UpstreamAnswer:
+class UpstreamAnswer(Protocol):
     """An answer whose headers are here and whose body is coming."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.status = connection.status
-        self.headers: Mapping[str, str] = connection.headers
+    status: int
+    headers: dict[str, str]
 
     async def read(self, sink: Sink | None = None) -> bytes:
         """The next bytes of the body, as soon as there are any; empty at its regular end.
@@ -68,12 +67,8 @@ class UpstreamAnswer:
             sink: Offered what comes meanwhile; what it takes is not returned.
 
         Raises:
-            UpstreamError: The body broke off.
+            BrokenError: The body broke off; the context that gave this answer makes an UpstreamError of it.
         """
-        try:
-            return await self._connection.read(sink)
-        except BrokenError as error:
-            raise UpstreamError("reset") from error
 
 
 _NO_FILES: Final = Tls()
@@ -144,13 +139,17 @@ class Upstream:
 
         Raises:
             UpstreamError: There is no credential. On entering: the backend was not reached, or broke the
-                connection.
+                connection; on leaving: the body broke off.
         """
         credential = self.credentials.take()
         if credential is None and self.credentials.are_expected:
             raise UpstreamError("credential")
-        more = _encoded(f"{_lines(call.headers)}content-length: {len(call.body)}\r\n\r\n")
-        return Sending(self._pool, self._head(call.segments, credential) + more, call.body, credential)
+        head = self._head(call.segments, credential)
+        if call.headers:
+            head += _encoded(_lines(call.headers))
+        return Sending(
+            self._pool, b"%bcontent-length: %d\r\n\r\n" % (head, len(call.body)), call.body, credential
+        )
 
 
 class Sending:
@@ -166,21 +165,32 @@ class Sending:
         self._connection: Connection | None = None
 
     async def __aenter__(self) -> UpstreamAnswer:
-        connection = await self._take()
-        try:
-            await self._ask(connection)
-        except UpstreamError:
-            # A backend may close an idle connection just as the request comes: it has not read it then.
-            if not connection.idle_since or connection.heard:
-                raise
-            connection = await self._take(fresh=True)
-            await self._ask(connection)
+        connection = self._pool.take_idle()
+        if connection is None:
+            connection = await self._ask_anew()
+        else:
+            try:
+                await connection.send(self._head, self._body)
+            except BrokenError as error:
+                if connection.heard:
+                    raise UpstreamError("reset") from error
+                # A backend may close an idle connection just as the request comes: it has not read it then.
+                connection = await self._ask_anew()
         self._connection = connection
-        return UpstreamAnswer(connection)
+        return connection
 
-    async def _take(self, *, fresh: bool = False) -> Connection:
+    async def _ask_anew(self) -> Connection:
+        """Ask on a new connection."""
+        connection = await self._connect()
         try:
-            return await self._pool.take(fresh=fresh)
+            await connection.send(self._head, self._body)
+        except BrokenError as error:
+            raise UpstreamError("reset") from error
+        return connection
+
+    async def _connect(self) -> Connection:
+        try:
+            return await self._pool.connect()
         except TimeoutError as error:
             raise UpstreamError("timeout") from error
         except UnknownHostError as error:
@@ -190,18 +200,13 @@ class Sending:
         except OSError as error:
             raise UpstreamError("exhausted" if error.errno in EXHAUSTED else "connect") from error
 
-    async def _ask(self, connection: Connection) -> None:
-        try:
-            await connection.send(self._head, self._body)
-        except BaseException as error:
-            connection.abort()
-            if isinstance(error, BrokenError):
-                raise UpstreamError("reset") from error
-            raise
-
-    async def __aexit__(self, *_error: object) -> None:
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         if self._connection is not None:
             self._pool.give(self._connection)
+        if isinstance(error, BrokenError):
+            raise UpstreamError("reset") from error
 
 
 def _path(segments: tuple[str, ...]) -> str:

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.balance import NOTHING, Needs, Place, needs_of
+from gateway.balance import NOTHING, Place, needs_of
 from gateway.deadlines import Watch
 from gateway.dispatch.means import Means, Way
 from gateway.dispatch.outcomes import failure_of, has_cost_work, may_go_better, was_unreachable, with_room
@@ -27,7 +27,7 @@ from gateway.dispatch.race import Race
 from gateway.dispatch.round import Asked, Round
 from gateway.errors import TargetFullError, none_available
 from gateway.exchange import Batch, Exchange, Recipient
-from gateway.routing import MOST_TARGETS, Plan, Target, can_go_on
+from gateway.routing import MOST_TARGETS, Hedge, Plan, Target, can_go_on
 from gateway.translation import translate_for
 from translators.asking.seam import Seam, can_be_continued
 from translators.call import BackendCall
@@ -87,6 +87,16 @@ class Dispatch(Means):
 class _Way:
     """One request's way from target to target."""
 
+    _asked = 0  # targets
+    _refused_credentials = 0  # the last target's
+    _again: Target | None = None  # the same once more, where something of the request has changed
+    _has_cost_work = False  # whether the last failure may have
+    _asks_again = False  # whether it has its part of the retry budget
+    _failure: Batch | None = None
+    _full: TargetFullError | None = None  # a target's own limit that has refused
+    _standing: ExitStack | None = None  # in line
+    _place: Place | None = None
+
     def __init__(  # noqa: PLR0913, PLR0917 - all that an answer needs
         self,
         dispatch: Dispatch,
@@ -106,18 +116,10 @@ class _Way:
         self._request = msgspec.structs.replace(request, counts_along=True) if self._goes_on else request
         self._recipient = recipient
         self._gate = gate
-        self._needs = _needs(plan, request)
+        self._needs = (
+            NOTHING if len(plan.targets) == 1 else needs_of(request, with_opening=plan.balance == "prefix")
+        )
         self._tried: set[tuple[str, str]] = set()
-        self._asked = 0  # targets
-        self._refused_credentials = 0  # the last target's
-        self._again: Target | None = None  # the same once more, where something of the request has changed
-        self._was_sent = False  # whether the last target was asked
-        self._has_cost_work = False  # whether the last failure may have
-        self._asks_again = False  # whether it has its part of the retry budget
-        self._failure: Batch | None = None
-        self._full: TargetFullError | None = None  # a target's own limit that has refused
-        self._standing: ExitStack | None = None  # in line
-        self._place: Place | None = None
 
     async def go(self) -> None:
         """Ask one target after the other until one answers or none is left."""
@@ -128,7 +130,8 @@ class _Way:
                 if self._has_cost_work and not await self._may_ask_again():
                     break
         finally:
-            self._leave_line()
+            if self._standing is not None:
+                self._standing.close()
         await self._recipient.take(self._failure or [Failed(self._refusal())])
 
     def may_leave(self, target: Target, failure: Batch) -> bool:
@@ -187,37 +190,34 @@ class _Way:
         if self._again is not None:
             target, self._again = self._again, None
             return target
-        if self._asked >= MOST_TARGETS or self._has_to_queue():
+        if self._asked >= MOST_TARGETS or (self._plan.line.most and self._has_to_queue()):
             return None
         return self._balancer.choose(self._plan, self._needs, self._tried)
 
     def _has_to_queue(self) -> bool:
         """Whether others have come before."""
         is_new = self._place is None and not self._asked
-        return is_new and bool(self._plan.line.most) and self._balancer.lines.waiting(self._plan.route) > 0
+        return is_new and self._balancer.lines.waiting(self._plan.route) > 0
 
     async def _asked_and_answered(self, target: Target) -> bool:
         """Ask a target; False where another one is to be asked."""
-        self._was_sent = False
-        self._balancer.reserve(target)
-        try:
-            return await self._answered_by(target)
-        finally:
-            if not self._was_sent:  # nothing can tell how it is doing
-                self._balancer.release(target)
-
-    async def _answered_by(self, target: Target) -> bool:
         is_retry = (target.backend, target.model) in self._tried
         asked = await self._let_in(target)
         if asked is None:
             return False
-        self._leave_line()
-        self._was_sent = True
+        if self._standing is not None:
+            self._standing.close()
         if is_retry or self._asked:
             kind = "retry" if is_retry else "fallback" if target.fallback else "failover"
             self._dispatch.metrics.retried(target.backend, kind)
         self._asked += 0 if is_retry else 1
-        round_ = await self._round(asked)
+        hedge = self._hedge_of(asked)
+        self._tell(asked)
+        if hedge is None:
+            round_ = self._begin(asked, self._recipient, self._watch, self)
+            await round_.run(asked.calls)
+        else:
+            round_ = await self._race(asked, hedge)
         if round_.withheld is None:
             return True
         target = round_.target
@@ -248,24 +248,26 @@ class _Way:
             if self._failure is None and self._full is None:
                 raise
             return None  # an earlier target could be asked: its failure is the reason
-        calls = dialogue.first()
-        if self._gate is not None:
-            try:
-                await self._gate.admit(target, calls)
-            except TargetFullError as error:
-                self._full = self._full or error
-                return None
-        return Asked(target, dialogue, calls, header(entries))
+        asked = Asked(target, dialogue, dialogue.first(), header(entries))
+        self._balancer.reserve(target)
+        try:
+            if self._gate is not None:
+                await self._gate.admit(target, asked.calls)
+        except BaseException as error:
+            self._balancer.release(target)  # nothing can tell how it is doing
+            if not isinstance(error, TargetFullError):
+                raise
+            self._full = self._full or error
+            return None
+        return asked
 
-    async def _round(self, asked: Asked) -> Round:
-        """Ask a target, and where it is slow to begin and the route allows it, another one beside it."""
-        self._tell(asked)
-        hedge = self._plan.hedge
-        may_be_hedged = self._exchange.stream and len(asked.calls) == 1 and len(self._plan.targets) > 1
-        if hedge is None or not may_be_hedged:
-            round_ = self._begin(asked, self._recipient, self._watch, self)
-            await round_.run(asked.calls)
-            return round_
+    def _hedge_of(self, asked: Asked) -> Hedge | None:
+        """When another target is asked beside one that is slow to begin, if that may be."""
+        may_be = self._exchange.stream and len(asked.calls) == 1 and len(self._plan.targets) > 1
+        return self._plan.hedge if may_be else None
+
+    async def _race(self, asked: Asked, hedge: Hedge) -> Round:
+        """Ask a target, and where it is slow to begin, another one beside it."""
         self._balancer.hedges.earn(self._plan.route, hedge.share)
         race = Race(self, self._watch, self._recipient, self._begin, self._tell)
         return await race.run(asked, hedge.after, self._join, self._leave)
@@ -277,14 +279,9 @@ class _Way:
             return None
         if not self._balancer.hedges.take(self._plan.route):
             return None
-        self._balancer.reserve(target)
         asked = None
-        try:
-            with suppress(ApiError):
-                asked = await self._let_in(target)
-        finally:
-            if asked is None:
-                self._balancer.release(target)
+        with suppress(ApiError):
+            asked = await self._let_in(target)
         if asked is not None:
             self._asked += 1
             self._dispatch.metrics.retried(target.backend, "hedge")
@@ -356,10 +353,6 @@ class _Way:
             self._balancer.lines.place(route, self._exchange.key, now + seconds, wants)
         )
 
-    def _leave_line(self) -> None:
-        if self._standing is not None:
-            self._standing.close()
-
     def _waiting_helps(self, seconds: float) -> bool:
         if self._full is not None:
             return self._full.retry_after is None or self._full.retry_after <= seconds
@@ -377,9 +370,3 @@ class _Way:
         obstacles = [obstacle for _target, obstacle in self._balancer.obstacles(self._plan, self._needs)]
         waits = [each.wait for each in obstacles if each is not None and each.wait is not None]
         return min(waits, default=1.0)
-
-
-def _needs(plan: Plan, request: ChatRequest) -> Needs:
-    if len(plan.targets) == 1:
-        return NOTHING
-    return needs_of(request, with_opening=plan.balance == "prefix")

@@ -7,7 +7,6 @@ health, and what of a refusal all workers should know.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
 
@@ -20,7 +19,7 @@ from gateway.errors import too_late
 from gateway.exchange import Batch, Exchange, Recipient
 from gateway.health import Attempted
 from gateway.routing import Plan, Target
-from gateway.upstream import UpstreamError
+from gateway.upstream import Sending, UpstreamError
 from translators.asking.seam import Seam
 from translators.call import AnswerReader, BackendCall
 from translators.deltas import Failed, Usage
@@ -43,8 +42,7 @@ class Asked(msgspec.Struct, frozen=True):
     translation: str  # the report of what becomes of the request's parameters
 
 
-@dataclass(slots=True)
-class Round:
+class Round(msgspec.Struct, eq=False):
     """The calls of one dialogue at one target.
 
     Attributes:
@@ -61,7 +59,7 @@ class Round:
     recipient: Recipient
     way: Way
     seam: Seam | None = None  # where the answer may be gone on with elsewhere
-    open: dict[int, AnswerReader] = field(default_factory=dict)  # calls whose usage is not known yet
+    open: dict[int, AnswerReader] = {}  # calls whose usage is not known yet
     begun: bool = False  # whether a backend has given some of the answer
     committed: bool = False  # whether some of it was delivered
     delivering: bool = False  # whether it is the client that is being waited for
@@ -75,26 +73,28 @@ class Round:
     @property
     def ended(self) -> bool:
         """Whether no call has anything more to say."""
-        return self.satisfied or self.broken or self._has_broken_off
-
-    @property
-    def _has_broken_off(self) -> bool:
-        """Whether the answer has, with something of it delivered, where another target may go on."""
-        return self.seam is not None and self.seam.failure is not None
+        return (
+            self.satisfied
+            or self.broken
+            # It broke off with something of it delivered, where another target may go on.
+            or (self.seam is not None and self.seam.failure is not None)
+        )
 
     async def run(self, calls: tuple[BackendCall, ...]) -> None:
         """Make the calls, and those that their answers ask for."""
         try:
             while calls:
-                self.open = {number: call.reader() for number, call in enumerate(calls)}
                 if len(calls) == 1:
+                    self.open = {0: calls[0].reader()}
                     await self._attempt(0, calls[0], self.watch, self._hear)
-                    await self._go_on()
+                    if self.seam is not None:
+                        await self._go_on()
                 else:
                     await self._many(calls)
                 calls = () if self.broken else self.dialogue.next()
         finally:
-            if self.begun and not self.is_beaten:  # the books have the answer that the client got
+            # The books have the answer that the client got.
+            if self.open and self.begun and not self.is_beaten:
                 self._book(self._count_open())
 
     async def _go_on(self) -> None:
@@ -157,12 +157,12 @@ class Round:
 
     def _book(self, batch: Batch) -> None:
         """Note the usage; in front of a failure it is for the books alone, for no answer has it."""
-        at = -2 if _is_broken(batch) else -1
-        usage = batch[at] if len(batch) >= -at else None
-        if isinstance(usage, Usage):
-            self.exchange.usage = usage
-            if at == -2:
-                del batch[at]
+        last = batch[-1] if batch else None
+        if isinstance(last, Usage):
+            self.exchange.usage = last
+        elif isinstance(last, Failed) and len(batch) > 1 and isinstance(batch[-2], Usage):
+            self.exchange.usage = batch[-2]
+            del batch[-2]
 
     def _take(self, number: int, batch: Batch) -> Batch:
         """What the client is to see of a call's batch, and the usage in it booked."""
@@ -196,6 +196,7 @@ class Round:
 
     async def _many(self, calls: tuple[BackendCall, ...]) -> None:
         """Several calls at once, each in a task, their batches in the order in which they come."""
+        self.open = {number: call.reader() for number, call in enumerate(calls)}
         queue: _Queue = asyncio.Queue(_AHEAD)
         tasks = [asyncio.create_task(self._pump(number, call, queue)) for number, call in enumerate(calls)]
         self._await_answer(self.watch, whole=calls[0].whole)
@@ -248,7 +249,7 @@ class Round:
         """
         self.exchange.attempts += 1
         health = self.means.balancer.health.attempt(self.target.backend, self.target.model)
-        attempt = _Attempt(self, number, self.open[number], watch, health)
+        attempt = _Attempt(self, number, self.open[number], watch, health, monotonic())
         try:
             await self._ask(call, attempt, hear)
         except UpstreamError as error:
@@ -289,41 +290,37 @@ class Round:
             watch.at = monotonic() + self.plan.idle
 
     async def _ask(self, call: BackendCall, attempt: "_Attempt", hear: _Hear) -> None:
-        if attempt.watch:
-            self._await_answer(attempt.watch, whole=call.whole)
-        sending = self.means.upstreams[self.target.backend].send(call)
-        attempt.credential = sending.credential
+        watch = attempt.watch
+        if watch:
+            self._await_answer(watch, whole=call.whole)
+        sending = attempt.sending = self.means.upstreams[self.target.backend].send(call)
         async with sending as answer:
             attempt.reader.start(answer.status, answer.headers)
             while data := await answer.read(attempt):
-                await hear((attempt.number, attempt.feed(data)))
+                batch = attempt.feed(data)
+                if batch or watch is None:  # a sign of life means something only beside other calls
+                    await hear((attempt.number, batch))
                 if self.ended:
                     return
-                if attempt.watch:
-                    self.go_on_waiting(attempt.watch)
+                if watch:
+                    self.go_on_waiting(watch)
             attempt.check()
             if self.ended:
                 return
             batch = attempt.close()
         await hear((attempt.number, batch))
 
-    def failed_with(self, batch: Batch, credential: str) -> ApiError | None:
-        """The failure with which a batch ends; it may lose its quotation here."""
-        last = batch[-1]
-        if not isinstance(last, Failed):
-            return None
-        self.has_other_credential = self.means.learn(self.target, last.error, credential)
-        if not self.means.quote_backends:
-            batch[-1] = Failed(last.error.unquoted())
-        return last.error
+    def learn(self, failed: Failed, credential: str) -> Failed:
+        """Keep what a failure tells; as it is to be told, for it may lose its quotation here."""
+        self.has_other_credential = self.means.learn(self.target, failed.error, credential)
+        return failed if self.means.quote_backends else Failed(failed.error.unquoted())
 
     def _late(self, phase: Phase) -> Failed:
         self.means.metrics.deadline(phase)
         return Failed(too_late(phase))
 
 
-@dataclass(slots=True)
-class _Attempt:
+class _Attempt(msgspec.Struct, eq=False):
     """One call, whose bytes become deltas; a `connection.Sink` once some of the answer was delivered."""
 
     round: Round
@@ -331,11 +328,11 @@ class _Attempt:
     reader: AnswerReader
     watch: Watch | None
     health: Attempted
-    started: float = field(default_factory=monotonic)
+    started: float
     outcome: str = "cancelled"
     broke_on_the_way: bool = False
     has_begun: bool = False
-    credential: str = field(default="", repr=False)
+    sending: Sending | None = None
     failure: ApiError | None = None
     error: Exception | None = None
 
@@ -367,9 +364,11 @@ class _Attempt:
             self.has_begun = self.round.begun = True
             self.round.way.answers()
             self.health.began(monotonic() - self.started)
-        failure = self.round.failed_with(batch, self.credential)
-        if failure is not None:
-            self.failure, self.outcome = failure, outcome_of(failure)
+        last = batch[-1]
+        if isinstance(last, Failed):
+            credential = self.sending.credential if self.sending is not None else ""
+            batch[-1] = self.round.learn(last, credential)
+            self.failure, self.outcome = last.error, outcome_of(last.error)
 
     def is_ready(self) -> bool:
         return self.watch is not None and self.round.committed and self.round.recipient.takes_at_once()

@@ -75,9 +75,14 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
+async def taken(pool: Pool) -> Connection:
+    """A connection to send on, an old one where there is any."""
+    return pool.take_idle() or await pool.connect()
+
+
 async def ask(pool: Pool) -> tuple[Connection, bytes]:
     """One whole exchange; the connection is not given back."""
-    connection = await pool.take()
+    connection = await taken(pool)
     await connection.send(HEAD, b"{}")
     return connection, await rest(connection)
 
@@ -145,7 +150,7 @@ async def test_an_answer_that_breaks_is_never_taken_for_a_whole_one(pieces: list
 
 async def test_what_came_before_a_break_can_be_read() -> None:
     async with serving(Backend([OK + b"content-length: 9\r\n\r\nab", None])) as pool:
-        connection = await pool.take()
+        connection = await taken(pool)
         await connection.send(HEAD, b"{}")
         assert await connection.read() == b"ab"
         with pytest.raises(BrokenError):
@@ -166,7 +171,7 @@ async def test_the_connection_that_was_used_last_is_used_next() -> None:
         second, _ = await ask(pool)
         pool.give(first)
         pool.give(second)
-        assert await pool.take() is second
+        assert await taken(pool) is second
         await second.send(HEAD, b"{}")
         assert await rest(second) == b""
     assert backend.connections == 2
@@ -179,7 +184,7 @@ async def test_a_connection_that_the_backend_closed_is_not_used_again() -> None:
         pool.give(connection)
         await until(lambda: not pool._open)
         assert not pool._idle
-        assert await pool.take() is not connection
+        assert await taken(pool) is not connection
 
 
 async def test_a_connection_on_which_the_backend_speaks_unasked_is_closed() -> None:
@@ -207,7 +212,7 @@ async def test_connections_grow_old_and_are_closed(monkeypatch: pytest.MonkeyPat
         pool._close_old()
         assert list(pool._idle) == [younger]
         now += 1
-        assert await pool.take() is not younger
+        assert await taken(pool) is not younger
         pool._close_old()
         assert not pool._idle
         assert pool._sweep is None
@@ -227,7 +232,7 @@ async def test_an_answer_that_nobody_reads_waits_at_the_backend() -> None:
             sent += READ_BUFFER
 
     async with serving(serve) as pool:
-        connection = await pool.take()
+        connection = await taken(pool)
         await connection.send(HEAD, b"{}")
         before = -1
         while before != sent:  # until the sockets' own buffers are full
@@ -245,7 +250,7 @@ async def test_a_request_that_was_not_taken_whole_leaves_no_connection_behind() 
         await asyncio.Event().wait()
 
     async with serving(serve) as pool:
-        connection = await pool.take()
+        connection = await taken(pool)
         await connection.send(HEAD, b"x" * 2**24)
         assert connection.status == 413
         assert await connection.read() == b""
@@ -267,7 +272,7 @@ async def test_a_name_that_means_nothing_is_an_error_and_asked_for_again(
     monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
     pool = Pool("nowhere.invalid", 80, None, SECONDS)
     for _ in range(2):
-        outcomes = await asyncio.gather(pool.take(), pool.take(), return_exceptions=True)
+        outcomes = await asyncio.gather(taken(pool), taken(pool), return_exceptions=True)
         assert all(isinstance(outcome, OSError) for outcome in outcomes)
     assert asked == 2
     await pool.close()
@@ -288,7 +293,7 @@ async def test_a_name_is_not_called_unknown_where_there_is_no_file_to_ask_with(
     monkeypatch.setattr("gateway.pool.socket.socket", full)
     pool = Pool("somewhere.invalid", 80, None, SECONDS)
     with pytest.raises(OSError, match="Too many open files") as raised:
-        await pool.take()
+        await taken(pool)
     assert raised.value.errno in EXHAUSTED
     monkeypatch.undo()
     await pool.close()
@@ -304,7 +309,7 @@ async def test_connecting_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
     pool = Pool("slow.invalid", 80, None, 0.01)
     with pytest.raises(TimeoutError):
-        await pool.take()
+        await taken(pool)
     await pool.close()
 
 
@@ -312,7 +317,7 @@ async def test_a_tls_handshake_that_fails_leaves_no_socket() -> None:
     backend = Backend([OK])
     async with serving(backend) as plain:
         pool = Pool("127.0.0.1", plain._reached[1], ssl.create_default_context(), SECONDS)
-        take = asyncio.create_task(pool.take())
+        take = asyncio.create_task(taken(pool))
         await until(lambda: backend.connections == 1)
         take.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gateway.connection import READ_PIECE, BrokenError, Connection
-from tests.gateway.test_connection import CHUNKED, HEAD, OK, serving, until
+from tests.gateway.test_connection import CHUNKED, HEAD, OK, serving, taken, until
 
 
 class Taker:
@@ -50,7 +50,7 @@ class Dictated:
 async def reading(backend: Dictated, sink: Taker) -> AsyncIterator[tuple[Connection, "asyncio.Task[bytes]"]]:
     """A connection whose reader has had the first byte, and offers the sink what comes now."""
     async with serving(backend) as pool:
-        connection = await pool.take()
+        connection = await taken(pool)
         await connection.send(HEAD, b"{}")
         assert await connection.read() == b"a"
         task = asyncio.create_task(connection.read(sink))
