@@ -14,14 +14,15 @@ import msgspec
 
 from gateway.balance.hedges import Hedges
 from gateway.balance.lines import Lines, Place
-from gateway.balance.needs import NOTHING, Needs, lacking, needs_of
+from gateway.balance.needs import NOTHING, Needs, lacking, needs_of, needs_within
 from gateway.balance.policies import Policies
 from gateway.balance.retries import Retries
-from gateway.health import LOOK, Breaker, Condition, Health
+from gateway.health import LOOK, Condition, Health
 from gateway.routing import Plan, Target
 
 __all__ = [
     "NOTHING", "Balancer", "Lines", "Needs", "Obstacle", "Outlook", "Place", "Retries", "Tried", "needs_of",
+    "needs_within",
 ]  # fmt: skip
 
 Tried = Collection[tuple[str, str]]  # backends with their models
@@ -89,8 +90,8 @@ class Balancer:
 
     def release(self, target: Target) -> None:
         """The target was not asked after all."""
-        for each in self._breakers(target):
-            each.left()
+        self._backend_of(target).breaker.left()
+        self.health.of(target.backend, target.model).breaker.left()
 
     def can_choose(self, plan: Plan, needs: Needs, tried: Tried) -> bool:
         """Whether a further target can be asked now."""
@@ -99,17 +100,15 @@ class Balancer:
     def _free(self, plan: Plan, needs: Needs, tried: Tried, now: float) -> list[Target]:
         """The targets of the lowest tier that has any that can be asked."""
         lacks = _lacks(plan, needs)
-        for _tier, targets in groupby(plan.targets, _tier_of):
-            free = [
-                target
-                for target in targets
-                if (target.backend, target.model) not in tried
-                and not (lacks and lacking(target, needs))
-                and not self._blocked(target, now)
-            ]
-            if free:
-                return free
-        return []
+        free: list[Target] = []
+        for target in plan.targets:
+            if free and target.tier != free[0].tier:
+                break
+            if tried and (target.backend, target.model) in tried:
+                continue
+            if not (lacks and lacking(target, needs)) and not self._blocked(target, now):
+                free.append(target)
+        return free
 
     def able(self, plan: Plan, needs: Needs) -> frozenset[tuple[str, str]]:
         """The targets that can answer such a request, busy or not."""
@@ -150,15 +149,12 @@ class Balancer:
                 asked.append(Outlook(chosen, len(asked) + 1, why))
         return asked + others
 
-    def _breakers(self, target: Target) -> tuple[Breaker, Breaker]:
-        of_model = self.health.of(target.backend, target.model)
-        return self.health.backends[target.backend].breaker, of_model.breaker
-
     def _backend_of(self, target: Target) -> Condition:
         return self.health.backends[target.backend]
 
     def _share_of(self, target: Target) -> float:
-        backend, model = self._breakers(target)
+        backend = self.health.backends[target.backend].breaker
+        model = self.health.of(target.backend, target.model).breaker
         if backend.back_since is None and model.back_since is None:
             return 1.0
         now = monotonic()
@@ -197,13 +193,9 @@ class Balancer:
         return Obstacle("full")
 
 
-def _tier_of(target: Target) -> int:
-    return target.tier
-
-
 def _lacks(plan: Plan, needs: Needs) -> bool:
     """Whether what targets lack decides: where all lack something, the translator says what."""
-    if not needs.can and not needs.tokens:
+    if plan.alike or (not needs.can and not needs.tokens):
         return False
     lacking_some = [bool(lacking(target, needs)) for target in plan.targets]
     return any(lacking_some) and not all(lacking_some)

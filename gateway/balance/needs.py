@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.routing import Target
+from gateway.routing import Plan, Target
 from translators.backends.workers_ai.catalogue import Facts
 from translators.chat import ChatRequest, Image, Text
 
@@ -33,7 +33,7 @@ NOTHING: Final = Needs()
 
 def needs_of(request: ChatRequest, *, with_opening: bool) -> Needs:
     """What a request needs; with what tells its conversation from others, where that matters."""
-    can = set()
+    can: set[str] = set()
     if request.tools and request.tool_choice.mode != "none":
         can.add("tools")
     if request.response_format is not None:
@@ -59,6 +59,13 @@ def _opening(request: ChatRequest) -> int:
     for prompt in request.prompts[:1]:
         said.update(prompt[:_PROMPT_BEGINNING].encode(errors="surrogatepass"))
     return int.from_bytes(said.digest(), "big")
+
+
+def needs_within(plan: Plan, request: ChatRequest) -> Needs:
+    """What a request needs that tells one of a plan's targets from another."""
+    if len(plan.targets) == 1 or (plan.alike and plan.balance != "prefix"):
+        return NOTHING
+    return needs_of(request, with_opening=plan.balance == "prefix")
 
 
 def lacking(target: Target, needs: Needs) -> str:

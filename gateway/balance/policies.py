@@ -108,16 +108,21 @@ class Policies:
     def _load(self, target: Target) -> float:
         """How many requests there would be with this one, for each weight."""
         condition = self._backend_of(target)
-        load = condition.load + 1
         told = condition.told
+        load: float = (condition.in_flight if told is None else condition.load) + 1
         if told is not None and told.saturation > _FULL_MEMORY:
             load *= 1 + 10 * (told.saturation - _FULL_MEMORY)
         return load / (target.weight * self._share_of(target))
 
     def _least_loaded(self, targets: Sequence[Target]) -> Target:
-        loads = [(self._load(target), target) for target in targets]
-        least = min(load for load, _target in loads)
-        return self._any([target for load, target in loads if load == least])
+        least, best = math.inf, list(targets)
+        for target in targets:
+            load = self._load(target)
+            if load < least:
+                least, best = load, [target]
+            elif load == least:
+                best.append(target)
+        return self._any(best)
 
     def _fastest(self, targets: Sequence[Target]) -> Target:
         """By the time that it has taken lately, for each request that would be there."""
@@ -150,7 +155,7 @@ class Policies:
 
     def _any(self, targets: Sequence[Target]) -> Target:
         by_chance = self._by_chance and len(targets) > 1
-        return random.choice(targets) if by_chance else targets[0]  # noqa: S311 - no secret
+        return targets[int(random.random() * len(targets))] if by_chance else targets[0]  # noqa: S311 - no secret
 
     def _reason(
         self, balance: str, chosen: Target, targets: Sequence[Target], last: tuple[str, str] | None

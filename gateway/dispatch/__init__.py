@@ -19,7 +19,7 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.balance import NOTHING, Place, needs_of
+from gateway.balance import Place, needs_of, needs_within
 from gateway.deadlines import Watch
 from gateway.dispatch.means import Means, Way
 from gateway.dispatch.outcomes import failure_of, has_cost_work, may_go_better, was_unreachable, with_room
@@ -116,9 +116,7 @@ class _Way:
         self._request = msgspec.structs.replace(request, counts_along=True) if self._goes_on else request
         self._recipient = recipient
         self._gate = gate
-        self._needs = (
-            NOTHING if len(plan.targets) == 1 else needs_of(request, with_opening=plan.balance == "prefix")
-        )
+        self._needs = needs_within(plan, request)
         self._tried: set[tuple[str, str]] = set()
 
     async def go(self) -> None:
@@ -322,7 +320,8 @@ class _Way:
         shortest = error.prompt or error.window or target.facts.window
         if error.room is not None or shortest is None:
             return False
-        longer = msgspec.structs.replace(self._needs, tokens=max(self._needs.tokens, shortest + 1))
+        needs = needs_of(self._request, with_opening=self._plan.balance == "prefix")
+        longer = msgspec.structs.replace(needs, tokens=max(self._needs.tokens, needs.tokens, shortest + 1))
         others = [each for each in self._plan.targets if (each.backend, each.model) not in self._tried]
         if not any(each.facts.window is not None and each.facts.window >= longer.tokens for each in others):
             return False

@@ -106,10 +106,12 @@ class Attempted:
         self._backend = backend
         self._model = model
         self._ended = False
-        self._looks_at = [each for each in (backend, model) if each.look_at != inf]
+        self._looks_at: tuple[Condition, ...] = ()
         for each in (backend, model):
             each.in_flight += 1
             each.breaker.begin()
+            if each.look_at != inf:
+                self._looks_at = (*self._looks_at, each)
 
     def began(self, seconds: float) -> None:
         """The first token has come, after so long."""

@@ -71,6 +71,7 @@ class Plan(msgspec.Struct, frozen=True):
         goes_on: Whether streams that break off are gone on with elsewhere, where that is exact.
         tells: Whether answers say which way they came.
         shadow: Who is sent copies of requests, and of which share of them.
+        alike: Whether the same is known of all targets, so that a request has no reason to choose among them.
     """
 
     targets: tuple[Target, ...]
@@ -86,3 +87,9 @@ class Plan(msgspec.Struct, frozen=True):
     tells: bool = True
     shadow: Target | None = None
     shadow_share: float = 0.0
+    alike: bool = False
+
+    def __post_init__(self) -> None:
+        first = self.targets[0].facts if self.targets else None
+        alike = all(each.facts is first or each.facts == first for each in self.targets)
+        msgspec.structs.force_setattr(self, "alike", alike)
