@@ -19,6 +19,7 @@ from translators.clients.openai_error import event
 from translators.errors import ApiError
 
 Headers = Mapping[bytes, bytes]
+Pairs = list[tuple[bytes, bytes]]
 
 DEPARTURE: Final = "penstock.departure"
 OUTLET: Final = "penstock.outlet"
@@ -53,16 +54,19 @@ class Departure:
 
 
 class Outlet(Protocol):
-    """The server's side of an answer's body, for pieces that need not wait and so need no task.
+    """The server's side of an answer, for what need not wait and so needs no task.
 
     The server puts one into the `state` of every request's scope, under `OUTLET`.
     """
 
     def is_open(self) -> bool:
-        """Whether the client takes what is written."""
+        """Whether the client takes what is written, and the answer has not ended."""
 
     def write(self, body: bytes) -> None:
         """Write a piece of the body, which is not the last one."""
+
+    def answer(self, status: int, headers: Pairs, body: bytes) -> None:
+        """Write a whole answer, whose length need not be among its headers."""
 
 
 @dataclass(slots=True)
@@ -148,12 +152,19 @@ class Client:
         self, status: int, content_type: bytes, body: bytes, more: Mapping[str, str] | None = None
     ) -> None:
         """Send a whole answer."""
-        length = (b"content-length", str(len(body)).encode())
         self.watch.wait_for("write_stall")
-        await self._start(status, content_type, [length, *_encoded(more or {})])
-        await self._write(body, last=True)
+        outlet = self._outlet
+        is_at_once = outlet is not None and len(body) <= _PIECE and not self.started and outlet.is_open()
+        headers = self._begin(status, content_type, _encoded(more) if more else [])
+        if outlet is not None and is_at_once:
+            self.ended = True
+            outlet.answer(status, headers, body)
+        else:
+            headers.append((b"content-length", b"%d" % len(body)))
+            await self._send({"type": "http.response.start", "status": status, "headers": headers})
+            await self._write(body, last=True)
 
-    async def send_nothing(self, headers: list[tuple[bytes, bytes]]) -> None:
+    async def send_nothing(self, headers: Pairs) -> None:
         """Send an answer that has no body."""
         self.watch.wait_for("write_stall")
         self.started = True
@@ -200,9 +211,11 @@ class Client:
     async def _start_events(self) -> None:
         if not self.started:
             self.streams = True
-            await self._start(200, _EVENTS, [(b"x-accel-buffering", b"no")])
+            headers = self._begin(200, _EVENTS, [(b"x-accel-buffering", b"no")])
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
-    async def _start(self, status: int, content_type: bytes, more: list[tuple[bytes, bytes]]) -> None:
+    def _begin(self, status: int, content_type: bytes, more: Pairs) -> Pairs:
+        """Count the answer as begun; its headers."""
         self.started = True
         self._exchange.status = status
         elapsed = int((monotonic() - self._exchange.started) * 1000)
@@ -222,7 +235,7 @@ class Client:
             headers += self._exchange.standing
         if self._exchange.route:
             headers += _way(self._exchange)
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        return headers
 
     async def _write(self, data: bytes, *, last: bool) -> None:
         if len(data) > _PIECE:
@@ -240,7 +253,7 @@ class Client:
         return bytes(rest)
 
 
-def _way(exchange: Exchange) -> list[tuple[bytes, bytes]]:
+def _way(exchange: Exchange) -> Pairs:
     """Which way an answer came."""
     attempts = (b"x-penstock-attempts", b"%d" % exchange.attempts)
     return [attempts, *_names(exchange.route, exchange.backend)]
@@ -259,5 +272,5 @@ def _body(data: bytes, *, last: bool) -> HTTPResponseBodyEvent:
     return {"type": "http.response.body", "body": data, "more_body": not last}
 
 
-def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+def _encoded(headers: Mapping[str, str]) -> Pairs:
     return [(name.encode(), value.encode()) for name, value in headers.items()]

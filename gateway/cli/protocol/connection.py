@@ -8,13 +8,14 @@ it sends meanwhile waits unparsed, up to a bound.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway import errors
 from gateway.api.overloaded import Refuser
@@ -46,9 +47,14 @@ def sweep(connections: Iterable[object]) -> None:
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
+    cycle: Cycle  # type: ignore[assignment]  # of what uvicorn's own does, none is asked for
+    pipeline: deque[tuple[Cycle, Any]]  # type: ignore[assignment]
+
     def __init__(self, bounds: Bounds, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self._bounds = bounds
+        self._most_bytes = bounds.server.header_limit
+        self._most_headers = bounds.server.header_count
         self._due = inf
         self._late = self._abort
         self._rests = False  # whether all was answered and nothing has come
@@ -103,14 +109,20 @@ class Protocol(HttpToolsProtocol):
             self._take(data)
 
     def _take(self, data: bytes) -> None:
+        if len(data) <= _PIECE and self._running is None:
+            self._parse(data)
+        else:
+            self._take_pieces(data)
+        # Those that uvicorn queues pause the reading, which would hide that the client leaves.
+        if self.pipeline:
+            self.flow.resume_reading()
+
+    def _take_pieces(self, data: bytes) -> None:
         for start in range(0, len(data), _PIECE):
             if self._is_busy():
                 self._keep(data[start:])
                 break
-            self._parse(data if len(data) <= _PIECE else data[start : start + _PIECE])
-        # Those that uvicorn queues pause the reading, which would hide that the client leaves.
-        if self.pipeline:
-            self.flow.resume_reading()
+            self._parse(data[start : start + _PIECE])
 
     # What the parser tells
 
@@ -128,10 +140,9 @@ class Protocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; what follows a chunked body is left out (RFC 9110 section 6.5.1 allows that)."""
-        self._size += len(name) + len(value) + 4  # the colon, a space, CRLF
-        limits = self._bounds.server
-        if self._size > limits.header_limit or len(self.headers) >= limits.header_count:
-            raise RefusedError(errors.headers_too_large(limits.header_limit, limits.header_count))
+        size = self._size = self._size + len(name) + len(value) + 4  # the colon, a space, CRLF
+        if size > self._most_bytes or len(self.headers) >= self._most_headers:
+            raise RefusedError(errors.headers_too_large(self._most_bytes, self._most_headers))
         if self._head:
             self.headers.append((name.lower(), value.rstrip(b" \t")))
 
@@ -165,7 +176,7 @@ class Protocol(HttpToolsProtocol):
         """Hand on a piece of the body."""
         self._read = 0
         if not self.cycle.response_complete:
-            super().on_body(body)
+            self.cycle.take(body)
 
     def on_message_complete(self) -> None:
         """The request is here in full."""
@@ -196,7 +207,7 @@ class Protocol(HttpToolsProtocol):
         if is_last:
             self._linger()
         elif self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            self._start(*self.pipeline.pop())
         elif self._body:
             self._wait(self._bounds.deadlines.body_idle, self.transport.close)
         elif self._head:  # of the next request, whose rest was not read meanwhile
@@ -205,9 +216,11 @@ class Protocol(HttpToolsProtocol):
             self._rest()
         self._read_ahead()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._running = cast(Cycle, cycle)
-        super()._start_asgi_task(cycle, app)
+    def _start(self, cycle: Cycle, app: Any) -> None:
+        self._running = cycle
+        task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     # The parts of it
 
@@ -253,7 +266,7 @@ class Protocol(HttpToolsProtocol):
         """Answer what has been read; the connection ends with that."""
         self._deaf = True
         self._ahead.clear()
-        for cycle in (self._running, cast(Cycle, self.cycle)):
+        for cycle in (self._running, self.cycle):
             if cycle is not None:
                 cycle.keep_alive, cycle.lingers = False, True
 
@@ -265,27 +278,15 @@ class Protocol(HttpToolsProtocol):
         """
         framing = [b"%s: %s" % each for each in self.headers if each[0] in _FRAMING]
         self.parser = httptools.HttpRequestParser(_BodyAlone(self))
-        cycle = cast(Cycle, self.cycle)
+        cycle = self.cycle
         cycle.keep_alive, cycle.lingers = False, True
         self._parse(b"\r\n".join((b"POST / HTTP/1.1", *framing, b"", b"")))
         self._parse(rest)
 
-    def _cycle(self, *, keep_alive: bool, expects: bool = False) -> "Cycle":
+    def _cycle(self, *, keep_alive: bool, expects: bool = False) -> Cycle:
         # HTTP/1.0 knows no chunks.
-        cycle = (Cycle if self.scope["http_version"] != "1.0" else UnchunkedCycle)(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=expects,
-            keep_alive=keep_alive,
-            on_response=self.on_response_complete,
-        )
-        cycle.refusal = self._bounds.refusal
+        kind = Cycle if self.scope["http_version"] != "1.0" else UnchunkedCycle
+        cycle = kind(self, self._bounds.refusal, keep_alive=keep_alive, expects=expects)
         self.scope["state"][DEPARTURE] = cycle.departure
         self.scope["state"][OUTLET] = cycle
         return cycle
@@ -299,14 +300,14 @@ class Protocol(HttpToolsProtocol):
         self.scope["raw_path"] = path
         self.scope["query_string"] = query.partition(b"#")[0]
 
-    def _begin(self, cycle: "Cycle", app: Any) -> None:
+    def _begin(self, cycle: Cycle, app: Any) -> None:
         self.cycle = cycle
         if self._running is None:
-            self._start_asgi_task(cycle, app)
+            self._start(cycle, app)
         else:
             self.pipeline.appendleft((cycle, app))
 
-    def _is_plain(self, cycle: "Cycle") -> bool:
+    def _is_plain(self, cycle: Cycle) -> bool:
         """Whether an answer can be written at once, and another request may follow."""
         special = cycle.waiting_for_100_continue or self.scope["method"] == "HEAD" or self.flow.write_paused
         return self._running is None and cycle.keep_alive and not special and not self.parser.should_upgrade()
@@ -356,7 +357,7 @@ class Protocol(HttpToolsProtocol):
 
     def _break_off(self, error: ApiError) -> None:
         """Refuse a request whose answer may have begun, for something in its body."""
-        cycle = cast(Cycle, self.cycle)
+        cycle = self.cycle
         self._body = False
         if cycle.response_complete:
             self.transport.close()

@@ -4,10 +4,12 @@ The answer's head waits for the first piece of its body, and both leave in one w
 writes twice, and searches each name and value for what may not be in one.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway import errors
 from gateway.api.wire import OUTLET, Departure
@@ -16,25 +18,52 @@ from translators.errors import ApiError
 Header = tuple[bytes, bytes]
 
 _BODILESS: Final = frozenset({204, 304})
-_CLOSE: Final = b"connection: close\r\n"
+_CLOSE: Final = b"connection: close"
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Cycle(RequestResponseCycle):
-    """One request and its answer, ended in ways that uvicorn's does not know.
+class Cycle:
+    """One request and its answer.
+
+    Args:
+        connection: Where the request comes from; its head has been read.
+        refusal: Gives the ASGI application that answers with an error.
 
     Attributes:
+        error: What is wrong with the rest of the request.
         lingers: Whether the client may go on sending behind it. Closing over what it sends would reset the
             connection and destroy the answer on its way (RFC 9112 section 9.6), so that only the writing side
             is closed at first.
     """
 
-    error: ApiError | None = None
-    lingers = False
-    refusal: Callable[[ApiError], Any]
-
-    def __init__(self, **uvicorns: Any) -> None:
-        super().__init__(**uvicorns)
+    def __init__(
+        self,
+        connection: HttpToolsProtocol,
+        refusal: Callable[[ApiError], Any],
+        *,
+        keep_alive: bool,
+        expects: bool,
+    ) -> None:
+        self.scope = connection.scope
+        self.transport = connection.transport
+        self.flow = connection.flow
+        self.logger = connection.logger
+        self.default_headers = connection.server_state.default_headers
+        self.on_response: Callable[[], None] = connection.on_response_complete
+        self.refusal = refusal
         self.departure = Departure()
+        self.disconnected = False
+        self.keep_alive = keep_alive
+        self.lingers = False
+        self.error: ApiError | None = None
+        self.waiting_for_100_continue = expects
+        self.message_event = asyncio.Event()  # set when there is more to receive
+        self.body = b""  # what has come and was not received
+        self.more_body = True
+        self.response_started = False
+        self.response_complete = False
+        self.chunked_encoding: bool | None = None
+        self.expected_content_length = 0
         self._head = b""  # written with the first piece of the body
 
     def leave(self) -> None:
@@ -49,16 +78,33 @@ class Cycle(RequestResponseCycle):
         self.error, self.keep_alive, self.lingers = error, False, True
         self.message_event.set()
 
+    def take(self, body: bytes) -> None:
+        """A piece of the request's body has come."""
+        self.body = self.body + body if self.body else body
+        if len(self.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        self.message_event.set()
+
     async def receive(self) -> Any:
         """The next piece of the request.
 
         Raises:
             ApiError: What came next was no HTTP.
         """
-        message = await super().receive()
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(_CONTINUE)
+            self.waiting_for_100_continue = False
+        if not (self.disconnected or self.response_complete):
+            self.flow.resume_reading()
+            if not self.message_event.is_set():
+                await self.message_event.wait()
+            self.message_event.clear()
         if self.error is not None and not self.disconnected:
             raise self.error
-        return message
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        body, self.body = self.body, b""
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     def is_open(self) -> bool:
         """Whether a piece of the body can be written without waiting; a `wire.Outlet`."""
@@ -67,6 +113,12 @@ class Cycle(RequestResponseCycle):
     def write(self, body: bytes) -> None:
         """Write a piece of the body, which is not the last one."""
         self.transport.write(b"%x\r\n%b\r\n" % (len(body), body) if self.chunked_encoding else body)
+
+    def answer(self, status: int, headers: Iterable[Header], body: bytes) -> None:
+        """Write a whole answer, whose length need not be among its headers."""
+        self.chunked_encoding, self.expected_content_length = False, len(body)
+        self._begin(status, [*headers, (b"content-length", b"%d" % len(body))])
+        self._write_piece(body, last=True)
 
     async def send(self, message: Any) -> None:
         """Send the head of the answer or a piece of its body; wait while the client takes nothing.
@@ -80,34 +132,33 @@ class Cycle(RequestResponseCycle):
         if self.disconnected:
             return
         if message["type"] == "http.response.start" and not self.response_started:
-            if self.waiting_for_100_continue and self.more_body:
-                self.keep_alive = False  # the client alone knows whether the body comes now, or a request
-            self.response_started, self.waiting_for_100_continue = True, False
-            self._head = self._begin(message["status"], message["headers"])
+            length = dict(message["headers"]).get(b"content-length")
+            if length is not None:
+                self.chunked_encoding, self.expected_content_length = False, int(length)
+            self._begin(message["status"], message["headers"])
         elif message["type"] == "http.response.body" and self.response_started and not self.response_complete:
             self._write_piece(message.get("body", b""), last=not message.get("more_body", False))
         else:
             raise RuntimeError(f"'{message['type']}' comes too early or too late in an answer.")
 
-    def _begin(self, status: int, headers: Iterable[Header]) -> bytes:
-        lines = [STATUS_LINE[status]]
-        for name, value in (*self.default_headers, *headers):
-            lines.append(b"%b: %b\r\n" % (name, value))
-            if name == b"content-length":
-                self.chunked_encoding, self.expected_content_length = False, int(value)
-            elif name == b"connection" and value == b"close":
-                self.keep_alive = False
+    def _begin(self, status: int, headers: Iterable[Header]) -> None:
+        if self.waiting_for_100_continue and self.more_body:
+            self.keep_alive = False  # the client alone knows whether the body comes now, or a request
+        self.response_started, self.waiting_for_100_continue = True, False
+        lines = [*map(b": ".join, self.default_headers), *map(b": ".join, headers)]
         if self.scope["method"] == "HEAD" or status in _BODILESS:
             self.chunked_encoding, self.expected_content_length = False, 0
         elif self.chunked_encoding is None:
             self.chunked_encoding = True
-            lines.append(b"transfer-encoding: chunked\r\n")
-        if not self.keep_alive and _CLOSE not in lines:
+            lines.append(b"transfer-encoding: chunked")
+        if _CLOSE in lines:
+            self.keep_alive = False
+        elif not self.keep_alive:
             lines.append(_CLOSE)
-        head = b"".join(lines)
-        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+        head = b"\r\n".join(lines)
+        if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
             raise RuntimeError("A header of an answer holds a line end.")
-        return head + b"\r\n"
+        self._head = b"%b%b\r\n\r\n" % (STATUS_LINE[status], head)
 
     def _write_piece(self, body: bytes, *, last: bool) -> None:
         if self.chunked_encoding:
@@ -169,9 +220,9 @@ class Cycle(RequestResponseCycle):
 class UnchunkedCycle(Cycle):
     """A request of HTTP/1.0: where the length is not known, the end of the connection ends the body."""
 
-    def _begin(self, status: int, headers: Iterable[Header]) -> bytes:
+    def _begin(self, status: int, headers: Iterable[Header]) -> None:
         self.chunked_encoding = False
-        return super()._begin(status, headers)
+        super()._begin(status, headers)
 
     def _write_piece(self, body: bytes, *, last: bool) -> None:
         self.expected_content_length = 0 if self.scope["method"] == "HEAD" else len(body)
