@@ -5,14 +5,13 @@ import gc
 import os
 import platform
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
 from litestar import Litestar, asgi
-from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
@@ -27,7 +26,7 @@ from gateway.api.models import models
 from gateway.api.nowhere import Nowhere
 from gateway.api.openapi import openapi
 from gateway.api.own_key import own_key
-from gateway.api.raw import Answer, Endpoint
+from gateway.api.raw import HTTP, Answer, Endpoint
 from gateway.balance import Balancer
 from gateway.cors import Cors
 from gateway.credentials import Credentials
@@ -104,10 +103,10 @@ class Application:
         self._conversations = conversations
         self._litestar = litestar
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request, or live as long as the server does."""
-        endpoint = self._conversations.get(scope["path"]) if scope["type"] == ScopeType.HTTP else None
-        await (endpoint or self._litestar)(scope, receive, send)
+        endpoint = self._conversations.get(scope["path"]) if scope["type"] == HTTP else None
+        return (endpoint or self._litestar)(scope, receive, send)
 
 
 def routes_of(settings: Settings) -> Routes:

@@ -28,6 +28,7 @@ from translators.errors import INVALID_OUTPUT, ApiError
 # output was asked for again already.
 _NOT_TO_RETRY: Final = frozenset({"insufficient_quota", "upstream_auth", INVALID_OUTPUT})
 _LAST_WORDS: Final = 1.0  # seconds
+HTTP: Final = ScopeType.HTTP  # to look a member of an enumeration up is a call
 _logger: Final = logging.getLogger("penstock")
 
 Answer = Callable[[Gateway, Request, Client], Awaitable[None]]
@@ -50,7 +51,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens, and settle it."""
-        if scope["type"] != ScopeType.HTTP:
+        if scope["type"] != HTTP:
             return  # a websocket: there is none here, and returning refuses it
         # The path as it was sent: Litestar's mounts cut the decoded one.
         raw_path = scope.get("raw_path") or scope["path"].encode()
@@ -115,23 +116,21 @@ class Endpoint:
             _logger.exception("Request %s failed in the gateway.", exchange.request_id)
             await _send_error(exchange, client, errors.internal())
 
-    async def _answer(self, request: Request, client: Client) -> None:
+    def _answer(self, request: Request, client: Client) -> Awaitable[None]:
+        """What answers the request."""
         method = "GET" if request.exchange.method == "HEAD" else request.exchange.method
         answer = self.methods.get(method)
         if method == "OPTIONS" and not self.gateway.cors.is_off:
             preflight = self.gateway.cors.preflight(request.headers)
             if preflight is not None:
-                await client.send_nothing(preflight)
-                return
+                return client.send_nothing(preflight)
         if answer is None:
             allowed = ", ".join(self.methods)
             error = errors.method_not_allowed(request.exchange.method[:16], allowed)
-            await _send_error(request.exchange, client, error, {"allow": allowed})
-            return
+            return _send_error(request.exchange, client, error, {"allow": allowed})
         if self.keyed:
-            await self._answer_counted(answer, request, client)
-        else:
-            await answer(self.gateway, request, client)
+            return self._answer_counted(answer, request, client)
+        return answer(self.gateway, request, client)
 
     async def _answer_counted(self, answer: Answer, request: Request, client: Client) -> None:
         """Answer one of those that cost something, unless the server has let in too many at once."""

@@ -116,11 +116,12 @@ class Request:
 
     def _check_headers(self) -> None:
         kind = self.headers.get(b"content-type", JSON)
-        media_type = kind.partition(b";")[0].strip().lower()
-        if media_type != JSON and not media_type.endswith(b"+json"):
-            raise errors.not_json(kind.decode("latin-1"))
-        encoding = self.headers.get(b"content-encoding", b"identity")
-        if encoding.lower() != b"identity":
+        if kind != JSON:
+            media_type = kind.partition(b";")[0].strip().lower()
+            if media_type != JSON and not media_type.endswith(b"+json"):
+                raise errors.not_json(kind.decode("latin-1"))
+        encoding = self.headers.get(b"content-encoding")
+        if encoding is not None and encoding.lower() != b"identity":
             raise errors.compressed(encoding.decode("latin-1"))
         length = self.headers.get(b"content-length", b"0")
         # Python reads no number of thousands of digits, and zeros may come first.

@@ -148,18 +148,18 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start to answer, or wait in line."""
-        version = self.parser.get_http_version()
+        version, scope = self.parser.get_http_version(), self.scope
         if not self.url.startswith(b"/"):
             self.url = path_of(self.url, self.headers)
         self.expect_100_continue = check_head(version, self.url, self.headers)
         self._head, self._body, self._read = False, True, 0
         self._due = inf  # from here on the exchange has its own deadlines
-        self.scope["http_version"] = version
+        scope["http_version"] = version
         self._take_target()
         keep_alive = version == "1.1" and self.parser.should_keep_alive()
         cycle = self._cycle(keep_alive=keep_alive, expects=self.expect_100_continue)
         refuser = self._bounds.refuser
-        reason = refuser.refuses(self.scope["raw_path"]) if refuser and not self._let_in else None
+        reason = refuser.refuses(scope["raw_path"]) if refuser and not self._let_in else None
         self._let_in = False
         if refuser is None or reason is None:
             self._begin(cycle, self.app)
@@ -167,7 +167,7 @@ class Protocol(HttpToolsProtocol):
             self.cycle = cycle
             cycle.response_started = cycle.response_complete = True
             cycle.let_go()
-            self._shed(refuser, self.scope["method"], self.scope["raw_path"], reason)
+            self._shed(refuser, scope["method"], scope["raw_path"], reason)
             self._wait(self._bounds.deadlines.body_idle, self.transport.close)
         else:
             self._begin(cycle, self._bounds.refusal(refuser.error(reason)))
@@ -292,13 +292,15 @@ class Protocol(HttpToolsProtocol):
         return cycle
 
     def _take_target(self) -> None:
+        scope = self.scope
         path, _, query = self.url.partition(b"?")
         if not path.startswith(b"/"):  # refused, but logged: a URL may hold a password
             path = path.rpartition(b"@")[2]
-        self.scope["method"] = self.parser.get_method().decode("ascii") if path else ""
-        self.scope["path"] = unquote(path.decode("latin-1"))
-        self.scope["raw_path"] = path
-        self.scope["query_string"] = query.partition(b"#")[0]
+        scope["method"] = self.parser.get_method().decode("ascii") if path else ""
+        text = path.decode("latin-1")
+        scope["path"] = unquote(text) if "%" in text else text
+        scope["raw_path"] = path
+        scope["query_string"] = query.partition(b"#")[0]
 
     def _begin(self, cycle: Cycle, app: Any) -> None:
         self.cycle = cycle

@@ -6,6 +6,7 @@ through.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import httptools
@@ -49,6 +50,11 @@ def path_of(url: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
     return rest if rest.startswith(b"/") else b"/" + rest
 
 
+@lru_cache(64)  # few, for a value may be as long as all headers together
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None
+
+
 def check_head(version: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
     """Refuse what two readers might read in two ways; whether the client waits for a 100 is the answer.
 
@@ -64,7 +70,7 @@ def check_head(version: str, target: bytes, headers: list[tuple[bytes, bytes]]) 
     for name, value in headers:
         if name == b"host":
             hosts += 1
-            if not _HOST.fullmatch(value):
+            if not _is_host(value):
                 raise RefusedError(errors.bad_http("the Host header must be a host and perhaps a port"))
         elif name == b"transfer-encoding" and (version == "1.0" or value.lower() != b"chunked"):
             raise RefusedError(errors.bad_http("the only Transfer-Encoding is chunked, with HTTP/1.1"))
