@@ -423,11 +423,11 @@ async def test_an_answer_that_fails_in_the_gateway_ends_its_connection(
 ) -> None:
     """Also one behind which the client might go on sending."""
 
-    async def fails(*_arguments: object, **_named: object) -> None:
+    def fails(*_arguments: object, **_named: object) -> None:
         raise RuntimeError("a mistake of ours")
 
     monkeypatch.setattr(connection, "_LINGER", 0.05)
-    monkeypatch.setattr("gateway.api.wire.Client._write", fails)
+    monkeypatch.setattr("gateway.cli.protocol.cycle.Cycle._write_piece", fails)
     served, _chaos = await between(GOOD_WHOLE)
     async with chaos_client(served.port) as client:
         await client.send(request("connection: upgrade", "upgrade: h2c"))
