@@ -1,6 +1,7 @@
 """Admissions and settlements as the scripts take them: many in one call, each key and bill named once."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -13,7 +14,10 @@ ENTRIES: Final = f"{TAG}:entries"
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 
-Call = tuple[list[str], list[bytes]]  # a script's keys and arguments
+_REMEMBERED: Final = 256  # companies of bills, and of what they hold
+
+Call = tuple[Sequence[str], list[bytes]]  # a script's keys and arguments
+Holding = tuple[tuple[Place, ...], tuple[str, ...]]  # windows that change, and keys of leases
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -39,9 +43,28 @@ class Settlement(msgspec.Struct, frozen=True):
     exchange: str
     at: int
     amount: int
-    windows: Sequence[Place]
-    leases: Sequence[str] = ()
+    windows: tuple[Place, ...]
+    leases: tuple[str, ...] = ()
     kind: int = 0
+
+
+class _Bills(msgspec.Struct, frozen=True):
+    """What is the same in each call with the same bills: the keys, how many of each kind, and the bills."""
+
+    keys: tuple[str, ...]
+    widths: list[int]
+    leases: int
+    records: int
+    encoded: msgspec.Raw
+
+
+class _Holdings(msgspec.Struct, frozen=True):
+    """The same of what ended exchanges held."""
+
+    keys: tuple[str, ...]
+    widths: list[int]
+    leases: int
+    encoded: msgspec.Raw
 
 
 class _Windows:
@@ -71,22 +94,23 @@ class _Keys:
 
 def admission(asks: Iterable[Ask], lease: int) -> Call:
     """The call of `admit.lua`. `lease` in ms."""
+    numbers: dict[Bill, int] = {}
+    rows = [(ask.exchange, numbers.setdefault(ask.bill, len(numbers) + 1), ask.tokens) for ask in asks]
+    its = _bills(tuple(numbers))
+    return its.keys, [_encode((its.widths, its.leases, its.records, lease, its.encoded, rows))]
+
+
+@lru_cache(_REMEMBERED)
+def _bills(bills: tuple[Bill, ...]) -> _Bills:
     windows, leases, records = _Windows(), _Keys(), _Keys()
-    numbers: dict[int, int] = {}
-    bills: list[object] = []
-    rows: list[tuple[str, int, int]] = []
-    for ask in asks:
-        bill = ask.bill
-        number = numbers.get(id(bill))
-        if number is None:
-            number = numbers[id(bill)] = len(numbers) + 1
-            charges = [_charge(windows, window) for window in bill.windows]
-            held = [(leases.number(each.key), each.limit) for each in bill.leases]
-            versions = [(records.number(key), version) for key, version in bill.records]
-            bills.append((charges, held, versions, bill.entry))
-        rows.append((ask.exchange, number, ask.tokens))
-    keys = [*windows.numbers, *leases.numbers, *records.numbers, OPEN, ENTRIES]
-    return keys, [_encode((windows.widths, len(leases.numbers), len(records.numbers), lease, bills, rows))]
+    rows: list[object] = []
+    for bill in bills:
+        charges = [_charge(windows, window) for window in bill.windows]
+        held = [(leases.number(each.key), each.limit) for each in bill.leases]
+        versions = [(records.number(key), version) for key, version in bill.records]
+        rows.append((charges, held, versions, bill.entry))
+    keys = (*windows.numbers, *leases.numbers, *records.numbers, OPEN, ENTRIES)
+    return _Bills(keys, windows.widths, len(leases.numbers), len(records.numbers), msgspec.Raw(_encode(rows)))
 
 
 def _charge(windows: _Windows, window: Window) -> tuple[int, int, int]:
@@ -98,20 +122,29 @@ answers: Final = msgspec.msgpack.Decoder(list[list[int]]).decode  # what `admit.
 
 def settlement(items: Iterable[Settlement]) -> Call:
     """The call of `settle.lua`."""
-    windows, leases = _Windows(), _Keys()
     numbers: dict[tuple[int, int], int] = {}
-    holdings: list[object] = []
+    holdings: list[Holding] = []
     rows: list[tuple[str, int, int, int, int]] = []
     for item in items:
         place = (id(item.windows), id(item.leases))
         number = numbers.get(place)
         if number is None:
             number = numbers[place] = len(numbers) + 1
-            changed = [windows.number(key, slot) for key, slot in item.windows]
-            holdings.append((changed, [leases.number(key) for key in item.leases]))
+            holdings.append((item.windows, item.leases))
         rows.append((item.exchange, item.at, item.amount, number, item.kind))
-    keys = [*windows.numbers, *leases.numbers, OPEN, ENTRIES]
-    return keys, [_encode((windows.widths, len(leases.numbers), holdings, rows))]
+    its = _holdings(tuple(holdings))
+    return its.keys, [_encode((its.widths, its.leases, its.encoded, rows))]
+
+
+@lru_cache(_REMEMBERED)
+def _holdings(holdings: tuple[Holding, ...]) -> _Holdings:
+    windows, leases = _Windows(), _Keys()
+    rows = [
+        ([windows.number(key, slot) for key, slot in changed], [leases.number(key) for key in held])
+        for changed, held in holdings
+    ]
+    keys = (*windows.numbers, *leases.numbers, OPEN, ENTRIES)
+    return _Holdings(keys, windows.widths, len(leases.numbers), msgspec.Raw(_encode(rows)))
 
 
 def turn(settled: Call, admitted: Call) -> Call:
@@ -139,4 +172,4 @@ def lost(exchange: bytes, kept: bytes) -> Settlement:
     return Settlement(name, since, unused, windows, leases, kind=2)
 
 
-_decode_entry: Final = msgspec.json.Decoder(tuple[list[Place], list[str]]).decode
+_decode_entry: Final = msgspec.json.Decoder(Holding).decode

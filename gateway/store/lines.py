@@ -5,7 +5,7 @@ was given up closes its connection, so that nobody gets the answer to another's 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
@@ -19,6 +19,7 @@ Word = bytes | str | int
 _CONNECTIONS: Final = 16
 _READY: Final = 2  # as many calls as an admission has under way
 _REMEMBERED: Final = 4096  # words of commands
+_CALLS: Final = 256  # with all their keys
 _POOL_WAIT: Final = 0.05  # seconds for a free one
 
 
@@ -39,20 +40,20 @@ class Lines:
         self._room = asyncio.Semaphore(_CONNECTIONS)
         self._is_closed = False
 
-    async def ask(self, command: bytes) -> Any:
-        """Send a packed command and wait for its reply; whoever asks bounds the time.
+    async def ask_as_asking(self, command: bytes) -> Any:
+        """As `ask`, of a key that is just moving here from another server of the cluster."""
+        return await self.ask(_ASKING + command, replies=2)
+
+    async def ask(self, command: bytes, replies: int = 1) -> Any:
+        """Send a packed command and wait for the last of its replies; whoever asks bounds the time.
 
         Raises:
             RedisError: The server says so, or the connection broke.
         """
-        return await self._ask(command, replies=1)
-
-    async def ask_as_asking(self, command: bytes) -> Any:
-        """The same of a key that is just moving here from another server of the cluster."""
-        return await self._ask(_ASKING + command, replies=2)
-
-    async def _ask(self, command: bytes, replies: int) -> Any:
-        await self._enter()
+        if self._room.locked():
+            await self._wait_for_room()
+        else:
+            await self._room.acquire()
         line, expected = None, replies
         try:
             line = await self._sound() or await self._new()
@@ -65,15 +66,12 @@ class Lines:
             raise
         finally:
             if line is not None:
-                await self._put_back(line, is_clean=not expected)
+                if not expected and line.is_connected and not self._is_closed:
+                    self._free.append(line)
+                else:
+                    await close(line)
             self._room.release()
         return reply
-
-    async def _put_back(self, line: Any, *, is_clean: bool) -> None:
-        if is_clean and line.is_connected and not self._is_closed:
-            self._free.append(line)
-        else:
-            await close(line)
 
     async def warm(self) -> None:
         """Have some connections ready: making one may take longer than a call may."""
@@ -91,10 +89,7 @@ class Lines:
         self._is_closed = True
         await self.forget()
 
-    async def _enter(self) -> None:
-        if not self._room.locked():
-            await self._room.acquire()
-            return
+    async def _wait_for_room(self) -> None:
         try:
             async with asyncio.timeout(_POOL_WAIT):
                 await self._room.acquire()
@@ -148,23 +143,33 @@ async def close(line: Any) -> None:
 
 def packed(*words: Word) -> bytes:
     """A command as it goes over the wire."""
-    pieces = [b"*%d\r\n" % len(words)]
-    for word in words:
-        if isinstance(word, str):
-            pieces.append(_packed_text(word))
-        else:
-            pieces.append(_packed(word if isinstance(word, bytes) else str(word).encode()))
-    return b"".join(pieces)
+    return b"".join((b"*%d\r\n" % len(words), *map(_packed, words)))
+
+
+def packed_call(call: tuple[str, str], keys: Sequence[str], args: Sequence[Word]) -> bytes:
+    """A script's call as it goes over the wire."""
+    count = len(call) + 1 + len(keys) + len(args)
+    return b"".join((b"*%d\r\n" % count, _packed_head(call, tuple(keys)), *map(_packed, args)))
+
+
+@lru_cache(_CALLS)
+def _packed_head(call: tuple[str, str], keys: tuple[str, ...]) -> bytes:
+    """What is the same in call after call, and with many limits most of it."""
+    words: tuple[Word, ...] = (*call, len(keys), *keys)
+    return b"".join(map(_packed, words))
+
+
+def _packed(word: Word) -> bytes:
+    if isinstance(word, str):
+        return _packed_text(word)
+    written = word if isinstance(word, bytes) else b"%d" % word
+    return b"$%d\r\n%b\r\n" % (len(written), written)
 
 
 @lru_cache(_REMEMBERED)
 def _packed_text(word: str) -> bytes:
-    """A word of a command; keys are the same in call after call, and with many limits they are most of it."""
+    """A word of a command; keys come again and again, if not in the same company."""
     return _packed(word.encode())
-
-
-def _packed(word: bytes) -> bytes:
-    return b"$%d\r\n%b\r\n" % (len(word), word)
 
 
 _ASKING: Final = b"*1\r\n$6\r\nASKING\r\n"

@@ -23,7 +23,7 @@ from gateway.store.announcements import Listener
 from gateway.store.bounds import Bound
 from gateway.store.failures import WORDS, Reason, StoreAwayError, reason_of
 from gateway.store.flaws import facts_of, flaws_in
-from gateway.store.lines import Lines, Word, packed
+from gateway.store.lines import Lines, Word, packed, packed_call
 from gateway.store.places import whereabouts
 from gateway.store.scripts import Script
 
@@ -59,6 +59,7 @@ class Store:
         clock_offset: Milliseconds that scripts add to the store's clock; for tests, which move time.
 
     Attributes:
+        is_away: Whether calls would fail at once.
         failures: How many calls failed, by reason.
 
     Raises:
@@ -69,6 +70,7 @@ class Store:
         self._timeout = timeout
         self.clock_offset = clock_offset
         self._where = whereabouts(addresses.read(url))
+        self.is_away = False
         self._away_for: Reason | None = None
         self._failed_in_a_row = 0
         self._probed = f"{TAG}:probe"
@@ -79,11 +81,6 @@ class Store:
         self._when_back: list[Callable[[], None]] = []
         self._may_log_at = 0.0
         self.failures: dict[Reason, int] = {}
-
-    @property
-    def is_away(self) -> bool:
-        """Whether calls would fail at once."""
-        return self._away_for is not None
 
     def when_away(self, told: Callable[[], None]) -> None:
         """Call `told` each time that the store does not answer any more."""
@@ -134,7 +131,7 @@ class Store:
         Raises:
             StoreAwayError: It did not answer in time, or not as it should.
         """
-        if self._away_for is not None:
+        if self.is_away:
             raise StoreAwayError("away")
         end = asyncio.get_running_loop().time() + (self._timeout if within is None else within)
         try:
@@ -151,7 +148,7 @@ class Store:
         Raises:
             StoreAwayError: It did not answer in time, or not as it should.
         """
-        if self._away_for is not None:
+        if self.is_away:
             raise StoreAwayError("away")
         key = next((word for word in words if isinstance(word, str) and "{" in word), TAG)
         try:
@@ -199,8 +196,11 @@ class Store:
         ask: _Ask = lines.ask
         call, reason = ("EVALSHA", script.sha), _MOVED
         for _ in range(_TRIES):
-            late_after = await self._time_there(lines, end)
-            command = packed(*call, len(keys), *keys, self.clock_offset, late_after, *args)
+            late_after = lines.clock.at(end)
+            if late_after is None:
+                late_after = await self._time_there(lines, end)
+            bounded = self.clock_offset, late_after - _EARLIER + self.clock_offset, *args
+            command = packed_call(call, keys, bounded)
             asked = monotonic()
             try:
                 reply = await ask(command)
@@ -217,14 +217,11 @@ class Store:
         raise StoreAwayError(reason)
 
     async def _time_there(self, lines: Lines, end: float) -> int:
-        """When it is too late, by the server's clock."""
-        late_after = lines.clock.at(end)
-        if late_after is None:
-            asked = monotonic()
-            seconds, micros = await lines.ask(_TIME)
-            lines.clock.heard(int(seconds) * 1000 + int(micros) // 1000, asked, monotonic())
-            late_after = lines.clock.at(end) or 0
-        return late_after - _EARLIER + self.clock_offset
+        """What an end is by the clock of a server that has not told the time yet."""
+        asked = monotonic()
+        seconds, micros = await lines.ask(_TIME)
+        lines.clock.heard(int(seconds) * 1000 + int(micros) // 1000, asked, monotonic())
+        return lines.clock.at(end) or 0
 
     async def _command(self, key: str, command: bytes) -> Any:
         ask: _Ask = self._where.lines(key).ask
@@ -271,9 +268,9 @@ class Store:
 
     def _went_away(self, reason: Reason, error: Exception) -> None:
         self._note(reason)
-        if self._away_for is not None:
+        if self.is_away:
             return
-        self._away_for = reason
+        self.is_away, self._away_for = True, reason
         _logger.warning(
             "Store: %s (%s). Until it answers each limit goes by its 'away' setting.",
             WORDS[reason],
@@ -285,7 +282,7 @@ class Store:
 
     async def _look_for_it(self) -> None:
         wait = _FIRST_PROBE
-        while self._away_for is not None:
+        while self.is_away:
             await asyncio.sleep(wait * random.uniform(0.7, 1.3))  # noqa: S311 - only spreads the probes
             wait = min(_LAST_PROBE, wait * 1.5)
             try:
@@ -293,7 +290,7 @@ class Store:
             except Exception as error:  # noqa: BLE001 - whatever it is, the store is away
                 self._away_for = reason_of(error)
             else:
-                self._away_for = None
+                self.is_away, self._away_for = False, None
         self._failed_in_a_row = 0
         _logger.warning("Store: it answers again.")
         for told in self._when_back:  # before anybody else asks it
