@@ -52,31 +52,33 @@ class _Line:
     __slots__ = ("_n", "_x", "_xx", "_xy", "_y")
 
     def __init__(self) -> None:
+        # Of all prompts, weighed: how many, and the sums of lengths (x), of tokens (y), and of products.
         self._n = self._x = self._y = self._xx = self._xy = 0.0
         for length in _LENGTHS:
-            self._take(length, _TEMPLATE + _PER_BYTE * length, _PRIOR)
+            tokens = _TEMPLATE + _PER_BYTE * length
+            self._n += _PRIOR
+            self._x += _PRIOR * length
+            self._y += _PRIOR * tokens
+            self._xx += _PRIOR * length * length
+            self._xy += _PRIOR * length * tokens
 
     def add(self, length: float, tokens: float) -> None:
-        self._n *= _MEMORY
-        self._x *= _MEMORY
-        self._y *= _MEMORY
-        self._xx *= _MEMORY
-        self._xy *= _MEMORY
-        self._take(length, tokens, 1.0)
+        self._n = self._n * _MEMORY + 1.0
+        self._x = self._x * _MEMORY + length
+        self._y = self._y * _MEMORY + tokens
+        self._xx = self._xx * _MEMORY + length * length
+        self._xy = self._xy * _MEMORY + length * tokens
 
     def at(self, length: float) -> int:
-        mean_length, mean_tokens = self._x / self._n, self._y / self._n
-        spread = self._xx / self._n - mean_length * mean_length
-        slope = (self._xy / self._n - mean_length * mean_tokens) / spread if spread > 1 else _PER_BYTE
-        slope = min(_MOST_PER_BYTE, max(_LEAST_PER_BYTE, slope))
+        n = self._n
+        mean_length, mean_tokens = self._x / n, self._y / n
+        spread = self._xx / n - mean_length * mean_length
+        slope = (self._xy / n - mean_length * mean_tokens) / spread if spread > 1 else _PER_BYTE
+        if slope > _MOST_PER_BYTE:
+            slope = _MOST_PER_BYTE
+        elif slope < _LEAST_PER_BYTE:
+            slope = _LEAST_PER_BYTE
         return max(1, round(mean_tokens + slope * (length - mean_length)))
-
-    def _take(self, length: float, tokens: float, weight: float) -> None:
-        self._n += weight
-        self._x += weight * length
-        self._y += weight * tokens
-        self._xx += weight * length * length
-        self._xy += weight * length * tokens
 
 
 _UNTAUGHT: Final = _Line()

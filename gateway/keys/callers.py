@@ -35,6 +35,8 @@ class Caller:
     Attributes:
         key: The key.
         team: Its team.
+        id: The key's id; `master` for the operator's own.
+        defaults: Parameters of its requests that do not set them.
         records: The records that this rests on, with their versions: where in the store -> version.
         identity: What tells this from every other caller, and from the same one after a change.
         until: When the key, or the secret that was given, ends, in seconds since 1970.
@@ -42,7 +44,7 @@ class Caller:
     """
 
     __slots__ = (
-        "_is_refused", "_may_come_from", "_may_use", "confirmed", "held", "identity", "key",
+        "_is_refused", "_may_come_from", "_may_use", "confirmed", "defaults", "held", "id", "identity", "key",
         "records", "shown", "stored", "team", "until",
     )  # fmt: skip
 
@@ -52,6 +54,8 @@ class Caller:
         self.stored: Final = stored
         self.key: Final = held.key if held is not None else None
         self.team: Final = held.team if held is not None else None
+        self.id: Final = self.key.id if self.key is not None else _MASTER
+        self.defaults: Final[Mapping[str, Any]] = self.key.defaults if self.key is not None else {}
         self.until: Final = held.ends if held is not None else None
         self._is_refused: Final = held is not None and flaw(held, _BEFORE_ALL) is not None
         bases = [each for each in (self.key, self.team) if each is not None]
@@ -59,14 +63,9 @@ class Caller:
         self.identity: Final = self.records
         self.confirmed = monotonic()
         globs = [each.models for each in bases if each.models is not None]
-        self._may_use: Final = _remembering(_matcher(globs))
+        self._may_use: Final = _remembering(_matcher(globs)) if globs else None
         networks = self.key.allowed_ips if self.key is not None else None
         self._may_come_from: Final = None if networks is None else _remembering(_locator(networks))
-
-    @property
-    def id(self) -> str:
-        """The key's id; `master` for the operator's own."""
-        return self.key.id if self.key is not None else _MASTER
 
     @property
     def is_admin(self) -> bool:
@@ -78,14 +77,9 @@ class Caller:
         """Whether it may see what the operators see."""
         return self.key is None or self.key.role in {"admin", "read_only"}
 
-    @property
-    def defaults(self) -> Mapping[str, Any]:
-        """Parameters of its requests that do not set them."""
-        return self.key.defaults if self.key is not None else {}
-
     def may_use(self, model: str) -> bool:
         """Whether it may ask for a model."""
-        return self._may_use(model)
+        return self._may_use is None or self._may_use(model)
 
     def check(self, address: str) -> None:
         """Let the caller in, from where it calls.
@@ -132,16 +126,14 @@ class Caller:
         Raises:
             ApiError: 403 naming it.
         """
-        if not self._may_use(model):
+        if self._may_use is not None and not self._may_use(model):
             raise errors.model_not_allowed(model)
 
 
 def _matcher(globs: Iterable[Iterable[str]]) -> Callable[[str], bool]:
     """Whether a model matches one glob of each list."""
     patterns = [re.compile("|".join(f"(?:{translate(each)})" for each in some) or r"(?!)") for some in globs]
-    return lambda model: (
-        not patterns or (len(model) <= _LONGEST_NAME and all(pattern.match(model) for pattern in patterns))
-    )
+    return lambda model: len(model) <= _LONGEST_NAME and all(pattern.match(model) for pattern in patterns)
 
 
 def _locator(networks: Iterable[str]) -> Callable[[str], bool]:
