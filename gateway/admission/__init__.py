@@ -21,7 +21,7 @@ from gateway.admission import batch
 from gateway.admission.batch import Ask, Settlement
 from gateway.admission.refusals import refused_by_lease, refused_by_window
 from gateway.admission.share import Share
-from gateway.errors import LimitError, Standing
+from gateway.errors import LimitError
 from gateway.limits import Bill, standing
 from gateway.store import TAG, Reason, Script, StoreAwayError
 
@@ -102,13 +102,8 @@ class Ticket(msgspec.Struct):
     rest: Sequence[int] = ()
     settled: bool = False
 
-    def standing(self) -> Standing:
-        """The `x-ratelimit-*` headers of its answer."""
-        return standing(self.bill, self.rest)
 
-
-class _Waiting(msgspec.Struct, frozen=True):
-    ask: Ask
+class _Waiting(Ask, frozen=True):
     admitted: asyncio.Future[Ticket]
 
 
@@ -148,18 +143,18 @@ class Admission:
             ApiError: 503 where a limit cannot be checked.
             ChangedError: The bill rests on a record that has changed.
         """
-        ask = Ask(exchange, bill, min(tokens, _MOST_TOKENS))
+        tokens = min(tokens, _MOST_TOKENS)
         if self._store.is_away or self._is_catching_up:
-            return self._admit_alone(ask)
-        waiting = _Waiting(ask, asyncio.get_running_loop().create_future())
+            return self._admit_alone(Ask(exchange, bill, tokens))
+        admitted: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(exchange, bill, tokens, admitted)
         self._asking.append(waiting)
         self._wake()
         try:
-            return await waiting.admitted
+            return await admitted
         except StoreAwayError:
-            return self._admit_alone(ask)
+            return self._admit_alone(waiting)
         except asyncio.CancelledError:
-            admitted = waiting.admitted
             if not admitted.cancelled() and admitted.exception() is None:
                 self.settle(admitted.result(), 0)  # who asked left in the moment of being let in
             raise
@@ -224,13 +219,13 @@ class Admission:
         return self._admitted(ask, None, ())
 
     def _admitted(self, ask: Ask, at: int | None, rest: Sequence[int]) -> Ticket:
-        bill = ask.bill
-        self._share.note(bill, ask.tokens)
+        exchange, bill = ask.exchange, ask.bill
+        since = self._share.note(bill, ask.tokens)
         if bill.held:
-            self._share.hold(bill, ask.exchange)
+            self._share.hold(bill, exchange)
         if at is not None and bill.entry:
-            self._live.add(ask.exchange)
-        return Ticket(ask.exchange, bill, ask.tokens, at, _now(), rest)
+            self._live.add(exchange)
+        return Ticket(exchange, bill, ask.tokens, at, since, rest)
 
     def _wake(self) -> None:
         """Ask the store when this turn of the event loop is over; what else comes in it goes with it."""
@@ -256,7 +251,7 @@ class Admission:
         asking = [self._asking.popleft() for _ in range(min(_MOST_ASKS, len(self._asking)))]
         items = self._take_settlements()
         try:
-            admitted = batch.admission((each.ask for each in asking), self._lease)
+            admitted = batch.admission(asking, self._lease)
             keys, args = batch.turn(batch.settlement(items), admitted)
             now, packed = await self._store.run(_TURN, keys, args)
             for waiting, answer in zip(asking, batch.answers(packed), strict=True):
@@ -282,15 +277,15 @@ class Admission:
         self._settling.extendleft(item for item in reversed(items) if item.kind != 1 or not may_be_done)
 
     def _tell(self, waiting: _Waiting, now: int, answer: list[int]) -> None:
-        verdict, *numbers = answer
+        verdict, numbers = answer[0], answer[1:]
         if verdict == 0:
-            ticket = self._admitted(waiting.ask, now, numbers)
+            ticket = self._admitted(waiting, now, numbers)
             if waiting.admitted.done():  # who asked has left meanwhile
                 self.settle(ticket, 0)
             else:
                 waiting.admitted.set_result(ticket)
         elif not waiting.admitted.done():
-            waiting.admitted.set_exception(_refusal(waiting.ask, verdict, numbers))
+            waiting.admitted.set_exception(_refusal(waiting, verdict, numbers))
 
     def _settle_later(self, settlement: Settlement) -> None:
         self._settling.append(settlement)

@@ -17,7 +17,7 @@ from gateway.errors import LimitError, TargetFullError, store_away
 from gateway.estimates import Estimates
 from gateway.exchange import Exchange
 from gateway.keys import LIMITS, Caller, Keys
-from gateway.limits import Bill, Subject, bill
+from gateway.limits import Bill, Subject, bill, standing
 from gateway.metrics import Metrics
 from gateway.quota import UNLIMITED, Quota
 from gateway.routing import Target
@@ -145,27 +145,33 @@ class Door:
             tokens = self._tokens(target, calls) if further.counted else 0
             # What an exchange holds stands under its own name once, and so each attempt has one of its own.
             name = f"{self._exchange.request_id}:{len(self._further) + 1}"
-            self._further.append((target, await self._admitted(further, tokens, name)))
+            try:
+                ticket = await self._doors.admission.admit(name, further, tokens)
+            except LimitError as refusal:
+                raise self._refused(refusal) from None
+            self._further.append((target, ticket))
 
     async def _admit_first(self, target: Target, calls: Sequence[BackendCall]) -> None:
-        model = self._exchange.model
+        doors, exchange = self._doors, self._exchange
         for _ in range(_CHANGES):
-            made = self._doors.first_bill(self._caller, model, target)
+            made = doors.first_bill(self._caller, exchange.model, target)
             if made.is_empty:
                 return
             try:
                 tokens = self._tokens(target, calls) if made.counted else 0
-                ticket = await self._admitted(made, tokens, self._exchange.request_id)
+                ticket = await doors.admission.admit(exchange.request_id, made, tokens)
+            except LimitError as refusal:
+                raise self._refused(refusal) from None
             except ChangedError as changed:
                 await self._read_anew(changed.key)
                 continue
             self._ticket = ticket  # settled at the end, also where what follows refuses
             if ticket.at is None:
-                self._doors.metrics.admitted_alone()
-                self._doors.keys.check_unconfirmed(self._caller)
+                doors.metrics.admitted_alone()
+                doors.keys.check_unconfirmed(self._caller)
             else:
                 self._caller.confirmed = monotonic()
-            self._exchange.standing = ticket.standing()
+            exchange.standing = standing(made, ticket.rest)
             return
         raise _restless()
 
@@ -187,29 +193,32 @@ class Door:
 
     def _tokens(self, target: Target, calls: Sequence[BackendCall]) -> int:
         """How many tokens the calls may use: the prompt, which is counted once, and all answers."""
-        prompt = self._doors.estimates.tokens(target.model, calls[0].prompt_bytes)
-        return prompt + sum(call.most_tokens for call in calls)
+        tokens = self._doors.estimates.tokens(target.model, calls[0].prompt_bytes)
+        for call in calls:
+            tokens += call.most_tokens
+        return tokens
 
-    async def _admitted(self, made: Bill, tokens: int, name: str) -> Ticket:
-        try:
-            return await self._doors.admission.admit(name, made, tokens)
-        except LimitError as refusal:
-            self._exchange.standing = refusal.standing
-            self._doors.metrics.limited(_kind(refusal.subject), refusal.type)
-            if refusal.subject.startswith(_TARGET):
-                raise TargetFullError(
-                    refusal.message, refusal.type, refusal.subject, retry_after=refusal.retry_after
-                ) from None
-            raise
+    def _refused(self, refusal: LimitError) -> LimitError:
+        """What a refusal is to those who choose among targets."""
+        self._exchange.standing = refusal.standing
+        self._doors.metrics.limited(_kind(refusal.subject), refusal.type)
+        if not refusal.subject.startswith(_TARGET):
+            return refusal
+        return TargetFullError(
+            refusal.message, refusal.type, refusal.subject, retry_after=refusal.retry_after
+        )
 
     def close(self) -> None:
         """The exchange has ended: settle what it used."""
         usage = self._exchange.usage
         if usage is not None and self._learning is not None and not usage.estimated:
             self._doors.estimates.learn(*self._learning, usage.prompt)
+        if self._ticket is None:  # and so of no further attempt
+            return
         tokens = max(0, usage.prompt) + max(0, usage.completion) if usage else 0
-        if self._ticket is not None:
-            self._doors.admission.settle(self._ticket, tokens)
+        self._doors.admission.settle(self._ticket, tokens)
+        if not self._further:
+            return
         answered, unpaid = (self._exchange.backend, self._exchange.target_model), tokens
         for target, ticket in reversed(self._further):
             paid = unpaid if (target.backend, target.model) == answered else 0

@@ -35,26 +35,27 @@ class Share:
         self._uses: OrderedDict[Bill, _Use] = OrderedDict()
         self._uses_of: defaultdict[str, list[_Use]] = defaultdict(list)
         self._windows: dict[str, _Slots] = {}  # of those that were asked for while the store is away
-        self._held: dict[str, set[str]] = {}
+        self._held: defaultdict[str, set[str]] = defaultdict(set)
         self.workers: int | None = None  # how many were alive when the store was last heard; None: never
 
-    def note(self, bill: Bill, tokens: int) -> None:
-        """Note a request with its tokens."""
+    def note(self, bill: Bill, tokens: int) -> int:
+        """Note a request with its tokens; gives the time of the clock that it is noted under."""
+        now = self._clock()
         if not bill.windows:
-            return
+            return now
         use = self._uses.get(bill)
         if use is None:
             use = self._begin(bill)
         else:
             self._uses.move_to_end(bill)
-        now = self._clock()
-        use.fine.add(now, 1, tokens)
-        use.coarse.add(now, 1, tokens)
+        use.fine.add(now, tokens)
+        use.coarse.add(now, tokens)
         if self._windows:
             for window in bill.windows:
                 slots = self._windows.get(window.key)
                 if slots is not None:
                     slots.add(now, tokens if window.unit == "tokens" else 1)
+        return now
 
     def change(self, bill: Bill, then: int, tokens: int) -> None:
         """Note that more or fewer tokens were used by a request that came at a time in ms of the clock."""
@@ -71,7 +72,7 @@ class Share:
     def hold(self, bill: Bill, exchange: str) -> None:
         """Note that an exchange is in flight."""
         for key in bill.held:
-            self._held.setdefault(key, set()).add(exchange)
+            self._held[key].add(exchange)
 
     def release(self, bill: Bill, exchange: str) -> None:
         """Note that it is no more."""
@@ -168,14 +169,14 @@ class _Notes:
         self._length = length
         self._slots: deque[list[int]] = deque(maxlen=SLOTS + 1)  # [number, requests, tokens], oldest first
 
-    def add(self, now: int, requests: int, tokens: int) -> None:
+    def add(self, now: int, tokens: int) -> None:
         number = now // self._length
-        slots = self._slots
-        if slots and slots[-1][0] == number:
-            slots[-1][1] += requests
-            slots[-1][2] += tokens
+        slot = self._slots[-1] if self._slots else None
+        if slot is not None and slot[0] == number:
+            slot[1] += 1
+            slot[2] += tokens
         else:
-            slots.append([number, requests, tokens])
+            self._slots.append([number, 1, tokens])
 
     def change(self, then: int, tokens: int) -> None:
         number = then // self._length
