@@ -120,10 +120,11 @@ def standing(made: Bill, rest: Sequence[int]) -> list[tuple[bytes, bytes]]:
             where there is none.
     """
     headers: list[tuple[bytes, bytes]] = []
-    for number, left in zip(rest[::2], rest[1::2], strict=True):
+    for place in range(0, len(rest), 2):
+        number = rest[place]
         if number:
-            shown = made.shown[number - 1]
-            headers += (shown.limit, (shown.remaining, b"%d" % left if left > 0 else b"0"), shown.reset)
+            shown, left = made.shown[number - 1], rest[place + 1]
+            headers += (shown.limit, (shown.remaining, b"%d" % max(0, left)), shown.reset)
     return headers
 
 

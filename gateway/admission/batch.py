@@ -14,7 +14,7 @@ ENTRIES: Final = f"{TAG}:entries"
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 
-_REMEMBERED: Final = 256  # companies of bills, and of what they hold
+_REMEMBERED: Final = 64  # companies of bills, and of what they hold
 
 Call = tuple[Sequence[str], list[bytes]]  # a script's keys and arguments
 Holding = tuple[tuple[Place, ...], tuple[str, ...]]  # windows that change, and keys of leases

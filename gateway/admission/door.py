@@ -120,6 +120,8 @@ def _of_models(place: str, words: str, quotas: Mapping[str, Quota], model: str) 
 class Door:
     """Lets one exchange in; a `dispatch.Gate`."""
 
+    __slots__ = ("_caller", "_doors", "_exchange", "_further", "_learning", "_ticket")
+
     def __init__(self, doors: Doors, exchange: Exchange, caller: Caller) -> None:
         self._doors = doors
         self._exchange = exchange

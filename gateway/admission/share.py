@@ -180,6 +180,9 @@ class _Notes:
 
     def change(self, then: int, tokens: int) -> None:
         number = then // self._length
+        if self._slots and self._slots[-1][0] == number:
+            self._slots[-1][2] += tokens
+            return
         for slot in reversed(self._slots):
             if slot[0] <= number:
                 if slot[0] == number:

@@ -89,7 +89,8 @@ class Caller:
         """
         if self._is_refused or (self.until is not None and time() >= self.until):
             raise self._refusal()
-        self.check_address(address)
+        if self._may_come_from is not None:
+            self.check_address(address)
 
     def check_address(self, address: str) -> None:
         """Let the caller come from an address.

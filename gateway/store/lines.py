@@ -19,7 +19,7 @@ Word = bytes | str | int
 _CONNECTIONS: Final = 16
 _READY: Final = 2  # as many calls as an admission has under way
 _REMEMBERED: Final = 4096  # words of commands
-_CALLS: Final = 256  # with all their keys
+_CALLS: Final = 64  # with all their keys
 _POOL_WAIT: Final = 0.05  # seconds for a free one
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from gateway.store import NoStore, Script, Store, StoreAwayError
-from gateway.store.lines import packed
+from gateway.store.lines import packed, packed_call
 from tests.store.servers import Server, serving, serving_tcp, valkey
 
 JOIN = Script("join")
@@ -272,3 +272,9 @@ def test_a_command_is_packed_so_that_the_server_reads_the_same_words(words: list
     reader.feed(packed(*words))
     assert reader.gets() == [word if isinstance(word, bytes) else str(word).encode() for word in words]
     assert not reader.has_data()
+
+
+@given(st.lists(st.text()), st.lists(st.one_of(st.binary(), st.text(), st.integers())))
+def test_a_call_is_packed_as_its_words_are(keys: list[str], args: list[bytes | str | int]) -> None:
+    expected = packed("EVALSHA", "5ca1ab1e", len(keys), *keys, *args)
+    assert packed_call(("EVALSHA", "5ca1ab1e"), keys, args) == expected
