@@ -5,7 +5,7 @@ import gc
 import os
 import platform
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -103,10 +103,10 @@ class Application:
         self._conversations = conversations
         self._litestar = litestar
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or live as long as the server does."""
         endpoint = self._conversations.get(scope["path"]) if scope["type"] == HTTP else None
-        return (endpoint or self._litestar)(scope, receive, send)
+        await (endpoint or self._litestar)(scope, receive, send)
 
 
 def routes_of(settings: Settings) -> Routes:

@@ -80,6 +80,11 @@ class Connection(asyncio.Protocol):
         return self._framing > 0 or self._arrived
 
     @property
+    def is_read(self) -> bool:
+        """Whether all of the answer is here and has been read."""
+        return self.ended and not self._chunks
+
+    @property
     def is_open(self) -> bool:
         """Whether neither side has closed it."""
         transport = self._transport

@@ -60,6 +60,10 @@ class UpstreamAnswer(Protocol):
     status: int
     headers: dict[str, str]
 
+    @property
+    def is_read(self) -> bool:
+        """Whether all of the body has been read."""
+
     async def read(self, sink: Sink | None = None) -> bytes:
         """The next bytes of the body, as soon as there are any; empty at its regular end.
 

@@ -302,6 +302,8 @@ class Round(msgspec.Struct, eq=False):
                     await hear((attempt.number, batch))
                 if self.ended:
                     return
+                if answer.is_read:
+                    break
                 if watch:
                     self.go_on_waiting(watch)
             attempt.check()
