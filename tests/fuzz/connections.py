@@ -69,9 +69,9 @@ class _Loop:
         self._new: list[Coroutine[Any, Any, None]] = []
         self.waiting: list[Coroutine[Any, Any, None]] = []
 
-    def create_task(self, task: Coroutine[Any, Any, None]) -> object:
+    def create_task(self, task: Coroutine[Any, Any, None]) -> "_Task":
         self._new.append(task)
-        return object()
+        return _Task()
 
     def turn(self) -> None:
         while self._new:  # the end of one answer may begin the next
@@ -81,6 +81,11 @@ class _Loop:
             except StopIteration:
                 continue
             self.waiting.append(task)
+
+
+class _Task:
+    def add_done_callback(self, _done: Any) -> None:
+        pass
 
 
 async def _hello(scope: Any, _receive: Any, send: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 from gateway.app import build, routes_of
 from gateway.dispatch.round import _Attempt
 from gateway.settings import Settings
+from gateway.upstream import Sending
 from tests.faults import test_upstream_answers, test_upstream_events, test_upstream_quirks
 from tests.faults.chaos_server import Act, chaos_server
 from tests.gateway.scripted import Backend, Call
@@ -119,7 +120,8 @@ def test_no_secret_is_in_a_repr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     gateway = build(settings, MASTER)
     credentials = gateway.dispatch.upstreams["b"].credentials
     assert credentials.values == [TOKEN, TOKEN, TOKEN, None]
-    attempt = _Attempt(cast(Any, None), 0, cast(Any, None), None, cast(Any, None), credential=TOKEN)
+    sending = Sending(cast(Any, None), b"", b"", TOKEN)
+    attempt = _Attempt(cast(Any, None), 0, cast(Any, None), None, cast(Any, None), 0.0, sending=sending)
     shown = (
         f"{settings!r} {gateway!r} {routes_of(settings)!r} {credentials!r} {credentials._held!r} {attempt!r}"
     )

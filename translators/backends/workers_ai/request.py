@@ -70,7 +70,7 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
     chat = chat if facts.guards else with_one_system(chat, report, facts.text_limit)
     budget = Budget()
     asked, chat = chat, told_of_tools(chat, facts, report, budget)
-    output = _output(chat, asked, facts, report, budget) if chat.response_format else None
+    output = _output(chat, asked, facts, report, budget)
     fields = _fields(chat, facts, output, report, budget)
     prompt_bytes = _largest_prompt(chat, fields) + (_bytes(output.instruction) if output else 0)
     # Without the chat template a text is continued, and all of what comes is text.
@@ -119,10 +119,13 @@ def _affinity(chat: ChatRequest) -> dict[str, str]:
 def _output(
     chat: ChatRequest, asked: ChatRequest, facts: Facts, report: Report, budget: Budget
 ) -> StructuredOutput | None:
+    form = chat.response_format
+    if form is None:
+        return None
     has_tools = bool(offered_tools(asked))
     if has_tools and facts.knows_no_tools:  # its calls are text, and a JSON mode would forbid them
         facts = msgspec.structs.replace(facts, json="prompt")
-    return translate_format(chat, facts, report, budget, with_tools=has_tools)
+    return translate_format(chat, form, facts, report, budget, with_tools=has_tools)
 
 
 def _fields(

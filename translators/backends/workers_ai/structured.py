@@ -48,18 +48,20 @@ def with_constraint(chat: ChatRequest, facts: Facts, report: Report) -> ChatRequ
     return asked
 
 
-def translate_format(
+def translate_format(  # noqa: PLR0913 - all that it depends on
     chat: ChatRequest,
+    form: ResponseFormat,
     facts: Facts,
     report: Report,
-    budget: Budget | None = None,
+    budget: Budget,
     *,
-    with_tools: bool = False,
+    with_tools: bool,
 ) -> StructuredOutput | None:
-    """How to ask for the format, where one is asked for.
+    """How to ask for the format.
 
     Args:
         chat: What the client asked for.
+        form: The format in it.
         facts: What the model takes.
         report: Told what becomes of it.
         budget: What its schema shares with those of the tools.
@@ -68,9 +70,6 @@ def translate_format(
     Raises:
         ApiError: 400 naming a schema that is out of bounds or wrong in itself.
     """
-    form = chat.response_format
-    if form is None:
-        return None
     name = own_name(chat, FORMAT)
     wanted = wanted_json(form, schema_place(chat, form), budget)
     if facts.guards:  # it takes no instructions, nor a second question
