@@ -63,9 +63,12 @@ def _opening(request: ChatRequest) -> int:
 
 def needs_within(plan: Plan, request: ChatRequest) -> Needs:
     """What a request needs that tells one of a plan's targets from another."""
-    if len(plan.targets) == 1 or (plan.alike and plan.balance != "prefix"):
+    if len(plan.targets) == 1:
         return NOTHING
-    return needs_of(request, with_opening=plan.balance == "prefix")
+    with_opening = plan.balance == "prefix"
+    if plan.alike:
+        return Needs(opening=_opening(request)) if with_opening else NOTHING
+    return needs_of(request, with_opening=with_opening)
 
 
 def lacking(target: Target, needs: Needs) -> str:

@@ -137,21 +137,34 @@ class Policies:
         return (self._backend_of(target).speed.seconds or 0.0) * self._load(target)
 
     def _prefix(self, route: str, targets: Sequence[Target], opening: int) -> Target:
-        loads = {(each.backend, each.model): self._backend_of(each).load for each in targets}
-        even = (sum(loads.values()) + 1) / len(targets)
-        bound = max(_BOUND * even, even + _SLACK)
         place = (route, opening)
-        last = self._last.get(place)
-        chosen = next((each for each in targets if (each.backend, each.model) == last), None)
-        if chosen is None or loads[chosen.backend, chosen.model] + 1 > bound:
-            ranked = sorted(targets, key=lambda each: _rank(each, opening, self._share_of(each)))
-            chosen = next((each for each in ranked if loads[each.backend, each.model] + 1 <= bound), None)
-            chosen = chosen or min(ranked, key=lambda each: loads[each.backend, each.model])
-        self._last[place] = (chosen.backend, chosen.model)
+        last, kept = self._last.get(place), None
+        loads: list[float] = []
+        for each in targets:
+            if (each.backend, each.model) == last:
+                kept = len(loads)
+            loads.append(self._backend_of(each).load)
+        even = (sum(loads) + 1) / len(targets)
+        bound = max(_BOUND * even, even + _SLACK)
+        if kept is not None and loads[kept] + 1 <= bound:
+            chosen = targets[kept]
+        else:
+            chosen = self._by_hash(targets, loads, bound, opening)
+            self._last[place] = (chosen.backend, chosen.model)
         self._last.move_to_end(place)
         if len(self._last) > _REMEMBERED:
             self._last.popitem(last=False)
         return chosen
+
+    def _by_hash(
+        self, targets: Sequence[Target], loads: Sequence[float], bound: float, opening: int
+    ) -> Target:
+        """The first in the order of an opening that has room; where none has, the one with the least load."""
+        shares = [self._share_of(each) for each in targets]
+        places = range(len(targets))
+        ranked = sorted(places, key=lambda place: _rank(targets[place], opening, shares[place]))
+        free = next((place for place in ranked if loads[place] + 1 <= bound), None)
+        return targets[min(ranked, key=lambda place: loads[place]) if free is None else free]
 
     def _any(self, targets: Sequence[Target]) -> Target:
         by_chance = self._by_chance and len(targets) > 1

@@ -22,7 +22,7 @@ from time import monotonic, process_time
 from typing import Any
 
 from gateway.app import routes_of
-from gateway.balance import Balancer, needs_of
+from gateway.balance import Balancer, needs_within
 from gateway.health import Health
 from gateway.settings import Settings
 from gateway.simulator import SIMULATED_ACCOUNT_ID, SIMULATED_API_TOKEN, Simulator, edge
@@ -311,7 +311,7 @@ def _cost_of(balance: str, request: ChatRequest, looks: int) -> float:
         began = process_time()
         for number in range(looks // 10):
             plan = routes.resolve(names[number % 100])
-            target = balancer.choose(plan, needs_of(request, with_opening=plan.balance == "prefix"))
+            target = balancer.choose(plan, needs_within(plan, request))
             assert target is not None
             attempt = health.attempt(target.backend, target.model)
             attempt.began(0.1)
