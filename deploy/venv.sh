@@ -4,6 +4,9 @@
 
 VENV_PYTHON=.venv/bin/python
 
+# Images of containers often set this. Then nothing compiled would be kept, and each start takes seconds longer.
+unset PYTHONDONTWRITEBYTECODE
+
 fail() {
   echo "$1" >&2
   exit 1
