@@ -118,9 +118,10 @@ def serve(data: bytes) -> None:
     bounds = Bounds(Server(), Deadlines(), _refusal, lambda: 0.0, outbox=_AtOnce())
     protocol = Protocol(bounds, config=CONFIG, server_state=ServerState(), app_state={}, _loop=loop)
     protocol.connection_made(transport)  # type: ignore[arg-type]
-    for at in range(0, len(data), _PIECE):
+    size = _PIECE if len(data) % 2 else len(data)
+    for at in range(0, len(data), size or 1):
         if not transport.closing:
-            protocol.data_received(data[at : at + _PIECE])
+            protocol.data_received(data[at : at + size])
             loop.turn()
     _check_answers(bytes(transport.written))
     protocol.connection_lost(None)

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from gateway import deadlines
-from gateway.cli.protocol.familiar import familiar
 from gateway.deadlines import Ticker
 from gateway.memory import Memory
 from gateway.overload import LAG, LATE, Overload, Reason
@@ -373,44 +372,6 @@ async def test_operators_are_answered_on_a_connection_that_was_refused(
 
 
 _HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
-
-
-HEAD = b"POST /v1/x HTTP/1.1\r\nContent-Length: %b\r\nhost: x\r\n\r\n"
-
-
-def test_a_head_is_known_again_with_a_body_of_any_length_that_is_here_in_full() -> None:
-    head = familiar("POST", b"/v1/x", [(b"content-length", b"2")], HEAD % b"2" + b"{}")
-    assert head
-    for size in (0, 1, 2, 10, 70_000):
-        assert head.begins(HEAD % b"%d" % size + b"x" * size)
-    for number in (b"", b"1", b"3", b"+2", b"-2", b" 2", b"2 ", b"0x2", b"2\r\n", b"2222222222", b"2, 2"):
-        assert not head.begins(HEAD % number + b"{}")
-    whole = HEAD % b"2" + b"{}"
-    for cut in range(len(whole)):
-        assert not head.begins(whole[:cut])
-    assert not head.begins(whole + whole)
-    assert not head.begins(whole.replace(b"host", b"Host"))
-
-
-@pytest.mark.parametrize(
-    ("data", "lengths"),
-    [
-        (HEAD.replace(b"Content-Length: %b", b"transfer-encoding: chunked") + b"0\r\n\r\n", []),
-        (HEAD % b"2" + b"{}", []),
-        (HEAD % b"2" + b"{}", [b"2", b"2"]),
-        (HEAD % b"2 " + b"{}", [b"2"]),
-        (HEAD % b"2" + b"{}" + HEAD % b"2" + b"{}", [b"2"]),
-        (b"\r\n\r\n" + HEAD % b"2" + b"{}", [b"2"]),
-        ((HEAD % b"2")[:-2], [b"2"]),
-        (HEAD % b"2" + b"{}", [b"3"]),
-        (HEAD.replace(b"host", b"h" * 5000) % b"2" + b"{}", [b"2"]),
-    ],
-    ids=["chunked", "none", "two", "a space", "two requests", "a blank line", "no end", "another", "long"],
-)
-def test_a_head_of_which_anything_is_unusual_is_not_to_be_known_again(
-    data: bytes, lengths: list[bytes]
-) -> None:
-    assert familiar("POST", b"/v1/x", [(b"content-length", each) for each in lengths], data) is None
 
 
 async def test_where_memory_is_short_nothing_new_is_taken_until_some_is_free(

@@ -22,7 +22,7 @@ from gateway.api.overloaded import Refuser
 from gateway.api.wire import DEPARTURE, OUTLET
 from gateway.cli.protocol.bounds import Bounds
 from gateway.cli.protocol.cycle import Cycle, UnchunkedCycle
-from gateway.cli.protocol.familiar import FamiliarHead, familiar
+from gateway.cli.protocol.familiar import FamiliarHead, Scope, familiar
 from gateway.cli.protocol.head import RefusedError, check_head, path_of, reason_of
 from gateway.outbox import Deferred
 from gateway.overload import Reason
@@ -34,6 +34,8 @@ _PIECE: Final = 8 * 1024  # bytes parsed at once, which bounds how many pipeline
 _AHEAD: Final = 1024 * 1024  # bytes of pipelined requests that wait unparsed
 # How long a client may take to notice that its connection ends while it still sends.
 _LINGER: Final = 1.0
+# Whose heads differ each time is not asked more often: a look costs a hundredth of a chat.
+_LESSONS: Final = 3
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
@@ -49,6 +51,7 @@ class Protocol(HttpToolsProtocol):
 
     cycle: Cycle  # type: ignore[assignment]  # of what uvicorn's own does, none is asked for
     pipeline: deque[tuple[Cycle, Any]]  # type: ignore[assignment]
+    scope: Scope  # type: ignore[assignment]  # which is one of TypedDict's
 
     def __init__(self, bounds: Bounds, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
@@ -65,9 +68,8 @@ class Protocol(HttpToolsProtocol):
         self._body = False  # whether a request's body has begun and not ended
         self._size = 0  # of the headers, as they would be written
         self._read = 0  # bytes read since the head began or the body went on, but for the first piece
-        self._shed_before = False  # whether a request was refused because there were too many
-        self._let_in = False  # whether the next request was let in before it is parsed
-        self._familiar: FamiliarHead | None = None  # that of a request which was shed
+        self._familiar: FamiliarHead | None = None  # that of the client's requests, if it is always the same
+        self._lessons = _LESSONS  # how many more heads are looked at before it is known again
 
     def check(self) -> None:
         """End the connection, or what it waits for, where that is overdue."""
@@ -103,8 +105,8 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come, or keep it until the answers before it are given."""
-        if self._shed_before and self._is_at_rest():
-            self._take_again(data)
+        if self._rests and self._lessons and not self.flow.write_paused:
+            self._take_another(data)
         else:
             self._take(data)
 
@@ -159,11 +161,10 @@ class Protocol(HttpToolsProtocol):
         keep_alive = version == "1.1" and self.parser.should_keep_alive()
         cycle = self._cycle(keep_alive=keep_alive, expects=self.expect_100_continue)
         refuser = self._bounds.refuser
-        reason = refuser.refuses(scope["raw_path"]) if refuser and not self._let_in else None
-        self._let_in = False
+        reason = refuser.refuses(scope["raw_path"]) if refuser else None
         if refuser is None or reason is None:
             self._begin(cycle, self.app)
-        elif self._is_plain(cycle) and not refuser.is_for_a_page(self.headers):
+        elif self._running is None and self._is_plain(cycle) and not refuser.is_for_a_page(self.headers):
             self.cycle = cycle
             cycle.response_started = cycle.response_complete = True
             cycle.let_go()
@@ -312,34 +313,45 @@ class Protocol(HttpToolsProtocol):
     def _is_plain(self, cycle: Cycle) -> bool:
         """Whether an answer can be written at once, and another request may follow."""
         special = cycle.waiting_for_100_continue or self.scope["method"] == "HEAD" or self.flow.write_paused
-        return self._running is None and cycle.keep_alive and not special and not self.parser.should_upgrade()
-
-    def _is_at_rest(self) -> bool:
-        """Whether all that was asked is answered, nothing more is here, and the client takes its answers."""
-        busy = self._running is not None or self._head or self._body or self._ahead or self._deaf
-        return not (busy or self.flow.write_paused)
+        return cycle.keep_alive and not special and not self.parser.should_upgrade()
 
     def _shed(self, refuser: Refuser, method: str, path: bytes, reason: Reason) -> None:
         """Answer without a task; the body that may still come is thrown away."""
         self.transport.write(refuser.answer(method, path, reason, self.server_state.default_headers))
-        self._shed_before = True
 
-    def _take_again(self, data: bytes) -> None:
-        """Take the next bytes of a client that was refused before, and may ask in the same words."""
-        head, refuser = self._familiar, self._bounds.refuser
-        if head is None or refuser is None or not head.begins(data):
-            self._shed_before = False
-            self._take(data)
-            if self._shed_before and self._is_at_rest():
-                self._familiar = familiar(self.scope["method"], self.scope["raw_path"], self.headers, data)
-            return
-        reason = refuser.refuses(head.path)
-        if reason is None:
-            self._let_in = True
-            self._take(data)
+    def _take_another(self, data: bytes) -> None:
+        """Take what comes after an answer: most clients ask again in the same words."""
+        head = self._familiar
+        length = head.length_in(data) if head is not None else b""
+        if head is not None and length:
+            self._lessons = _LESSONS
+            self._take_familiar(head, length, data)
         else:
+            self._take(data)
+            self._learn(data)
+
+    def _take_familiar(self, head: FamiliarHead, length: bytes, data: bytes) -> None:
+        """Take a whole request without asking the parser."""
+        refuser = self._bounds.refuser
+        reason = refuser.refuses(head.path) if refuser else None
+        if refuser is not None and reason is not None:
             self._shed(refuser, head.method, head.path, reason)
             self._rest()
+            return
+        self._due, self._rests = inf, False
+        self.scope = head.scope(length, self.app_state)
+        cycle = self._cycle(keep_alive=True)
+        cycle.take(head.body(length, data))
+        cycle.more_body = False
+        self._begin(cycle, self.app)
+
+    def _learn(self, data: bytes) -> None:
+        """Know the head again that has just been read, if all of its request is here and nothing else."""
+        self._lessons -= 1
+        refuser = self._bounds.refuser
+        is_whole = not (self._head or self._body or self._ahead or self._deaf or self.pipeline)
+        if is_whole and self._is_plain(self.cycle) and not (refuser and refuser.is_for_a_page(self.headers)):
+            self._familiar = familiar(self.scope, data)
 
     def _refuse(self, error: ApiError) -> None:
         """Answer with an error when the turn has come, and end."""

@@ -1,25 +1,27 @@
 """A request's head that the parser has judged, so that the same one need not be judged again.
 
-Who was refused because there are too many asks again, and with the same head, in which only the length of the
-body may be another. Judging it anew costs more than all the rest of a refusal.
+A client that keeps its connection asks with the same head again and again, in which only the length of the
+body is another. Judging it anew costs as much as a sixth of a chat, and more than all the rest of a refusal.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-Headers = list[tuple[bytes, bytes]]
+Scope = dict[str, Any]
 
 _HEAD_END: Final = b"\r\n\r\n"
-_LENGTH: Final = b"\r\ncontent-length:"
+_LENGTH: Final = b"content-length"
+_LENGTH_LINE: Final = b"\r\n" + _LENGTH + b":"
 _LARGEST: Final = 4096  # bytes of a head; that of an SDK has some 700
 _DIGITS: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
 class FamiliarHead:
-    """The head of a request that was read whole and refused.
+    """The head of a request that was read whole.
 
     Attributes:
+        path: The target without its query.
         before: What comes before the length of the body.
         after: What comes after it.
     """
@@ -28,38 +30,54 @@ class FamiliarHead:
     path: bytes
     before: bytes
     after: bytes
+    _scope: Scope
+    _length_at: int  # among the headers
 
-    def begins(self, data: bytes) -> bool:
-        """Whether these bytes are one whole request with this head, and nothing else."""
+    def length_in(self, data: bytes) -> bytes:
+        """How long the body is, where these bytes are one whole request with this head; else empty."""
         if not data.startswith(self.before):
-            return False
+            return b""
         start = len(self.before)
         end = data.find(b"\r", start, start + _DIGITS + 1)
         length = data[start:end]
-        return (
-            data.startswith(self.after, end)
-            and length.isdigit()
-            and end + len(self.after) + int(length) == len(data)
-        )
+        if not (data.startswith(self.after, end) and length.isdigit()):
+            return b""
+        return length if end + len(self.after) + int(length) == len(data) else b""
+
+    def scope(self, length: bytes, state: Scope) -> Scope:
+        """What the parser would have made of the head.
+
+        Args:
+            length: The body's, as it is written there.
+            state: The server's, which a request may add to.
+        """
+        headers = self._scope["headers"].copy()
+        headers[self._length_at] = (_LENGTH, length)
+        return {**self._scope, "headers": headers, "state": state.copy()}
+
+    def body(self, length: bytes, data: bytes) -> bytes:
+        """The rest of a request with this head."""
+        return data[len(self.before) + len(length) + len(self.after) :]
 
 
-def familiar(method: str, path: bytes, headers: Headers, data: bytes) -> FamiliarHead | None:
+def familiar(scope: Scope, data: bytes) -> FamiliarHead | None:
     """The head of a request that is all that these bytes are; None where it is not to be known again.
 
     Args:
-        method: As the parser understood it, as are path and headers.
-        path: The target without its query.
-        headers: With names in lower case.
+        scope: What the parser has made of it, with the headers' names in lower case.
         data: The bytes that the parser was given, from the first one of the request to its last.
     """
-    lengths = [value for name, value in headers if name == b"content-length"]
+    headers = scope["headers"]
+    lengths = [number for number, (name, _value) in enumerate(headers) if name == _LENGTH]
     head, end, _body = data[:_LARGEST].partition(_HEAD_END)
-    name_at = head.lower().find(_LENGTH)
+    name_at = head.lower().find(_LENGTH_LINE)
     if len(lengths) != 1 or not end or name_at < 0:
         return None
-    value_at = head.find(lengths[0], name_at + len(_LENGTH))
+    length = headers[lengths[0]][1]
+    value_at = head.find(length, name_at + len(_LENGTH_LINE))
     if value_at < 0:
         return None
-    after = head[value_at + len(lengths[0]) :] + end
-    known = FamiliarHead(method, path, head[:value_at], after)
-    return known if after.startswith(b"\r") and known.begins(data) else None
+    after = head[value_at + len(length) :] + end
+    its = scope | {"headers": headers.copy(), "state": {}}
+    known = FamiliarHead(scope["method"], scope["raw_path"], head[:value_at], after, its, lengths[0])
+    return known if after.startswith(b"\r") and known.length_in(data) else None
