@@ -61,6 +61,7 @@ class Protocol(HttpToolsProtocol):
         self._due = inf
         self._late = self._abort
         self._rests = False  # whether all was answered and nothing has come
+        self._lags = False  # whether the client has been given time to take its last answer
         self._running: Cycle | None = None
         self._ahead = bytearray()
         self._deaf = False  # whether all that still comes is thrown away
@@ -75,8 +76,9 @@ class Protocol(HttpToolsProtocol):
         """End the connection, or what it waits for, where that is overdue."""
         if self.transport.is_closing() and self._late != self._abort:
             self._wait(self._bounds.deadlines.write_stall, self._abort)
-        elif self._rests and self.transport.get_write_buffer_size():
+        elif self._rests and not self._lags and self.transport.get_write_buffer_size():
             self._wait(self._bounds.deadlines.write_stall, self._answer_is_stuck)
+            self._rests = self._lags = True
         elif self._bounds.clock() >= self._due:
             self._due = inf
             self._late()
@@ -408,7 +410,8 @@ class Protocol(HttpToolsProtocol):
         self.transport.abort()
 
     def _wait(self, seconds: float, late: Callable[[], None]) -> None:
-        self._due, self._late, self._rests = self._bounds.clock() + seconds, late, False
+        self._due, self._late = self._bounds.clock() + seconds, late
+        self._rests = self._lags = False
 
 
 class _BodyAlone:

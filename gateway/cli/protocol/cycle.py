@@ -36,6 +36,18 @@ class Cycle:
             is closed at first.
     """
 
+    # How each begins; few of these become another one before a small answer is whole.
+    disconnected = False
+    lingers = False
+    error: ApiError | None = None
+    body = b""  # what has come and was not received
+    more_body = True
+    response_started = False
+    response_complete = False
+    chunked_encoding: bool | None = None
+    expected_content_length = 0
+    _head = b""  # written with the first piece of the body
+
     def __init__(
         self,
         connection: HttpToolsProtocol,
@@ -52,19 +64,9 @@ class Cycle:
         self.on_response: Callable[[], None] = connection.on_response_complete
         self.refusal = refusal
         self.departure = Departure()
-        self.disconnected = False
         self.keep_alive = keep_alive
-        self.lingers = False
-        self.error: ApiError | None = None
         self.waiting_for_100_continue = expects
         self.message_event = asyncio.Event()  # set when there is more to receive
-        self.body = b""  # what has come and was not received
-        self.more_body = True
-        self.response_started = False
-        self.response_complete = False
-        self.chunked_encoding: bool | None = None
-        self.expected_content_length = 0
-        self._head = b""  # written with the first piece of the body
 
     def leave(self) -> None:
         """The client has left."""
