@@ -7,14 +7,13 @@ from urllib.parse import quote
 import rich_click as click
 
 from gateway.cli.console import examples, stderr
-from gateway.cli.keys.client import Json, Place, asking, gateway_options
+from gateway.cli.keys.client import Json, Place, answer_options, asking
 from gateway.cli.keys.words import moment, print_json, say_unread
 from gateway.cli.tables import show_table
 
 COLUMNS: Final = ("BACKEND", "MODEL", "STATE", "IN FLIGHT", "LOAD", "FIRST TOKEN", "KIND")
 _NUMBERS: Final = frozenset({"IN FLIGHT", "LOAD", "FIRST TOKEN"})
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 backend_argument = click.argument("backend")
 model_option = click.option(
     "--model", metavar="MODEL", help="This model there alone, under the backend's own name. Default: all."
@@ -30,8 +29,7 @@ EXAMPLES = (
 
 
 @click.command(name="list", epilog=examples("penstock backends list", "penstock backends list --json"))
-@json_option
-@gateway_options
+@answer_options
 def list_(as_json: bool, place: Place) -> None:  # noqa: FBT001 - click passes by name
     """Show how the backends and their models are doing, as one worker sees it."""
     with asking(place) as gateway:
@@ -50,8 +48,7 @@ def list_(as_json: bool, place: Place) -> None:  # noqa: FBT001 - click passes b
 @backend_argument
 @model_option
 @why_option
-@json_option
-@gateway_options
+@answer_options
 def drain(
     backend: str,
     model: str | None,
@@ -66,8 +63,7 @@ def drain(
 @click.command(epilog=examples("penstock backends undrain gpu-1"))
 @backend_argument
 @model_option
-@json_option
-@gateway_options
+@answer_options
 def undrain(backend: str, model: str | None, as_json: bool, place: Place) -> None:  # noqa: FBT001
     """Send BACKEND requests again."""
     _change(place, "POST", f"{quote(backend, safe='')}/undrain", _given(model=model), as_json=as_json)
@@ -80,8 +76,7 @@ def undrain(backend: str, model: str | None, as_json: bool, place: Place) -> Non
 @click.option("--for", "length", required=True, metavar="TIME", help="For how long: 30s, 15m, 24h.")
 @model_option
 @why_option
-@json_option
-@gateway_options
+@answer_options
 def aside(  # noqa: PLR0913, PLR0917 - one for each option
     backend: str,
     length: str,
@@ -98,8 +93,7 @@ def aside(  # noqa: PLR0913, PLR0917 - one for each option
 @click.command(name="take-back", epilog=examples("penstock backends take-back gpu-1"))
 @backend_argument
 @model_option
-@json_option
-@gateway_options
+@answer_options
 def take_back(backend: str, model: str | None, as_json: bool, place: Place) -> None:  # noqa: FBT001
     """Send requests again to BACKEND, which was set aside by an operator or for its own refusal."""
     _change(place, "DELETE", f"{quote(backend, safe='')}/aside", None, as_json=as_json, model=model)

@@ -6,7 +6,7 @@ from typing import Any, Final
 import rich_click as click
 
 from gateway.cli.console import WRONG_USE, examples, fail, stderr
-from gateway.cli.keys.client import Json, Place, asking, gateway_options
+from gateway.cli.keys.client import Json, Place, answer_options, asking
 from gateway.cli.keys.fields import LIMITS, limit_fields, limit_options
 from gateway.cli.keys.words import print_json, unit_of
 from gateway.cli.tables import show_table
@@ -22,7 +22,6 @@ _NAMES: Final = {
     ("concurrency", None): "concurrency",
 }
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 model_option = click.option(
     "--model", metavar="MODEL", help="Of all requests for this model. Default: of all requests together."
 )
@@ -36,8 +35,7 @@ EXAMPLES = (
 
 
 @click.command(epilog=examples("penstock limits show", "penstock limits show --json"))
-@json_option
-@gateway_options
+@answer_options
 def show(as_json: bool, place: Place) -> None:  # noqa: FBT001 - click passes by name
     """Show the limits that hold, how much of each is used now, and where it is set."""
     with asking(place) as gateway:
@@ -50,8 +48,7 @@ def show(as_json: bool, place: Place) -> None:  # noqa: FBT001 - click passes by
 ))  # fmt: skip
 @model_option
 @limit_options
-@json_option
-@gateway_options
+@answer_options
 def set_(model: str | None, as_json: bool, place: Place, **options: Any) -> None:  # noqa: FBT001
     """Set limits in place of those of the settings, for all workers and replicas. What is not given stays."""
     limits = limit_fields(options)
@@ -68,8 +65,7 @@ def set_(model: str | None, as_json: bool, place: Place, **options: Any) -> None
 @click.argument("limits", nargs=-1, type=click.Choice([*LIMITS, "burst", "away"]), metavar="[LIMIT]...")
 @model_option
 @click.option("--all", "everything", is_flag=True, help="Of the gateway and all of its models.")
-@json_option
-@gateway_options
+@answer_options
 def clear(
     limits: tuple[str, ...],
     model: str | None,

@@ -5,20 +5,19 @@ from typing import Any
 import rich_click as click
 
 from gateway.cli.console import WRONG_USE, examples, fail, stderr
-from gateway.cli.keys.client import Json, Place, asking, gateway_options
+from gateway.cli.keys.client import Place, answer_options, asking
 from gateway.cli.keys.fields import (
     CLEARED_OF_TEAMS,
-    LIMITS,
     both_patches,
+    clear_option,
     cleared_fields,
     team_fields,
     team_id,
     team_options,
 )
-from gateway.cli.keys.words import TEAM_COLUMNS, print_json, team_cells, team_in_full
+from gateway.cli.keys.words import TEAM_COLUMNS, print_found, print_json, team_cells, team_in_full
 from gateway.cli.tables import show_table
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 team_argument = click.argument("team")
 _STATUSES = click.Choice(["active", "disabled", "revoked"])
 
@@ -34,13 +33,12 @@ EXAMPLES = (
 ))  # fmt: skip
 @click.option("--name", required=True, metavar="NAME", help="What people call it.")
 @team_options
-@json_option
-@gateway_options
+@answer_options
 def create(as_json: bool, place: Place, **options: Any) -> None:  # noqa: FBT001 - click passes by name
     """Make a team. Its limits and models hold for all of its keys together, beside their own."""
     with asking(place) as gateway:
         made = gateway.ask("POST", "teams", team_fields(options))
-    _print(made, as_json=as_json)
+    print_found(made, team_in_full, as_json=as_json)
 
 
 @click.command(name="list", epilog=examples(
@@ -48,8 +46,7 @@ def create(as_json: bool, place: Place, **options: Any) -> None:  # noqa: FBT001
 ))  # fmt: skip
 @click.option("--status", type=_STATUSES, help="Only those. Default: all that are not deleted.")
 @click.option("--search", metavar="TEXT", help="Only those with this in their name, id or tags.")
-@json_option
-@gateway_options
+@answer_options
 def list_(
     status: str | None,
     search: str | None,
@@ -71,13 +68,12 @@ def list_(
 
 @click.command(epilog=examples("penstock teams show web", "penstock teams show team_0123456789abcdef --json"))
 @team_argument
-@json_option
-@gateway_options
+@answer_options
 def show(team: str, as_json: bool, place: Place) -> None:  # noqa: FBT001
     """Show TEAM, named by its name or id, and how much of its limits is used now."""
     with asking(place) as gateway:
         found = gateway.ask("GET", f"teams/{team_id(gateway, team)}")
-    _print(found, as_json=as_json)
+    print_found(found, team_in_full, as_json=as_json)
 
 
 @click.command(epilog=examples(
@@ -86,12 +82,8 @@ def show(team: str, as_json: bool, place: Place) -> None:  # noqa: FBT001
 @team_argument
 @click.option("--name", metavar="NAME", help="What people shall call it.")
 @team_options
-@click.option(
-    "--clear", "cleared", multiple=True, type=click.Choice([*CLEARED_OF_TEAMS, *LIMITS]),
-    help="Set it back to nothing; repeatable.",
-)  # fmt: skip
-@json_option
-@gateway_options
+@clear_option(CLEARED_OF_TEAMS)
+@answer_options
 def update(
     team: str,
     cleared: tuple[str, ...],
@@ -105,7 +97,7 @@ def update(
         fail("nothing is to be changed: name a field, or --clear one", WRONG_USE)
     with asking(place) as gateway:
         found = gateway.ask("PATCH", f"teams/{team_id(gateway, team)}", patch)
-    _print(found, as_json=as_json)
+    print_found(found, team_in_full, as_json=as_json)
 
 
 @click.command(
@@ -113,8 +105,7 @@ def update(
 )
 @team_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@json_option
-@gateway_options
+@answer_options
 def delete(
     team: str,
     yes: bool,  # noqa: FBT001
@@ -139,10 +130,3 @@ def teams() -> None:
 
     An admin key is needed, as for `penstock keys`. TEAM is a team's name or id.
     """
-
-
-def _print(team: Json, *, as_json: bool) -> None:
-    if as_json:
-        print_json(team)
-    else:
-        click.echo(team_in_full(team))

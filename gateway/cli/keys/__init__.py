@@ -11,11 +11,11 @@ from typing import Any
 import rich_click as click
 
 from gateway.cli.console import WRONG_USE, examples, fail, stderr
-from gateway.cli.keys.client import Gateway, Json, Place, asking, gateway_options
+from gateway.cli.keys.client import Gateway, Json, Place, answer_options, asking
 from gateway.cli.keys.fields import (
     CLEARED,
-    LIMITS,
     both_patches,
+    clear_option,
     cleared_fields,
     key_fields,
     key_id,
@@ -23,10 +23,9 @@ from gateway.cli.keys.fields import (
     team_id,
 )
 from gateway.cli.keys.importing import import_
-from gateway.cli.keys.words import COLUMNS, cells, handed_over, in_full, moment, print_json
+from gateway.cli.keys.words import COLUMNS, cells, handed_over, in_full, moment, print_found, print_json
 from gateway.cli.tables import show_table
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 key_argument = click.argument("key")
 _STATUSES = click.Choice(["active", "disabled", "expired", "revoked"])
 
@@ -46,8 +45,7 @@ EXAMPLES = (
 ))  # fmt: skip
 @click.option("--name", required=True, metavar="NAME", help="What people call it.")
 @key_options
-@json_option
-@gateway_options
+@answer_options
 def create(as_json: bool, place: Place, **options: Any) -> None:  # noqa: FBT001 - click passes by name
     """Make a key and show it this once, with lines to copy for who gets it."""
     with asking(place) as gateway:
@@ -65,8 +63,7 @@ def create(as_json: bool, place: Place, **options: Any) -> None:  # noqa: FBT001
 @click.option(
     "--search", metavar="TEXT", help="Only those with this in their name, id, tags or shown secret."
 )
-@json_option
-@gateway_options
+@answer_options
 def list_(
     team: str | None,
     status: str | None,
@@ -88,13 +85,12 @@ def list_(
 
 @click.command(epilog=examples("penstock keys show ci", "penstock keys show key_0123456789abcdef --json"))
 @key_argument
-@json_option
-@gateway_options
+@answer_options
 def show(key: str, as_json: bool, place: Place) -> None:  # noqa: FBT001
     """Show KEY, named by its name or id, and how much of its limits is used now."""
     with asking(place) as gateway:
         found = gateway.ask("GET", f"keys/{key_id(gateway, key)}")
-    _print(found, as_json=as_json)
+    print_found(found, in_full, as_json=as_json)
 
 
 @click.command(epilog=examples(
@@ -104,12 +100,8 @@ def show(key: str, as_json: bool, place: Place) -> None:  # noqa: FBT001
 @key_argument
 @click.option("--name", metavar="NAME", help="What people shall call it.")
 @key_options
-@click.option(
-    "--clear", "cleared", multiple=True, type=click.Choice([*CLEARED, *LIMITS]),
-    help="Set it back to nothing; repeatable.",
-)  # fmt: skip
-@json_option
-@gateway_options
+@clear_option(CLEARED)
+@answer_options
 def update(
     key: str,
     cleared: tuple[str, ...],
@@ -123,7 +115,7 @@ def update(
         if not patch:
             fail("nothing is to be changed: name a field, or --clear one", WRONG_USE)
         found = gateway.ask("PATCH", f"keys/{key_id(gateway, key)}", patch)
-    _print(found, as_json=as_json)
+    print_found(found, in_full, as_json=as_json)
 
 
 @click.command(epilog=examples("penstock keys rotate ci", "penstock keys rotate ci --grace 0"))
@@ -131,8 +123,7 @@ def update(
 @click.option(
     "--grace", default="24h", show_default=True, metavar="TIME", help="How long the old one is taken."
 )
-@json_option
-@gateway_options
+@answer_options
 def rotate(
     key: str,
     grace: str,
@@ -151,8 +142,7 @@ def rotate(
 @click.command(epilog=examples("penstock keys revoke ci", "penstock keys revoke key_0123456789abcdef --yes"))
 @key_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@json_option
-@gateway_options
+@answer_options
 def revoke(
     key: str,
     yes: bool,  # noqa: FBT001
@@ -186,10 +176,3 @@ def _hand_over(gateway: Gateway, key: Json, words: str, *, as_json: bool) -> Non
         return
     models = gateway.models() if key["role"] == "inference" else []
     click.echo(f"{words}\n\n{handed_over(key, gateway.url, models)}")
-
-
-def _print(key: Json, *, as_json: bool) -> None:
-    if as_json:
-        print_json(key)
-    else:
-        click.echo(in_full(key))

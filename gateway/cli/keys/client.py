@@ -150,6 +150,11 @@ def gateway_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_place
 
 
+def answer_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """As `gateway_options`, and as `as_json` how the answer is to be printed."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(gateway_options(command))
+
+
 @contextmanager
 def asking(place: Place) -> Iterator[Gateway]:
     """The gateway, to be asked inside the block."""

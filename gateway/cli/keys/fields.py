@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import rich_click as click
@@ -61,6 +61,14 @@ def team_options(command: Command) -> Command:
         click.option("--tag", "tags", metavar="WORD", multiple=True, help="Finds it; repeatable."),
         click.option("--metadata", metavar="NAME=VALUE", multiple=True, help="A note; repeatable."),
     )
+
+
+def clear_option(names: Iterable[str]) -> Command:
+    """Gives a command, as `cleared`, which fields are to be set back."""
+    return click.option(
+        "--clear", "cleared", multiple=True, type=click.Choice([*names, *LIMITS]),
+        help="Set it back to nothing; repeatable.",
+    )  # fmt: skip
 
 
 def limit_options(command: Command) -> Command:

@@ -1,6 +1,6 @@
 """What the commands print of keys and teams: tables, one in full, and lines to copy for who gets a key."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -21,6 +21,14 @@ _SOME_MODEL: Final = "@cf/meta/llama-3.1-8b-instruct-fast"
 def print_json(answer: Any) -> None:
     """Print an answer of the admin API as it is."""
     click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+
+
+def print_found(found: Json, in_full: Callable[[Json], str], *, as_json: bool) -> None:
+    """Print a record, in full words or as it is."""
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(in_full(found))
 
 
 def say_unread(answer: Json) -> None:
