@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from gateway.simulator import account, edge, faults, listing, pieces
-from gateway.simulator.asgi import Headers, Receive, Scope, disconnected, lifespan, read_body, send_json
+from gateway.simulator.asgi import Headers, Receive, Scope, disconnected, read_body, send_json, serve
 from gateway.simulator.delivery import Pace, Send, deliver
 
 SIMULATED_ACCOUNT_ID = "5151a7ed5151a7ed5151a7ed5151a7ed"
@@ -63,12 +63,7 @@ class Simulator:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of any kind that ASGI knows."""
-        if scope["type"] == "lifespan":
-            await lifespan(receive, send)
-        elif scope["type"] == "http":
-            await self._serve(scope, receive, send)
-        else:
-            await send({"type": "websocket.close"})
+        await serve(scope, receive, send, self._serve)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive, _LARGEST_BODY)

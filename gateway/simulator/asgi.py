@@ -9,7 +9,18 @@ from gateway.simulator.delivery import Message, Send
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
+Answer = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+
+
+async def serve(scope: Scope, receive: Receive, send: Send, answer: Answer) -> None:
+    """Serve one connection of any kind that ASGI knows: each request gets its answer."""
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+    elif scope["type"] == "http":
+        await answer(scope, receive, send)
+    else:
+        await send({"type": "websocket.close"})
 
 
 async def lifespan(receive: Receive, send: Send) -> None:

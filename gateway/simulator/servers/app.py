@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.simulator.asgi import Receive, Scope, disconnected, lifespan, read_body
+from gateway.simulator.asgi import Receive, Scope, disconnected, read_body, serve
 from gateway.simulator.delivery import Send
 from gateway.simulator.model import Generation
 from gateway.simulator.servers import (
@@ -141,12 +141,7 @@ class SimulatedServer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of any kind that ASGI knows."""
-        if scope["type"] == "lifespan":
-            await lifespan(receive, send)
-        elif scope["type"] == "http":
-            await self._serve(scope, receive, send)
-        else:
-            await send({"type": "websocket.close"})
+        await serve(scope, receive, send, self._serve)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive, _LARGEST_BODY)
