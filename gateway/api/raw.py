@@ -10,7 +10,6 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from litestar.enums import ScopeType
@@ -34,20 +33,26 @@ _logger: Final = logging.getLogger("penstock")
 Answer = Callable[[Gateway, Request, Client], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
 class Endpoint:
     """One endpoint: what it does for which method.
 
-    Attributes:
+    Args:
+        gateway: What all share.
         operation: Its name in metrics and the access line.
         methods: Method -> what answers it. HEAD is answered as GET.
         keyed: Whether a key is asked for.
     """
 
-    gateway: Gateway
-    operation: str
-    methods: Mapping[str, Answer]
-    keyed: bool = True
+    __slots__ = ("_body_limit", "gateway", "keyed", "methods", "operation")
+
+    def __init__(
+        self, gateway: Gateway, operation: str, methods: Mapping[str, Answer], *, keyed: bool = True
+    ) -> None:
+        self.gateway: Final = gateway
+        self.operation: Final = operation
+        self.methods: Final = methods
+        self.keyed: Final = keyed
+        self._body_limit = gateway.settings.server.body_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens, and settle it."""
@@ -59,10 +64,11 @@ class Endpoint:
         exchange.address = self.gateway.origin.of(scope)
         watch = self.gateway.ticker.watch()
         client = Client(exchange, watch, send, scope["state"].get(OUTLET))
-        limit = self.gateway.settings.server.body_limit
         departure = scope["state"].get(DEPARTURE) or Departure()
         headers, query = dict(scope["headers"]), scope.get("query_string", b"")
-        request = Request(exchange, departure, watch, headers, receive, limit, self._has_room, query)
+        request = Request(
+            exchange, departure, watch, headers, receive, self._body_limit, self._has_room, query
+        )
         if not self.gateway.cors.is_off:
             exchange.permission = self.gateway.cors.permission(request.headers)
         self.gateway.metrics.began()
