@@ -19,6 +19,7 @@ from gateway import errors
 from gateway.api.wire import DEPARTURE, JSON, OUTLET, Client, ClientLeftError, Departure, Request
 from gateway.errors import LimitError, RefusedKeyError, WrongKeyError
 from gateway.exchange import Exchange
+from gateway.keys import Caller
 from gateway.pipeline import Gateway
 from translators.clients.openai_error import envelope
 from translators.errors import INVALID_OUTPUT, ApiError
@@ -146,7 +147,8 @@ class Endpoint:
             raise errors.overloaded(2)
         overload.in_flight += 1
         try:
-            await self._let_in(request)
+            caller = request.caller = self._known(request) or await self._looked_up(request)
+            request.exchange.key = caller.id
             await answer(self.gateway, request, client)
         finally:
             overload.in_flight -= 1
@@ -158,22 +160,29 @@ class Endpoint:
             self.gateway.metrics.shed("memory")
         return has_room
 
-    async def _let_in(self, request: Request) -> None:
-        """Look at the key, before a byte of the body is read."""
-        keys, suspects, address = self.gateway.keys, self.gateway.suspects, request.exchange.address
+    def _known(self, request: Request) -> Caller | None:
+        """Whose key it is, before a byte of the body is read; None where somebody has to be asked."""
+        keys, address, is_away = self.gateway.keys, request.exchange.address, self.gateway.store.is_away
         try:
-            caller = keys.known(request.headers, address, is_away=self.gateway.store.is_away)
-            if caller is None:
-                async with suspects.line(address):
-                    caller = await keys.look_up(request.headers, address)
-        except WrongKeyError:
-            wait = suspects.wait(address)
-            suspects.failed(address)
-            if wait:
-                raise errors.wrong_keys(wait) from None
-            raise
-        request.caller = caller
-        request.exchange.key = caller.id
+            return keys.known(request.headers, address, is_away=is_away)
+        except WrongKeyError as error:
+            raise self._suspected(error, address) from None
+
+    async def _looked_up(self, request: Request) -> Caller:
+        """Whose key it is, which is not known here."""
+        address = request.exchange.address
+        try:
+            async with self.gateway.suspects.line(address):
+                return await self.gateway.keys.look_up(request.headers, address)
+        except WrongKeyError as error:
+            raise self._suspected(error, address) from None
+
+    def _suspected(self, error: WrongKeyError, address: str) -> ApiError:
+        """What is told of a wrong key, where its address is noted."""
+        suspects = self.gateway.suspects
+        wait = suspects.wait(address)
+        suspects.failed(address)
+        return errors.wrong_keys(wait) if wait else error
 
 
 async def while_connected(answer: Awaitable[None], request: Request, client: Client) -> None:

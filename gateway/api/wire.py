@@ -3,7 +3,7 @@
 Litestar's own request and response objects would cost more than an answer does.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from time import monotonic
 from typing import Final, Protocol
@@ -143,9 +143,9 @@ class Client(msgspec.Struct, eq=False):
     streams: bool = False
     ended: bool = False
 
-    async def send_json(self, status: int, body: bytes) -> None:
+    def send_json(self, status: int, body: bytes) -> Awaitable[None]:
         """Send a whole JSON answer."""
-        await self.send_whole(status, JSON, body)
+        return self.send_whole(status, JSON, body)
 
     async def send_whole(
         self, status: int, content_type: bytes, body: bytes, more: Mapping[str, str] | None = None

@@ -84,7 +84,8 @@ class Balancer:
     def reserve(self, target: Target) -> None:
         """The target will be asked: nobody else is to look meanwhile whether it is well again."""
         for each in (self._backend_of(target), self.health.of(target.backend, target.model)):
-            each.breaker.begin()
+            if each.breaker.until is not None:
+                each.breaker.begin()
             if each.look_at != inf:
                 each.look_at = monotonic() + LOOK
 

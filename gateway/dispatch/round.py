@@ -294,7 +294,8 @@ class Round(msgspec.Struct, eq=False):
         if watch:
             self._await_answer(watch, whole=call.whole)
         sending = attempt.sending = self.means.upstreams[self.target.backend].send(call)
-        async with sending as answer:
+        with sending:
+            answer = await sending.answer()
             attempt.reader.start(answer.status, answer.headers)
             while data := await answer.read(attempt):
                 batch = attempt.feed(data)

@@ -10,6 +10,8 @@ from math import inf
 from time import monotonic
 from typing import Final
 
+import msgspec
+
 from gateway.health.breaker import Breaker
 from gateway.health.condition import Condition, Sign
 from gateway.metrics import Metrics
@@ -50,7 +52,15 @@ class Health:
 
     def attempt(self, backend: str, model: str) -> "Attempted":
         """An attempt begins; it is to be ended."""
-        return Attempted(self.backends[backend], self.of(backend, model))
+        conditions = (self.backends[backend], self.of(backend, model))
+        looks_at: tuple[Condition, ...] = ()
+        for each in conditions:
+            each.in_flight += 1
+            if each.breaker.until is not None:
+                each.breaker.begin()
+            if each.look_at != inf:
+                looks_at = (*looks_at, each)
+        return Attempted(*conditions, looks_at)
 
     def set_aside(self, backend: str, model: str | None, seconds: float | None) -> float:
         """Leave a backend alone, or one model there, for so long; and say until when.
@@ -97,21 +107,13 @@ class Health:
                 del self._models[place]
 
 
-class Attempted:
+class Attempted(msgspec.Struct, eq=False):
     """One attempt that is under way."""
 
-    __slots__ = ("_backend", "_ended", "_looks_at", "_model")
-
-    def __init__(self, backend: Condition, model: Condition) -> None:
-        self._backend = backend
-        self._model = model
-        self._ended = False
-        self._looks_at: tuple[Condition, ...] = ()
-        for each in (backend, model):
-            each.in_flight += 1
-            each.breaker.begin()
-            if each.look_at != inf:
-                self._looks_at = (*self._looks_at, each)
+    _backend: Condition
+    _model: Condition
+    _looks_at: tuple[Condition, ...] = ()
+    _ended: bool = False
 
     def began(self, seconds: float) -> None:
         """The first token has come, after so long."""
