@@ -233,7 +233,7 @@ class Client(msgspec.Struct, eq=False):
         if self.exchange.standing:
             headers += self.exchange.standing
         if self.exchange.route:
-            headers += _way(self.exchange)
+            headers += _way(self.exchange.attempts, self.exchange.route, self.exchange.backend)
         return headers
 
     async def _write(self, data: bytes, *, last: bool) -> None:
@@ -252,19 +252,12 @@ class Client(msgspec.Struct, eq=False):
         return bytes(rest)
 
 
-def _way(exchange: Exchange) -> Pairs:
-    """Which way an answer came."""
-    attempts = (b"x-penstock-attempts", b"%d" % exchange.attempts)
-    return [attempts, *_names(exchange.route, exchange.backend)]
-
-
 @lru_cache(1024)
-def _names(route: str, backend: str) -> tuple[tuple[bytes, bytes], ...]:
-    """A route and a backend as headers, where their names, an operator's or a model's, are plain."""
+def _way(attempts: int, route: str, backend: str) -> tuple[tuple[bytes, bytes], ...]:
+    """Which way an answer came, as headers; names, an operator's or a model's, where they are plain."""
     named = ((b"x-penstock-route", route), (b"x-penstock-backend", backend))
-    return tuple(
-        (name, value.encode()) for name, value in named if value and value.isascii() and value.isprintable()
-    )
+    plain = [(name, value) for name, value in named if value and value.isascii() and value.isprintable()]
+    return (b"x-penstock-attempts", b"%d" % attempts), *((name, value.encode()) for name, value in plain)
 
 
 def _body(data: bytes, *, last: bool) -> HTTPResponseBodyEvent:
