@@ -79,12 +79,10 @@ class Connection(asyncio.Protocol):
         """Whether a byte of the answer is here."""
         return self._framing > 0 or self._arrived
 
-    @property
     def is_read(self) -> bool:
         """Whether all of the answer is here and has been read."""
         return self.ended and not self._chunks
 
-    @property
     def is_open(self) -> bool:
         """Whether neither side has closed it."""
         transport = self._transport

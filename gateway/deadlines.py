@@ -35,7 +35,8 @@ class Allowed(msgspec.Struct, frozen=True):
     hold_headers: float
 
 
-class Watch(msgspec.Struct, eq=False):
+@dataclass(slots=True, eq=False)
+class Watch:
     """What one exchange waits for.
 
     Attributes:

@@ -60,7 +60,6 @@ class UpstreamAnswer(Protocol):
     status: int
     headers: dict[str, str]
 
-    @property
     def is_read(self) -> bool:
         """Whether all of the body has been read."""
 

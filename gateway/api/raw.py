@@ -142,7 +142,7 @@ class Endpoint:
     async def _answer_counted(self, answer: Answer, request: Request, client: Client) -> None:
         """Answer one of those that cost something, unless the server has let in too many at once."""
         overload = self.gateway.overload
-        if overload.full:
+        if overload.is_full():
             self.gateway.metrics.shed("in_flight")
             raise errors.overloaded(2)
         overload.in_flight += 1
