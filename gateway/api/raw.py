@@ -61,22 +61,23 @@ class Endpoint:
             return  # a websocket: there is none here, and returning refuses it
         # The path as it was sent: Litestar's mounts cut the decoded one.
         raw_path = scope.get("raw_path") or scope["path"].encode()
-        exchange = Exchange(str(scope["method"]), raw_path.decode("latin-1"), self.operation)
-        exchange.address = self.gateway.origin.of(scope)
-        watch = self.gateway.ticker.watch()
+        gateway = self.gateway
+        path, address = raw_path.decode("latin-1"), gateway.origin.of(scope)
+        exchange = Exchange(str(scope["method"]), path, self.operation, address=address)
+        watch = gateway.ticker.watch()
         client = Client(exchange, watch, send, scope["state"].get(OUTLET))
         departure = scope["state"].get(DEPARTURE) or Departure()
         headers, query = dict(scope["headers"]), scope.get("query_string", b"")
         request = Request(
             exchange, departure, watch, headers, receive, self._body_limit, self._has_room, query
         )
-        if not self.gateway.cors.is_off:
-            exchange.permission = self.gateway.cors.permission(request.headers)
-        self.gateway.metrics.began()
+        if not gateway.cors.is_off:
+            exchange.permission = gateway.cors.permission(headers)
+        gateway.metrics.began()
         try:
             await self._guard(request, client)
         finally:
-            self.gateway.ticker.release(watch)
+            gateway.ticker.release(watch)
             self._settle(exchange)
 
     def _settle(self, exchange: Exchange) -> None:

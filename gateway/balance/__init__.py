@@ -83,7 +83,8 @@ class Balancer:
 
     def reserve(self, target: Target) -> None:
         """The target will be asked: nobody else is to look meanwhile whether it is well again."""
-        for each in (self._backend_of(target), self.health.of(target.backend, target.model)):
+        health = self.health
+        for each in (health.backends[target.backend], health.of(target.backend, target.model)):
             if each.breaker.until is not None:
                 each.breaker.begin()
             if each.look_at != inf:

@@ -132,9 +132,10 @@ class Round(msgspec.Struct, eq=False):
 
     async def _hear(self, heard: _Heard) -> None:
         """Deliver what the client is to see of a batch, but no failure after which others are asked."""
-        if not heard[1]:
+        number, batch = heard
+        if not batch:
             return  # a sign of life, and no more
-        batch = self._take(*heard)
+        batch = self._take(number, batch)
         if batch and self.broken and not self.committed and self._goes_on(batch):
             self.withheld = batch
         elif batch:
