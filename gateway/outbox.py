@@ -53,7 +53,7 @@ class Deferred(asyncio.Transport):
         """Send data when the turn ends, or at once where that is much."""
         if not self._held:
             self._outbox.add(self)
-        self._held.append(bytes(data))
+        self._held.append(data if isinstance(data, bytes) else bytes(data))
         self._size += len(data)
         if self._size > _MOST:
             self.flush()

@@ -42,25 +42,22 @@ class Health:
 
     def of(self, backend: str, model: str) -> Condition:
         """The condition of a model at a backend."""
-        place = (backend, model)
-        found = self._models.get(place)
-        if found is None:
-            if len(self._models) >= _MOST_MODELS:
-                self._forget_idle()
-            found = self._models[place] = Condition(self._breaker(backend, model))
-        return found
+        try:
+            return self._models[backend, model]
+        except KeyError:
+            return self._first_asked(backend, model)
 
     def attempt(self, backend: str, model: str) -> "Attempted":
         """An attempt begins; it is to be ended."""
-        conditions = (self.backends[backend], self.of(backend, model))
+        of_backend, of_model = self.backends[backend], self.of(backend, model)
         looks_at: tuple[Condition, ...] = ()
-        for each in conditions:
+        for each in (of_backend, of_model):
             each.in_flight += 1
             if each.breaker.until is not None:
                 each.breaker.begin()
             if each.look_at != inf:
                 looks_at = (*looks_at, each)
-        return Attempted(*conditions, looks_at)
+        return Attempted(of_backend, of_model, looks_at)
 
     def set_aside(self, backend: str, model: str | None, seconds: float | None) -> float:
         """Leave a backend alone, or one model there, for so long; and say until when.
@@ -97,6 +94,12 @@ class Health:
         """All models that were asked for, each with its backend."""
         for (backend, model), each in self._models.items():
             yield backend, model, each
+
+    def _first_asked(self, backend: str, model: str) -> Condition:
+        if len(self._models) >= _MOST_MODELS:
+            self._forget_idle()
+        condition = self._models[backend, model] = Condition(self._breaker(backend, model))
+        return condition
 
     def _breaker(self, backend: str, model: str) -> Breaker:
         return Breaker(self._backends[backend].breaker, partial(self._metrics.opened, backend, model))
