@@ -6,7 +6,7 @@ more and cost it: aiohttp takes three times this CPU for a request, httpx thirty
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, cast
 
 import httptools
@@ -79,12 +79,10 @@ class Connection(asyncio.Protocol):
         """Whether a byte of the answer is here."""
         return self._framing > 0 or self._arrived
 
-    @property
     def is_read(self) -> bool:
         """Whether all of the answer is here and has been read."""
         return self.ended and not self._chunks
 
-    @property
     def is_open(self) -> bool:
         """Whether neither side has closed it."""
         transport = self._transport
@@ -115,7 +113,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(head + body)
         try:
             while not self._arrived:
-                await self._wait()
+                await self._news()
         except BaseException:
             self.abort()
             raise
@@ -133,7 +131,10 @@ class Connection(asyncio.Protocol):
             if self.ended or self._cut:
                 return b""
             self._sink = sink
-            await self._wait()
+            try:
+                await self._news()
+            finally:
+                self._sink = None
         data = self._all() if self._size <= READ_PIECE else self._piece()
         if self._paused and self._size <= READ_BUFFER and self._transport is not None:
             self._paused = False
@@ -163,15 +164,12 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _wait(self) -> None:
-        """Wait until something has come."""
+    def _news(self) -> Awaitable[None]:
+        """What is awaited until something has come."""
         if self._error is not None:
             raise BrokenError(self._error)  # a new one: what is raised holds on to the frames that it passes
         self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = self._sink = None
+        return self._waiter
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

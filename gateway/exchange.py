@@ -6,9 +6,10 @@ written from here.
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from time import monotonic, time
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
+
+import msgspec
 
 from translators.call import Stamp
 from translators.deltas import Delta, Usage
@@ -17,6 +18,8 @@ EndedBy = Literal["backend", "client", "gateway"]
 
 # The part of an answer that one read of a backend gave: from there to the client it stays together.
 Batch = list[Delta]
+
+_NOT_DRAWN: Final = Stamp(0, "")
 
 
 class Recipient(Protocol):
@@ -36,11 +39,11 @@ class Recipient(Protocol):
         """Take the next deltas; only where that needs no waiting."""
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(msgspec.Struct, eq=False):
     """One request and its answer. Times are of `monotonic`, in seconds.
 
     Attributes:
+        request_id: Drawn anew, as the stamp is.
         backend: Who answers, or was asked last; target_model: that one's own name of the model.
         address: Whence the client calls; empty where nobody can tell.
         key: The id of the caller's key; empty where there is none.
@@ -52,9 +55,9 @@ class Exchange:
     method: str
     path: str
     operation: str = ""
-    request_id: str = field(init=False)
-    stamp: Stamp = field(init=False)
-    started: float = field(default_factory=monotonic)
+    request_id: str = ""
+    stamp: Stamp = _NOT_DRAWN
+    started: float = msgspec.field(default_factory=monotonic)
     model: str = ""
     backend: str = ""
     target_model: str = ""

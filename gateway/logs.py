@@ -29,6 +29,8 @@ _encode = msgspec.json.Encoder().encode
 
 _PIECE: Final = 4096  # bytes; a pipe that can be written to at all takes so many without waiting
 
+_FRACTIONS: Final = tuple(f".{millisecond:03d}+00:00" for millisecond in range(1000))
+
 _KEY: Final = re.compile(r"(?<![0-9A-Za-z])sk-[0-9A-Za-z_-]{12,}")
 
 
@@ -286,7 +288,7 @@ def _without_keys(path: str) -> str:
 def _now() -> str:
     """The time in RFC 3339 form, to the millisecond."""
     second, millisecond = divmod(time_ns() // 1_000_000, 1000)
-    return f"{_second(second)}.{millisecond:03d}+00:00"
+    return _second(second) + _FRACTIONS[millisecond]
 
 
 @lru_cache(1)
@@ -295,4 +297,4 @@ def _second(second: int) -> str:
 
 
 def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 3)
+    return round(seconds * 1_000_000) / 1000  # to round to decimals goes by way of a text

@@ -45,25 +45,22 @@ class Deferred(asyncio.Transport):
         self._outbox = outbox
         self._held: list[bytes] = []
         self._size = 0
-        self._waits = False
         self.is_closing = transport.is_closing  # type: ignore[method-assign]  # one call less
         self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
         self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send data when the turn ends, or at once where that is much."""
-        self._held.append(bytes(data))
+        if not self._held:
+            self._outbox.add(self)
+        self._held.append(data if isinstance(data, bytes) else bytes(data))
         self._size += len(data)
         if self._size > _MOST:
             self.flush()
-        elif not self._waits:
-            self._waits = True
-            self._outbox.add(self)
 
     def flush(self) -> None:
         """Send what is held."""
         held = self._held
-        self._waits = False
         if not held:
             return
         self._held, self._size = [], 0

@@ -71,8 +71,7 @@ class Overload:
         self._turns = False  # whether the end of this turn will be noticed
         self._starts = 0  # new requests that this turn has let in, where it is noticed
 
-    @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Whether as many are in flight as may be."""
         return self.in_flight >= self._most
 

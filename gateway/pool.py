@@ -105,7 +105,7 @@ class Pool:
         """A connection that has had an answer, to send one request on; the host may be closing it."""
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_open and monotonic() - connection.idle_since < self._keep_alive:
+            if connection.is_open() and monotonic() - connection.idle_since < self._keep_alive:
                 return connection
             connection.abort()
         return None

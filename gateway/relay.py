@@ -4,7 +4,10 @@ The status of a stream is held back until the first delta, so that a failure bef
 error; after it nothing is raised, and an answer that breaks ends with an event that says so.
 """
 
+from collections.abc import Awaitable
 from typing import Protocol
+
+import msgspec
 
 from gateway.deadlines import Watch
 from gateway.errors import is_deadline
@@ -31,7 +34,7 @@ class Client(Protocol):
     def send_at_once(self, data: bytes) -> None:
         """Send events; only where that needs no waiting."""
 
-    async def send_json(self, status: int, body: bytes) -> None:
+    def send_json(self, status: int, body: bytes) -> Awaitable[None]:
         """Send a whole JSON answer."""
 
     async def send_events(self, data: bytes) -> None:
@@ -47,7 +50,7 @@ class Client(Protocol):
 class Relay(Recipient, Protocol):
     """Takes an answer to the client."""
 
-    async def end(self) -> None:
+    def end(self) -> Awaitable[None]:
         """Nothing more comes.
 
         Raises:
@@ -60,14 +63,13 @@ def relay(exchange: Exchange, writer: Writer, client: Client) -> Relay:
     return (_Streamed if exchange.stream else _Whole)(exchange, writer, client)
 
 
-class _Whole:
+class _Whole(msgspec.Struct, eq=False):
     """Sends the answer as one body."""
 
-    def __init__(self, exchange: Exchange, writer: Writer, client: Client) -> None:
-        self._exchange = exchange
-        self._writer = writer
-        self._client = client
-        self._deltas: list[Delta] = []
+    _exchange: Exchange
+    _writer: Writer
+    _client: Client
+    _deltas: list[Delta] = []
 
     async def take(self, batch: Batch) -> None:
         self.take_at_once(batch)
@@ -80,10 +82,10 @@ class _Whole:
         if isinstance(batch[-1], Failed):
             _note_failure(self._exchange, batch[-1].error)
 
-    async def end(self) -> None:
+    def end(self) -> Awaitable[None]:
         completion = fold(self._deltas)
         self._exchange.ended_by = "backend"
-        await self._client.send_json(200, self._writer.whole(completion))
+        return self._client.send_json(200, self._writer.whole(completion))
 
 
 class _Streamed:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import TracebackType
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, Self
 from urllib.parse import quote, urlsplit
 
 from gateway import errors
@@ -60,7 +60,6 @@ class UpstreamAnswer(Protocol):
     status: int
     headers: dict[str, str]
 
-    @property
     def is_read(self) -> bool:
         """Whether all of the body has been read."""
 
@@ -139,11 +138,10 @@ class Upstream:
         await self._pool.close()
 
     def send(self, call: BackendCall) -> "Sending":
-        """Send a call: to be entered; leaving it before the body's end closes the connection.
+        """Send a call, once it is entered; leaving it before the body's end closes the connection.
 
         Raises:
-            UpstreamError: There is no credential. On entering: the backend was not reached, or broke the
-                connection; on leaving: the body broke off.
+            UpstreamError: There is no credential; on leaving: the body broke off.
         """
         credential = self.credentials.take()
         if credential is None and self.credentials.are_expected:
@@ -168,7 +166,15 @@ class Sending:
         self._body = body
         self._connection: Connection | None = None
 
-    async def __aenter__(self) -> UpstreamAnswer:
+    def __enter__(self) -> Self:
+        return self
+
+    async def answer(self) -> UpstreamAnswer:
+        """Wait for the beginning of the answer, on a connection that is made where none is idle.
+
+        Raises:
+            UpstreamError: The backend was not reached, or broke the connection.
+        """
         connection = self._pool.take_idle()
         if connection is None:
             connection = await self._ask_anew()
@@ -204,7 +210,7 @@ class Sending:
         except OSError as error:
             raise UpstreamError("exhausted" if error.errno in EXHAUSTED else "connect") from error
 
-    async def __aexit__(
+    def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         if self._connection is not None:

@@ -12,9 +12,10 @@ from translators.clients import Dialect
 
 
 async def _converse(dialect: Dialect, gateway: Gateway, request: Request, client: Client) -> None:
-    request.holder.check_inference()
+    caller = request.holder
+    caller.check_inference()
     body = await request.body()
-    answer = converse(gateway, request.exchange, request.holder, dialect, body, client)
+    answer = converse(gateway, request.exchange, caller, dialect, body, client)
     await while_connected(answer, request, client)
 
 

@@ -10,7 +10,6 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from litestar.enums import ScopeType
@@ -20,6 +19,7 @@ from gateway import errors
 from gateway.api.wire import DEPARTURE, JSON, OUTLET, Client, ClientLeftError, Departure, Request
 from gateway.errors import LimitError, RefusedKeyError, WrongKeyError
 from gateway.exchange import Exchange
+from gateway.keys import Caller
 from gateway.pipeline import Gateway
 from translators.clients.openai_error import envelope
 from translators.errors import INVALID_OUTPUT, ApiError
@@ -34,20 +34,26 @@ _logger: Final = logging.getLogger("penstock")
 Answer = Callable[[Gateway, Request, Client], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
 class Endpoint:
     """One endpoint: what it does for which method.
 
-    Attributes:
+    Args:
+        gateway: What all share.
         operation: Its name in metrics and the access line.
         methods: Method -> what answers it. HEAD is answered as GET.
         keyed: Whether a key is asked for.
     """
 
-    gateway: Gateway
-    operation: str
-    methods: Mapping[str, Answer]
-    keyed: bool = True
+    __slots__ = ("_body_limit", "gateway", "keyed", "methods", "operation")
+
+    def __init__(
+        self, gateway: Gateway, operation: str, methods: Mapping[str, Answer], *, keyed: bool = True
+    ) -> None:
+        self.gateway: Final = gateway
+        self.operation: Final = operation
+        self.methods: Final = methods
+        self.keyed: Final = keyed
+        self._body_limit = gateway.settings.server.body_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens, and settle it."""
@@ -55,21 +61,23 @@ class Endpoint:
             return  # a websocket: there is none here, and returning refuses it
         # The path as it was sent: Litestar's mounts cut the decoded one.
         raw_path = scope.get("raw_path") or scope["path"].encode()
-        exchange = Exchange(str(scope["method"]), raw_path.decode("latin-1"), self.operation)
-        exchange.address = self.gateway.origin.of(scope)
-        watch = self.gateway.ticker.watch()
+        gateway = self.gateway
+        path, address = raw_path.decode("latin-1"), gateway.origin.of(scope)
+        exchange = Exchange(str(scope["method"]), path, self.operation, address=address)
+        watch = gateway.ticker.watch()
         client = Client(exchange, watch, send, scope["state"].get(OUTLET))
-        limit = self.gateway.settings.server.body_limit
         departure = scope["state"].get(DEPARTURE) or Departure()
         headers, query = dict(scope["headers"]), scope.get("query_string", b"")
-        request = Request(exchange, departure, watch, headers, receive, limit, self._has_room, query)
-        if not self.gateway.cors.is_off:
-            exchange.permission = self.gateway.cors.permission(request.headers)
-        self.gateway.metrics.began()
+        request = Request(
+            exchange, departure, watch, headers, receive, self._body_limit, self._has_room, query
+        )
+        if not gateway.cors.is_off:
+            exchange.permission = gateway.cors.permission(headers)
+        gateway.metrics.began()
         try:
             await self._guard(request, client)
         finally:
-            self.gateway.ticker.release(watch)
+            gateway.ticker.release(watch)
             self._settle(exchange)
 
     def _settle(self, exchange: Exchange) -> None:
@@ -135,12 +143,13 @@ class Endpoint:
     async def _answer_counted(self, answer: Answer, request: Request, client: Client) -> None:
         """Answer one of those that cost something, unless the server has let in too many at once."""
         overload = self.gateway.overload
-        if overload.full:
+        if overload.is_full():
             self.gateway.metrics.shed("in_flight")
             raise errors.overloaded(2)
         overload.in_flight += 1
         try:
-            await self._let_in(request)
+            caller = request.caller = self._known(request) or await self._looked_up(request)
+            request.exchange.key = caller.id
             await answer(self.gateway, request, client)
         finally:
             overload.in_flight -= 1
@@ -152,22 +161,29 @@ class Endpoint:
             self.gateway.metrics.shed("memory")
         return has_room
 
-    async def _let_in(self, request: Request) -> None:
-        """Look at the key, before a byte of the body is read."""
-        keys, suspects, address = self.gateway.keys, self.gateway.suspects, request.exchange.address
+    def _known(self, request: Request) -> Caller | None:
+        """Whose key it is, before a byte of the body is read; None where somebody has to be asked."""
+        keys, address, is_away = self.gateway.keys, request.exchange.address, self.gateway.store.is_away
         try:
-            caller = keys.known(request.headers, address, is_away=self.gateway.store.is_away)
-            if caller is None:
-                async with suspects.line(address):
-                    caller = await keys.look_up(request.headers, address)
-        except WrongKeyError:
-            wait = suspects.wait(address)
-            suspects.failed(address)
-            if wait:
-                raise errors.wrong_keys(wait) from None
-            raise
-        request.caller = caller
-        request.exchange.key = caller.id
+            return keys.known(request.headers, address, is_away=is_away)
+        except WrongKeyError as error:
+            raise self._suspected(error, address) from None
+
+    async def _looked_up(self, request: Request) -> Caller:
+        """Whose key it is, which is not known here."""
+        address = request.exchange.address
+        try:
+            async with self.gateway.suspects.line(address):
+                return await self.gateway.keys.look_up(request.headers, address)
+        except WrongKeyError as error:
+            raise self._suspected(error, address) from None
+
+    def _suspected(self, error: WrongKeyError, address: str) -> ApiError:
+        """What is told of a wrong key, where its address is noted."""
+        suspects = self.gateway.suspects
+        wait = suspects.wait(address)
+        suspects.failed(address)
+        return errors.wrong_keys(wait) if wait else error
 
 
 async def while_connected(answer: Awaitable[None], request: Request, client: Client) -> None:

@@ -3,12 +3,12 @@
 Litestar's own request and response objects would cost more than an answer does.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from time import monotonic
 from typing import Final, Protocol
 
+import msgspec
 from litestar.types import HTTPResponseBodyEvent, Receive, Send
 
 from gateway import errors
@@ -69,8 +69,7 @@ class Outlet(Protocol):
         """Write a whole answer, whose length need not be among its headers."""
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct, eq=False):
     """One request as endpoints see it."""
 
     exchange: Exchange
@@ -133,28 +132,27 @@ class ClientLeftError(Exception):
     """The client closed the connection before its answer."""
 
 
-class Client:
+class Client(msgspec.Struct, eq=False):
     """Sends an answer; a `relay.Client`."""
 
-    def __init__(self, exchange: Exchange, watch: Watch, send: Send, outlet: Outlet | None = None) -> None:
-        self.watch = watch
-        self._outlet = outlet
-        self._exchange = exchange
-        self._send = send
-        self.started = False
-        self.streams = False
-        self.ended = False
+    exchange: Exchange
+    watch: Watch
+    send: Send
+    outlet: Outlet | None = None
+    started: bool = False
+    streams: bool = False
+    ended: bool = False
 
-    async def send_json(self, status: int, body: bytes) -> None:
+    def send_json(self, status: int, body: bytes) -> Awaitable[None]:
         """Send a whole JSON answer."""
-        await self.send_whole(status, JSON, body)
+        return self.send_whole(status, JSON, body)
 
     async def send_whole(
         self, status: int, content_type: bytes, body: bytes, more: Mapping[str, str] | None = None
     ) -> None:
         """Send a whole answer."""
         self.watch.wait_for("write_stall")
-        outlet = self._outlet
+        outlet = self.outlet
         is_at_once = outlet is not None and len(body) <= _PIECE and not self.started and outlet.is_open()
         headers = self._begin(status, content_type, _encoded(more) if more else [])
         if outlet is not None and is_at_once:
@@ -162,15 +160,15 @@ class Client:
             outlet.answer(status, headers, body)
         else:
             headers.append((b"content-length", b"%d" % len(body)))
-            await self._send({"type": "http.response.start", "status": status, "headers": headers})
+            await self.send({"type": "http.response.start", "status": status, "headers": headers})
             await self._write(body, last=True)
 
     async def send_nothing(self, headers: Pairs) -> None:
         """Send an answer that has no body."""
         self.watch.wait_for("write_stall")
         self.started = True
-        self._exchange.status = 204
-        await self._send({"type": "http.response.start", "status": 204, "headers": headers})
+        self.exchange.status = 204
+        await self.send({"type": "http.response.start", "status": 204, "headers": headers})
         await self._write(b"", last=True)
 
     async def send_events(self, data: bytes) -> None:
@@ -183,12 +181,12 @@ class Client:
 
     def takes_at_once(self) -> bool:
         """Whether events of a stream that has begun can be sent without waiting."""
-        return self._outlet is not None and self.streams and self._outlet.is_open()
+        return self.outlet is not None and self.streams and self.outlet.is_open()
 
     def send_at_once(self, data: bytes) -> None:
         """Send events; only where that needs no waiting."""
-        if self._outlet is not None:
-            self._outlet.write(data)
+        if self.outlet is not None:
+            self.outlet.write(data)
 
     async def keep_alive(self) -> None:
         """Show a waiting client that the stream lives: a comment, which clients pass over.
@@ -197,7 +195,7 @@ class Client:
         """
         await self._start_events()
         if self.streams and not self.ended:  # an error may have gone out in place of the stream
-            await self._send(_body(_KEEP_ALIVE, last=False))
+            await self.send(_body(_KEEP_ALIVE, last=False))
 
     async def fail(self, error: ApiError) -> None:
         """End a stream that has begun with an event that says what broke."""
@@ -213,29 +211,29 @@ class Client:
         if not self.started:
             self.streams = True
             headers = self._begin(200, _EVENTS, [(b"x-accel-buffering", b"no")])
-            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            await self.send({"type": "http.response.start", "status": 200, "headers": headers})
 
     def _begin(self, status: int, content_type: bytes, more: Pairs) -> Pairs:
         """Count the answer as begun; its headers."""
         self.started = True
-        self._exchange.status = status
-        elapsed = int((monotonic() - self._exchange.started) * 1000)
+        self.exchange.status = status
+        elapsed = int((monotonic() - self.exchange.started) * 1000)
         headers = [
             (b"content-type", content_type),
-            (b"x-request-id", self._exchange.request_id.encode()),
+            (b"x-request-id", self.exchange.request_id.encode()),
             (b"openai-processing-ms", str(elapsed).encode()),
             (b"cache-control", b"no-store"),
             (b"vary", b"authorization"),
-            *self._exchange.permission,
+            *self.exchange.permission,
             (b"x-content-type-options", b"nosniff"),
             *more,
         ]
-        if self._exchange.translation:
-            headers.append((b"x-penstock-translation", self._exchange.translation.encode()))
-        if self._exchange.standing:
-            headers += self._exchange.standing
-        if self._exchange.route:
-            headers += _way(self._exchange)
+        if self.exchange.translation:
+            headers.append((b"x-penstock-translation", self.exchange.translation.encode()))
+        if self.exchange.standing:
+            headers += self.exchange.standing
+        if self.exchange.route:
+            headers += _way(self.exchange.attempts, self.exchange.route, self.exchange.backend)
         return headers
 
     async def _write(self, data: bytes, *, last: bool) -> None:
@@ -243,30 +241,23 @@ class Client:
             data = await self._write_pieces(memoryview(data))
         self.ended = self.ended or last
         self.watch.wait_for("write_stall")
-        await self._send(_body(data, last=last))
+        await self.send(_body(data, last=last))
 
     async def _write_pieces(self, rest: memoryview) -> bytes:
         """Write all but the last piece, so that a client that does not read holds one of them only."""
         while len(rest) > _PIECE:
             self.watch.wait_for("write_stall")
-            await self._send(_body(bytes(rest[:_PIECE]), last=False))
+            await self.send(_body(bytes(rest[:_PIECE]), last=False))
             rest = rest[_PIECE:]
         return bytes(rest)
 
 
-def _way(exchange: Exchange) -> Pairs:
-    """Which way an answer came."""
-    attempts = (b"x-penstock-attempts", b"%d" % exchange.attempts)
-    return [attempts, *_names(exchange.route, exchange.backend)]
-
-
 @lru_cache(1024)
-def _names(route: str, backend: str) -> tuple[tuple[bytes, bytes], ...]:
-    """A route and a backend as headers, where their names, an operator's or a model's, are plain."""
+def _way(attempts: int, route: str, backend: str) -> tuple[tuple[bytes, bytes], ...]:
+    """Which way an answer came, as headers; names, an operator's or a model's, where they are plain."""
     named = ((b"x-penstock-route", route), (b"x-penstock-backend", backend))
-    return tuple(
-        (name, value.encode()) for name, value in named if value and value.isascii() and value.isprintable()
-    )
+    plain = [(name, value) for name, value in named if value and value.isascii() and value.isprintable()]
+    return (b"x-penstock-attempts", b"%d" % attempts), *((name, value.encode()) for name, value in plain)
 
 
 def _body(data: bytes, *, last: bool) -> HTTPResponseBodyEvent:

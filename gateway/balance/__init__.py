@@ -78,13 +78,15 @@ class Balancer:
                 target, now, alone=True
             )
             return target if is_free else None
-        free = self._free(plan, needs, tried, now)
+        free = self._free(plan, needs, tried, now, one=plan.balance == "ordered")
         return self._policies.pick(plan.balance, plan.route, free, needs) if free else None
 
     def reserve(self, target: Target) -> None:
         """The target will be asked: nobody else is to look meanwhile whether it is well again."""
-        for each in (self._backend_of(target), self.health.of(target.backend, target.model)):
-            each.breaker.begin()
+        health = self.health
+        for each in (health.backends[target.backend], health.of(target.backend, target.model)):
+            if each.breaker.until is not None:
+                each.breaker.begin()
             if each.look_at != inf:
                 each.look_at = monotonic() + LOOK
 
@@ -95,14 +97,14 @@ class Balancer:
 
     def can_choose(self, plan: Plan, needs: Needs, tried: Tried) -> bool:
         """Whether a further target can be asked now."""
-        return len(plan.targets) > 1 and bool(self._free(plan, needs, tried, monotonic()))
+        return len(plan.targets) > 1 and bool(self._free(plan, needs, tried, monotonic(), one=True))
 
-    def _free(self, plan: Plan, needs: Needs, tried: Tried, now: float) -> list[Target]:
-        """The targets of the lowest tier that has any that can be asked."""
+    def _free(self, plan: Plan, needs: Needs, tried: Tried, now: float, *, one: bool) -> list[Target]:
+        """The targets of the lowest tier that has any that can be asked; or the first one alone."""
         lacks = _lacks(plan, needs)
         free: list[Target] = []
         for target in plan.targets:
-            if free and target.tier != free[0].tier:
+            if free and (one or target.tier != free[0].tier):
                 break
             if tried and (target.backend, target.model) in tried:
                 continue

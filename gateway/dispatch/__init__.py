@@ -19,7 +19,7 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.balance import Place, needs_of, needs_within
+from gateway.balance import Balancer, Needs, Place, needs_of, needs_within
 from gateway.deadlines import Watch
 from gateway.dispatch.means import Means, Way
 from gateway.dispatch.outcomes import failure_of, has_cost_work, may_go_better, was_unreachable, with_room
@@ -72,7 +72,9 @@ class Dispatch(Means):
         Raises:
             ApiError: The request cannot be translated or may not pass. Before the first batch only.
         """
-        way = _Way(self, exchange, watch, plan, request, recipient, gate)
+        needs, goes_on = needs_within(plan, request), plan.goes_on and can_be_continued(request)
+        asked = msgspec.structs.replace(request, counts_along=True) if goes_on else request
+        way = _Way(self, self.balancer, exchange, watch, plan, asked, recipient, gate, needs, goes_on)
         retries = self.balancer.retries
         retries.in_flight += 1
         try:
@@ -84,40 +86,29 @@ class Dispatch(Means):
             self.shadows.cast(plan, request, exchange.stamp)
 
 
-class _Way:
+class _Way(msgspec.Struct, eq=False):
     """One request's way from target to target."""
 
-    _asked = 0  # targets
-    _refused_credentials = 0  # the last target's
+    _dispatch: Dispatch
+    _balancer: Balancer
+    _exchange: Exchange
+    _watch: Watch
+    _plan: Plan
+    _request: ChatRequest
+    _recipient: Recipient
+    _gate: Gate | None
+    _needs: Needs
+    _goes_on: bool  # whether others may go on with an answer that breaks off
+    _tried: set[tuple[str, str]] = set()
+    _asked: int = 0  # targets
+    _refused_credentials: int = 0  # the last target's
     _again: Target | None = None  # the same once more, where something of the request has changed
-    _has_cost_work = False  # whether the last failure may have
-    _asks_again = False  # whether it has its part of the retry budget
+    _has_cost_work: bool = False  # whether the last failure may have
+    _asks_again: bool = False  # whether it has its part of the retry budget
     _failure: Batch | None = None
     _full: TargetFullError | None = None  # a target's own limit that has refused
     _standing: ExitStack | None = None  # in line
     _place: Place | None = None
-
-    def __init__(  # noqa: PLR0913, PLR0917 - all that an answer needs
-        self,
-        dispatch: Dispatch,
-        exchange: Exchange,
-        watch: Watch,
-        plan: Plan,
-        request: ChatRequest,
-        recipient: Recipient,
-        gate: Gate | None,
-    ) -> None:
-        self._dispatch = dispatch
-        self._balancer = dispatch.balancer
-        self._exchange = exchange
-        self._watch = watch
-        self._plan = plan
-        self._goes_on = plan.goes_on and can_be_continued(request)
-        self._request = msgspec.structs.replace(request, counts_along=True) if self._goes_on else request
-        self._recipient = recipient
-        self._gate = gate
-        self._needs = needs_within(plan, request)
-        self._tried: set[tuple[str, str]] = set()
 
     async def go(self) -> None:
         """Ask one target after the other until one answers or none is left."""

@@ -117,7 +117,7 @@ class Lane:
         self.runs = True
         self.began = False
         self.task: Final = asyncio.create_task(self._run(asked.calls))
-        self.watch: Final = Watch(self.task, race.watch.deadlines, race.total_at, at=inf)
+        self.watch: Final = Watch(self.task, race.watch.allowed, race.total_at, at=inf)
         self.round: Final = race.begin(asked, self, self.watch, self)
 
     def loses(self) -> None:

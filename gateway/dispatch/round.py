@@ -70,8 +70,7 @@ class Round(msgspec.Struct, eq=False):
     is_beaten: bool = False  # whether another target was quicker
     ran_out: Phase | None = None  # which deadline of several calls together has
 
-    @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether no call has anything more to say."""
         return (
             self.satisfied
@@ -133,9 +132,10 @@ class Round(msgspec.Struct, eq=False):
 
     async def _hear(self, heard: _Heard) -> None:
         """Deliver what the client is to see of a batch, but no failure after which others are asked."""
-        if not heard[1]:
+        number, batch = heard
+        if not batch:
             return  # a sign of life, and no more
-        batch = self._take(*heard)
+        batch = self._take(number, batch)
         if batch and self.broken and not self.committed and self._goes_on(batch):
             self.withheld = batch
         elif batch:
@@ -215,7 +215,7 @@ class Round(msgspec.Struct, eq=False):
     async def _hear_all(self, queue: _Queue, calls: tuple[BackendCall, ...]) -> None:
         running = len(calls)
         silent = set(range(running))  # those of which nothing has come
-        while running and not self.ended:
+        while running and not self.has_ended():
             heard = await queue.get()
             if isinstance(heard, Exception):
                 raise heard
@@ -294,20 +294,21 @@ class Round(msgspec.Struct, eq=False):
         if watch:
             self._await_answer(watch, whole=call.whole)
         sending = attempt.sending = self.means.upstreams[self.target.backend].send(call)
-        async with sending as answer:
+        with sending:
+            answer = await sending.answer()
             attempt.reader.start(answer.status, answer.headers)
             while data := await answer.read(attempt):
                 batch = attempt.feed(data)
                 if batch or watch is None:  # a sign of life means something only beside other calls
                     await hear((attempt.number, batch))
-                if self.ended:
+                if self.has_ended():
                     return
-                if answer.is_read:
+                if answer.is_read():
                     break
                 if watch:
                     self.go_on_waiting(watch)
             attempt.check()
-            if self.ended:
+            if self.has_ended():
                 return
             batch = attempt.close()
         await hear((attempt.number, batch))
@@ -383,7 +384,7 @@ class _Attempt(msgspec.Struct, eq=False):
             return False
         if self.watch:
             self.round.go_on_waiting(self.watch)
-        return not self.round.ended
+        return not self.round.has_ended()
 
     def check(self) -> None:
         """Raise what went wrong while bytes were taken."""

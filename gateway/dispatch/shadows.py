@@ -70,7 +70,8 @@ class Shadows:
     async def _ask(self, backend: str, call: BackendCall) -> bool:
         """Whether the whole answer to a call came, and was none of failure."""
         reader = call.reader()
-        async with self._upstreams[backend].send(call) as answer:
+        with self._upstreams[backend].send(call) as sending:
+            answer = await sending.answer()
             reader.start(answer.status, answer.headers)
             while data := await answer.read():
                 deltas = reader.feed(data)

@@ -75,7 +75,7 @@ class Breaker:
         """An attempt went well."""
         self._in_a_row = 0
         if self.until is None:
-            self._note(now, failures=0)
+            self._note(now, 0)
             return
         self.until, self._looking, self._pause = None, False, 0.0
         self.back_since = now
@@ -88,7 +88,7 @@ class Breaker:
             if self._looking:
                 self._open(now)
             return
-        self._note(now, failures=1)
+        self._note(now, 1)
         if self._in_a_row >= self.marks.failures or self._fails_often(now):
             self._open(now)
 

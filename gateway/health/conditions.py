@@ -10,6 +10,8 @@ from math import inf
 from time import monotonic
 from typing import Final
 
+import msgspec
+
 from gateway.health.breaker import Breaker
 from gateway.health.condition import Condition, Sign
 from gateway.metrics import Metrics
@@ -40,17 +42,22 @@ class Health:
 
     def of(self, backend: str, model: str) -> Condition:
         """The condition of a model at a backend."""
-        place = (backend, model)
-        found = self._models.get(place)
-        if found is None:
-            if len(self._models) >= _MOST_MODELS:
-                self._forget_idle()
-            found = self._models[place] = Condition(self._breaker(backend, model))
-        return found
+        try:
+            return self._models[backend, model]
+        except KeyError:
+            return self._first_asked(backend, model)
 
     def attempt(self, backend: str, model: str) -> "Attempted":
         """An attempt begins; it is to be ended."""
-        return Attempted(self.backends[backend], self.of(backend, model))
+        of_backend, of_model = self.backends[backend], self.of(backend, model)
+        looks_at: tuple[Condition, ...] = ()
+        for each in (of_backend, of_model):
+            each.in_flight += 1
+            if each.breaker.until is not None:
+                each.breaker.begin()
+            if each.look_at != inf:
+                looks_at = (*looks_at, each)
+        return Attempted(of_backend, of_model, looks_at)
 
     def set_aside(self, backend: str, model: str | None, seconds: float | None) -> float:
         """Leave a backend alone, or one model there, for so long; and say until when.
@@ -88,6 +95,12 @@ class Health:
         for (backend, model), each in self._models.items():
             yield backend, model, each
 
+    def _first_asked(self, backend: str, model: str) -> Condition:
+        if len(self._models) >= _MOST_MODELS:
+            self._forget_idle()
+        condition = self._models[backend, model] = Condition(self._breaker(backend, model))
+        return condition
+
     def _breaker(self, backend: str, model: str) -> Breaker:
         return Breaker(self._backends[backend].breaker, partial(self._metrics.opened, backend, model))
 
@@ -97,21 +110,13 @@ class Health:
                 del self._models[place]
 
 
-class Attempted:
+class Attempted(msgspec.Struct, eq=False):
     """One attempt that is under way."""
 
-    __slots__ = ("_backend", "_ended", "_looks_at", "_model")
-
-    def __init__(self, backend: Condition, model: Condition) -> None:
-        self._backend = backend
-        self._model = model
-        self._ended = False
-        self._looks_at: tuple[Condition, ...] = ()
-        for each in (backend, model):
-            each.in_flight += 1
-            each.breaker.begin()
-            if each.look_at != inf:
-                self._looks_at = (*self._looks_at, each)
+    _backend: Condition
+    _model: Condition
+    _looks_at: tuple[Condition, ...] = ()
+    _ended: bool = False
 
     def began(self, seconds: float) -> None:
         """The first token has come, after so long."""
