@@ -120,11 +120,11 @@ def standing(made: Bill, rest: Sequence[int]) -> list[tuple[bytes, bytes]]:
             where there is none.
     """
     headers: list[tuple[bytes, bytes]] = []
-    for place in range(0, len(rest), 2):
-        number = rest[place]
+    numbers = iter(rest)
+    for number, left in zip(numbers, numbers, strict=True):
         if number:
-            shown, left = made.shown[number - 1], rest[place + 1]
-            headers += (shown.limit, (shown.remaining, b"%d" % max(0, left)), shown.reset)
+            shown = made.shown[number - 1]
+            headers += (shown.limit, (shown.remaining, b"%d" % left if left > 0 else b"0"), shown.reset)
     return headers
 
 
