@@ -6,7 +6,7 @@ loop first reads what is there, and only then is the waiting ended.
 
 import asyncio
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 _READING: Final = 0.002  # seconds: more than a turn of the loop, whatever the order of its timers and reads
 
@@ -18,25 +18,30 @@ class Bound:
         end: In seconds of the loop's clock.
     """
 
-    __slots__ = ("_end", "_loop", "_timeout", "_timer")
+    __slots__ = ("_cancelled_before", "_end", "_is_over", "_loop", "_task", "_timer")
 
     def __init__(self, end: float) -> None:
         self._end = end
 
-    async def __aenter__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._timeout = asyncio.timeout(None)
-        await self._timeout.__aenter__()
-        self._timer = self._loop.call_at(self._end, self._read)
+    def __enter__(self) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        task: Any = asyncio.current_task(loop)
+        self._task, self._cancelled_before = task, task.cancelling()
+        self._is_over = False
+        self._timer = loop.call_at(self._end, self._read)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._timer.cancel()
-        await self._timeout.__aexit__(kind, error, trace)
+        # As `asyncio.timeout`: who was cancelled by others as well stays cancelled.
+        was_alone = self._is_over and self._task.uncancel() <= self._cancelled_before
+        if was_alone and kind is asyncio.CancelledError:
+            raise TimeoutError from error
 
     def _read(self) -> None:
         self._timer = self._loop.call_later(_READING, self._end_it)
 
     def _end_it(self) -> None:
-        self._timeout.reschedule(self._loop.time())
+        self._is_over = True
+        self._task.cancel()

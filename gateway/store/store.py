@@ -135,7 +135,7 @@ class Store:
             raise StoreAwayError("away")
         end = asyncio.get_running_loop().time() + (self._timeout if within is None else within)
         try:
-            async with Bound(end):
+            with Bound(end):
                 reply = await self._evaluate(script, keys, args, end)
         except Exception as error:
             raise self._failed(error, keys[0]) from error
@@ -186,7 +186,7 @@ class Store:
             await lines.forget()  # what one of them did not do the others would not either
             await lines.warm()
         end = asyncio.get_running_loop().time() + within
-        async with Bound(end):
+        with Bound(end):
             await self._evaluate(_PROBE, [self._probed], (), end)
 
     async def _evaluate(
