@@ -6,7 +6,7 @@ nothing is decided and nothing is asked of the store; `admission` sends what is 
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -44,7 +44,7 @@ class Window(msgspec.Struct, frozen=True):
     away: Away
 
 
-class Shown(msgspec.Struct, frozen=True):
+class Shown(NamedTuple):
     """What of a window's `x-ratelimit-*` headers is always the same."""
 
     limit: tuple[bytes, bytes]
@@ -123,8 +123,8 @@ def standing(made: Bill, rest: Sequence[int]) -> list[tuple[bytes, bytes]]:
     numbers = iter(rest)
     for number, left in zip(numbers, numbers, strict=True):
         if number:
-            shown = made.shown[number - 1]
-            headers += (shown.limit, (shown.remaining, b"%d" % left if left > 0 else b"0"), shown.reset)
+            limit, remaining, reset = made.shown[number - 1]
+            headers += (limit, (remaining, str(left).encode() if left > 0 else b"0"), reset)
     return headers
 
 

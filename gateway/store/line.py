@@ -50,16 +50,12 @@ class Line(asyncio.Protocol):
         self._transport.set_protocol(self)
         self.is_sound = True
 
-    async def ask(self, command: bytes, replies: int) -> Any:
-        """Send a packed command and wait for the last of its replies.
-
-        Raises:
-            RedisError: The server says so, or the connection broke.
-        """
+    def ask(self, command: bytes, replies: int) -> asyncio.Future[Any]:
+        """Send a packed command; gives the last of its replies, or the first RedisError."""
         self.is_sound, self._due = False, replies
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = waiter = asyncio.get_running_loop().create_future()
         self._transport.write(command)
-        return await self._waiter
+        return waiter
 
     async def close(self) -> None:
         """Close it without waiting for the other side."""

@@ -150,15 +150,23 @@ def packed(*words: Word) -> bytes:
 
 def packed_call(call: tuple[str, str], keys: Sequence[str], args: Sequence[Word]) -> bytes:
     """A script's call as it goes over the wire."""
-    count = len(call) + 1 + len(keys) + len(args)
-    return b"".join((b"*%d\r\n" % count, _packed_head(call, tuple(keys)), *map(_packed, args)))
+    parts = [_packed_head(call, tuple(keys), len(args))]
+    for word in args:
+        written = word if isinstance(word, bytes) else str(word).encode()
+        parts += (_size(len(written)), written, _END)
+    return b"".join(parts)
 
 
 @lru_cache(_CALLS)
-def _packed_head(call: tuple[str, str], keys: tuple[str, ...]) -> bytes:
+def _packed_head(call: tuple[str, str], keys: tuple[str, ...], args: int) -> bytes:
     """What is the same in call after call, and with many limits most of it."""
     words: tuple[Word, ...] = (*call, len(keys), *keys)
-    return b"".join(map(_packed, words))
+    return b"".join((b"*%d\r\n" % (len(words) + args), *map(_packed, words)))
+
+
+@lru_cache(_REMEMBERED)
+def _size(of_word: int) -> bytes:
+    return b"$%d\r\n" % of_word
 
 
 def _packed(word: Word) -> bytes:
@@ -174,4 +182,5 @@ def _packed_text(word: str) -> bytes:
     return _packed(word.encode())
 
 
+_END: Final = b"\r\n"
 _ASKING: Final = b"*1\r\n$6\r\nASKING\r\n"
