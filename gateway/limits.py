@@ -121,7 +121,8 @@ def standing(made: Bill, rest: Sequence[int]) -> list[tuple[bytes, bytes]]:
     """
     headers: list[tuple[bytes, bytes]] = []
     numbers = iter(rest)
-    for number, left in zip(numbers, numbers, strict=True):
+    for number in numbers:
+        left = next(numbers)
         if number:
             limit, remaining, reset = made.shown[number - 1]
             headers += (limit, (remaining, str(left).encode() if left > 0 else b"0"), reset)

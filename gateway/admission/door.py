@@ -219,7 +219,7 @@ class Door:
             self._doors.estimates.learn(*self._learning, usage.prompt)
         if self._ticket is None:  # and so of no further attempt
             return
-        tokens = max(0, usage.prompt) + max(0, usage.completion) if usage else 0
+        tokens = usage.prompt + usage.completion if usage is not None else 0
         self._doors.admission.settle(self._ticket, tokens)
         if not self._further:
             return
