@@ -5,7 +5,7 @@ decide there. `addresses` reads where it is, `places` knows which server has a k
 connections to one server and `line` is one of them, `clock` is what its time is and `bounds` how long one
 waits. `failures` says why it did not answer, `flaws` what is wrong with one that does, and `announcements`
 what others tell through it. Where no address is given, `server` runs one of our own, whose program `programs`
-finds. The one home of redis-py.
+finds. The one home of redis-py and hiredis.
 """
 
 from gateway.store.addresses import AddressError

@@ -67,6 +67,8 @@ class Line(asyncio.Protocol):
             self._replies.feed(data)
             while (reply := self._replies.gets()) is not _NOTHING:
                 self._take(reply)
+            if not self._due and self._replies.has_data():
+                self._fail(exceptions.ConnectionError(_UNASKED))
         except exceptions.InvalidResponse as error:
             self._fail(error)
 
