@@ -6,7 +6,7 @@ nothing is decided and nothing is asked of the store; `admission` sends what is 
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -44,7 +44,7 @@ class Window(msgspec.Struct, frozen=True):
     away: Away
 
 
-class Shown(msgspec.Struct, frozen=True):
+class Shown(NamedTuple):
     """What of a window's `x-ratelimit-*` headers is always the same."""
 
     limit: tuple[bytes, bytes]
@@ -120,11 +120,12 @@ def standing(made: Bill, rest: Sequence[int]) -> list[tuple[bytes, bytes]]:
             where there is none.
     """
     headers: list[tuple[bytes, bytes]] = []
-    for place in range(0, len(rest), 2):
-        number = rest[place]
+    numbers = iter(rest)
+    for number in numbers:
+        left = next(numbers)
         if number:
-            shown, left = made.shown[number - 1], rest[place + 1]
-            headers += (shown.limit, (shown.remaining, b"%d" % max(0, left)), shown.reset)
+            limit, remaining, reset = made.shown[number - 1]
+            headers += (limit, (remaining, str(left).encode() if left > 0 else b"0"), reset)
     return headers
 
 

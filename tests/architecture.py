@@ -25,6 +25,7 @@ PURE: Final = frozenset({
 HOMES: Final = {
     "aiohappyeyeballs": ("gateway.pool",),
     "click": ("gateway.cli",),
+    "hiredis": ("gateway.store",),
     "httptools": ("gateway.connection", "gateway.cli"),
     "httpx": ("gateway.cli", "gateway.health", "gateway.images"),
     "jsonschema_rs": ("translators.schemas",),

@@ -10,10 +10,10 @@ meanwhile is told to the store when it is back.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -54,7 +54,7 @@ _LAST_SETTLEMENTS: Final = 1.0  # seconds that an ending worker takes for them
 
 
 Argument = bytes | str | int
-Work = Callable[[], Coroutine[Any, Any, None]]  # begun by its task: where that is ended before, nothing was
+Waited = TypeVar("Waited")
 
 
 class Store(Protocol):
@@ -128,7 +128,8 @@ class Admission:
         self._used: dict[tuple[str, int, int], int] = {}  # without the store: window, slot's length, which
         self._is_catching_up = False
         self._woken: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._asker: asyncio.Task[None] | None = None  # kept, as the loop alone does not
+        self._catching_up: set[asyncio.Task[None]] = set()
 
     async def admit(self, exchange: str, bill: Bill, tokens: int) -> Ticket:
         """Let a request in.
@@ -209,7 +210,9 @@ class Admission:
     def returned(self) -> None:
         """The store is back: tell it what was admitted without it, before it is asked for more."""
         self._is_catching_up = True
-        self._start(self._catch_up)
+        task = asyncio.get_running_loop().create_task(self._catch_up())
+        self._catching_up.add(task)
+        task.add_done_callback(self._catching_up.discard)
 
     def _admit_alone(self, ask: Ask) -> Ticket:
         self._share.check(ask.bill, ask.tokens)
@@ -234,7 +237,7 @@ class Admission:
             asyncio.get_running_loop().call_soon(self._begin)
 
     def _begin(self) -> None:
-        self._start(self._ask)
+        self._asker = asyncio.get_running_loop().create_task(self._ask())
 
     async def _ask(self) -> None:
         """One call after the other, as long as there is something that does not wait for company."""
@@ -248,8 +251,8 @@ class Admission:
             self._is_asking = False
 
     async def _admit_some(self) -> None:
-        asking = [self._asking.popleft() for _ in range(min(_MOST_ASKS, len(self._asking)))]
-        items = self._take_settlements()
+        asking = _taken(self._asking, _MOST_ASKS)
+        items = _taken(self._settling, _MOST_SETTLED)
         try:
             admitted = batch.admission(asking, self._lease)
             keys, args = batch.turn(batch.settlement(items), admitted)
@@ -267,9 +270,6 @@ class Admission:
             await self._settle_some()
         except StoreAwayError:
             self._woken = asyncio.get_running_loop().call_later(_PAUSE, self._settle_now)
-
-    def _take_settlements(self) -> list[Settlement]:
-        return [self._settling.popleft() for _ in range(min(_MOST_SETTLED, len(self._settling)))]
 
     def _put_back(self, items: Sequence[Settlement], error: Exception) -> None:
         """Once more when the store is back: those with an entry change nothing twice, as what did not run."""
@@ -305,7 +305,7 @@ class Admission:
         self._wake()
 
     async def _settle_some(self) -> None:
-        items = self._take_settlements()
+        items = _taken(self._settling, _MOST_SETTLED)
         try:
             await self._store.run(_SETTLE, *batch.settlement(items))
         except StoreAwayError as error:
@@ -334,11 +334,12 @@ class Admission:
 
     async def _catch_up(self) -> None:
         try:
-            await self._join(_MEMBER_FOR)
-            await self._renew()
-            self._tell_use()
-            await self._settle_all()
-            self._share.is_back()
+            with suppress(StoreAwayError):  # what was not done is done when it is back once more
+                await self._join(_MEMBER_FOR)
+                await self._renew()
+                self._tell_use()
+                await self._settle_all()
+                self._share.is_back()
         finally:
             self._is_catching_up = False
 
@@ -388,16 +389,14 @@ class Admission:
             if settled < _MOST_SETTLED:
                 return
 
-    def _start(self, work: Work) -> None:
-        task = asyncio.get_running_loop().create_task(_while_here(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
-
-async def _while_here(work: Work) -> None:
-    """Do what only makes sense while the store is there; what was not done is done when it is back."""
-    with suppress(StoreAwayError):
-        await work()
+def _taken(queue: deque[Waited], most: int) -> list[Waited]:
+    """The first of a queue, which they leave."""
+    if len(queue) > most:
+        return [queue.popleft() for _ in range(most)]
+    taken = list(queue)
+    queue.clear()
+    return taken
 
 
 def _pieces(exchanges: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -4,10 +4,10 @@ The first attempt is charged to everybody who answers for the request: the gatew
 team, and the target. A further attempt is charged to its own target alone.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -130,7 +130,7 @@ class Door:
         self._further: list[tuple[Target, Ticket]] = []
         self._learning: tuple[str, int] | None = None  # of whose prompt the usage will tell: model, bytes
 
-    async def admit(self, target: Target, calls: Sequence[BackendCall]) -> None:
+    def admit(self, target: Target, calls: Sequence[BackendCall]) -> Coroutine[Any, Any, None]:
         """Let the calls of an attempt pass.
 
         Raises:
@@ -140,8 +140,10 @@ class Door:
         prompt_bytes = calls[0].prompt_bytes
         self._learning = (target.model, prompt_bytes) if len(calls) == 1 else None
         if self._ticket is None:
-            await self._admit_first(target, calls)
-            return
+            return self._admit_first(target, calls)
+        return self._admit_further(target, calls)
+
+    async def _admit_further(self, target: Target, calls: Sequence[BackendCall]) -> None:
         further = self._doors.further_bill(target)
         if not further.is_empty:
             tokens = self._tokens(target, calls) if further.counted else 0
@@ -217,7 +219,7 @@ class Door:
             self._doors.estimates.learn(*self._learning, usage.prompt)
         if self._ticket is None:  # and so of no further attempt
             return
-        tokens = max(0, usage.prompt) + max(0, usage.completion) if usage else 0
+        tokens = usage.prompt + usage.completion if usage is not None else 0
         self._doors.admission.settle(self._ticket, tokens)
         if not self._further:
             return

@@ -48,8 +48,7 @@ class Share:
             use = self._begin(bill)
         else:
             self._uses.move_to_end(bill)
-        use.fine.add(now, tokens)
-        use.coarse.add(now, tokens)
+        use.add(now, tokens)
         if self._windows:
             for window in bill.windows:
                 slots = self._windows.get(window.key)
@@ -62,8 +61,7 @@ class Share:
         use = self._uses.get(bill)
         if use is None:
             return
-        use.fine.change(then, tokens)
-        use.coarse.change(then, tokens)
+        use.change(then, tokens)
         if self._windows:
             for key, _slot in bill.counted:
                 if key in self._windows:
@@ -77,11 +75,10 @@ class Share:
     def release(self, bill: Bill, exchange: str) -> None:
         """Note that it is no more."""
         for key in bill.held:
-            held = self._held.get(key)
-            if held is not None:
-                held.discard(exchange)
-                if not held:
-                    del self._held[key]
+            held = self._held[key]
+            held.discard(exchange)
+            if not held:
+                del self._held[key]
 
     def leases(self) -> list[str]:
         """The keys of the leases that exchanges in flight hold."""
@@ -155,54 +152,68 @@ class Share:
     def _notes(self, window: Window) -> Iterator[tuple[int, int]]:
         """When something was admitted to a window, at the latest, and how much."""
         for use in self._uses_of.get(window.key, ()):
-            kept = use.fine if window.slot <= _FINE else use.coarse
-            for at, requests, tokens in kept.entries():
+            for at, requests, tokens in use.entries(_FINE if window.slot <= _FINE else _COARSE):
                 yield at, tokens if window.unit == "tokens" else requests
 
 
-class _Notes:
-    """Requests and tokens by slots of one length; sixty-one of them are kept."""
+class _Use:
+    """What was used of one bill: of each slot its number, requests and tokens, the oldest first.
 
-    __slots__ = ("_length", "_slots")
+    The sixty-one seconds in which it was last used, and the slots of a day to which older ones have gone.
+    """
 
-    def __init__(self, length: int) -> None:
-        self._length = length
-        self._slots: deque[list[int]] = deque(maxlen=SLOTS + 1)  # [number, requests, tokens], oldest first
+    __slots__ = ("_coarse", "_fine", "_latest")
+
+    def __init__(self) -> None:
+        self._fine: deque[list[int]] = deque()
+        self._coarse: deque[list[int]] = deque(maxlen=SLOTS + 1)
+        self._latest = [-1, 0, 0]  # of the seconds; at first one before all times
 
     def add(self, now: int, tokens: int) -> None:
-        number = now // self._length
-        slot = self._slots[-1] if self._slots else None
-        if slot is not None and slot[0] == number:
-            slot[1] += 1
-            slot[2] += tokens
+        number, latest = now // _FINE, self._latest
+        if latest[0] == number:
+            latest[1] += 1
+            latest[2] += tokens
         else:
-            self._slots.append([number, 1, tokens])
+            self._begin(number, tokens)
 
     def change(self, then: int, tokens: int) -> None:
-        number = then // self._length
-        if self._slots and self._slots[-1][0] == number:
-            self._slots[-1][2] += tokens
-            return
-        for slot in reversed(self._slots):
+        number, latest = then // _FINE, self._latest
+        if latest[0] == number:
+            latest[2] += tokens
+        else:
+            self._change_older(number, tokens)
+
+    def entries(self, length: int) -> Iterator[tuple[int, int, int]]:
+        """When each slot ends, in ms, and what it holds: it counts until all of it is out of a window."""
+        if length == _COARSE:
+            for number, requests, tokens in self._coarse:
+                yield (number + 1) * _COARSE - 1, requests, tokens
+        for number, requests, tokens in self._fine:
+            yield (number * _FINE // length + 1) * length - 1, requests, tokens
+
+    def _begin(self, number: int, tokens: int) -> None:
+        if len(self._fine) > SLOTS:
+            self._keep(*self._fine.popleft())
+        self._latest = [number, 1, tokens]
+        self._fine.append(self._latest)
+
+    def _keep(self, second: int, requests: int, tokens: int) -> None:
+        number = second * _FINE // _COARSE
+        if self._coarse and self._coarse[-1][0] == number:
+            self._coarse[-1][1] += requests
+            self._coarse[-1][2] += tokens
+        else:
+            self._coarse.append([number, requests, tokens])
+
+    def _change_older(self, second: int, tokens: int) -> None:
+        is_kept = self._fine and self._fine[0][0] > second
+        slots, number = (self._coarse, second * _FINE // _COARSE) if is_kept else (self._fine, second)
+        for slot in reversed(slots):
             if slot[0] <= number:
                 if slot[0] == number:
                     slot[2] += tokens
                 return
-
-    def entries(self) -> Iterator[tuple[int, int, int]]:
-        """When each slot ends, in ms, and what it holds: it counts until all of it is out of a window."""
-        for number, requests, tokens in self._slots:
-            yield (number + 1) * self._length - 1, requests, tokens
-
-
-class _Use:
-    """What was used of one bill."""
-
-    __slots__ = ("coarse", "fine")
-
-    def __init__(self) -> None:
-        self.fine = _Notes(_FINE)
-        self.coarse = _Notes(_COARSE)
 
 
 class _Slots:

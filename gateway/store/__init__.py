@@ -2,10 +2,10 @@
 
 `store` asks it, within a bound of time, and knows when asking is in vain; `scripts` are the Lua files that
 decide there. `addresses` reads where it is, `places` knows which server has a key, `lines` are the
-connections to one server, `clock` is what its time is and `bounds` how long one waits. `failures` says why it
-did not answer, `flaws` what is wrong with one that does, and `announcements` what others tell through it.
-Where no address is given, `server` runs one of our own, whose program `programs` finds. The one home of
-redis-py.
+connections to one server and `line` is one of them, `clock` is what its time is and `bounds` how long one
+waits. `failures` says why it did not answer, `flaws` what is wrong with one that does, and `announcements`
+what others tell through it. Where no address is given, `server` runs one of our own, whose program `programs`
+finds. The one home of redis-py and hiredis.
 """
 
 from gateway.store.addresses import AddressError

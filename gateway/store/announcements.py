@@ -9,7 +9,8 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from gateway.store.failures import StoreAwayError
-from gateway.store.lines import Lines, close, packed
+from gateway.store.line import close
+from gateway.store.lines import Lines, packed
 
 _PAUSE: Final = 1.0
 

@@ -1,18 +1,15 @@
-"""The connections to one server: at most so many, each for one call at a time.
-
-redis-py's connections without its client, which costs twice as much as all the rest of a call. A call that
-was given up closes its connection, so that nobody gets the answer to another's question (CVE-2023-28858).
-"""
+"""The connections to one server: at most so many, each for one call at a time."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
 
 from redis import exceptions
 
 from gateway.store.clock import Clock
+from gateway.store.line import Line, close
 
 Word = bytes | str | int
 
@@ -36,8 +33,9 @@ class Lines:
     def __init__(self, connection: Callable[[], Any]) -> None:
         self.connection: Final = connection
         self.clock: Final = Clock()
-        self._free: list[Any] = []
-        self._room = asyncio.Semaphore(_CONNECTIONS)
+        self._idle: list[Line] = []
+        self._room = _CONNECTIONS
+        self._waiting: deque[asyncio.Future[None]] = deque()  # for room
         self._is_closed = False
 
     async def ask_as_asking(self, command: bytes) -> Any:
@@ -50,39 +48,35 @@ class Lines:
         Raises:
             RedisError: The server says so, or the connection broke.
         """
-        if self._room.locked():
-            await self._wait_for_room()
+        if self._room:
+            self._room -= 1
         else:
-            await self._room.acquire()
-        line, expected = None, replies
+            await self._wait_for_room()
+        line = None
         try:
-            line = await self._sound() or await self._new()
-            await line.send_packed_command(command, check_health=False)
-            while expected:
-                expected -= 1
-                reply = await line.read_response()
+            line = await self._sound()
+            return await line.ask(command, replies)
         except (exceptions.ConnectionError, OSError):
             await self.forget()  # what ended one has most likely ended all
             raise
         finally:
             if line is not None:
-                if not expected and line.is_connected and not self._is_closed:
-                    self._free.append(line)
+                if line.is_sound and not self._is_closed:
+                    self._idle.append(line)
                 else:
-                    await close(line)
-            self._room.release()
-        return reply
+                    await line.close()
+            self._leave_room()
 
     async def warm(self) -> None:
         """Have some connections ready: making one may take longer than a call may."""
-        while len(self._free) < _READY and not self._is_closed:
-            self._free.append(await self._new())
+        while len(self._idle) < _READY and not self._is_closed:
+            self._idle.append(await self._new())
 
     async def forget(self) -> None:
         """Close what is idle: the name may mean another machine by now."""
-        idle, self._free = self._free, []
+        idle, self._idle = self._idle, []
         for line in idle:
-            await close(line)
+            await line.close()
 
     async def close(self) -> None:
         """Close all connections; those in use when they are free."""
@@ -90,28 +84,42 @@ class Lines:
         await self.forget()
 
     async def _wait_for_room(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
         try:
             async with asyncio.timeout(_POOL_WAIT):
-                await self._room.acquire()
-        except TimeoutError:
-            raise exceptions.MaxConnectionsError from None
+                await waiter
+        except BaseException as error:
+            if waiter.done() and not waiter.cancelled():  # it was given in the moment of leaving
+                self._leave_room()
+            if isinstance(error, TimeoutError):
+                raise exceptions.MaxConnectionsError from None
+            raise
 
-    async def _sound(self) -> Any:
-        """An idle connection that the server has not closed meanwhile."""
-        while self._free:
-            line = self._free.pop()
-            with suppress(OSError):
-                if not await line.can_read():
-                    return line
-            await close(line)
-        return None
+    def _leave_room(self) -> None:
+        """Give it to who has waited the longest."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._room += 1
 
-    async def _new(self) -> Any:
-        line = self.connection()
+    async def _sound(self) -> Line:
+        """An idle connection that the server has not closed meanwhile, or a new one."""
+        while self._idle:
+            line = self._idle.pop()
+            if line.is_sound:
+                return line
+            await line.close()
+        return await self._new()
+
+    async def _new(self) -> Line:
+        line = Line(self.connection())
         try:
             await line.connect()
         except BaseException:
-            await close(line)
+            await line.close()
             raise
         return line
 
@@ -135,12 +143,6 @@ async def ask_once(line: Any, within: float, *commands: bytes) -> list[Any]:
     return replies
 
 
-async def close(line: Any) -> None:
-    """Close a connection without waiting for the other side."""
-    with suppress(exceptions.RedisError, OSError):
-        await line.disconnect(nowait=True)
-
-
 def packed(*words: Word) -> bytes:
     """A command as it goes over the wire."""
     return b"".join((b"*%d\r\n" % len(words), *map(_packed, words)))
@@ -148,15 +150,23 @@ def packed(*words: Word) -> bytes:
 
 def packed_call(call: tuple[str, str], keys: Sequence[str], args: Sequence[Word]) -> bytes:
     """A script's call as it goes over the wire."""
-    count = len(call) + 1 + len(keys) + len(args)
-    return b"".join((b"*%d\r\n" % count, _packed_head(call, tuple(keys)), *map(_packed, args)))
+    parts = [_packed_head(call, tuple(keys), len(args))]
+    for word in args:
+        written = word if isinstance(word, bytes) else str(word).encode()
+        parts += (_size(len(written)), written, _END)
+    return b"".join(parts)
 
 
 @lru_cache(_CALLS)
-def _packed_head(call: tuple[str, str], keys: tuple[str, ...]) -> bytes:
+def _packed_head(call: tuple[str, str], keys: tuple[str, ...], args: int) -> bytes:
     """What is the same in call after call, and with many limits most of it."""
     words: tuple[Word, ...] = (*call, len(keys), *keys)
-    return b"".join(map(_packed, words))
+    return b"".join((b"*%d\r\n" % (len(words) + args), *map(_packed, words)))
+
+
+@lru_cache(_REMEMBERED)
+def _size(of_word: int) -> bytes:
+    return b"$%d\r\n" % of_word
 
 
 def _packed(word: Word) -> bytes:
@@ -172,4 +182,5 @@ def _packed_text(word: str) -> bytes:
     return _packed(word.encode())
 
 
+_END: Final = b"\r\n"
 _ASKING: Final = b"*1\r\n$6\r\nASKING\r\n"

@@ -20,7 +20,7 @@ from redis import exceptions
 
 from gateway.store import addresses
 from gateway.store.announcements import Listener
-from gateway.store.bounds import Bound
+from gateway.store.bounds import Bounds
 from gateway.store.failures import WORDS, Reason, StoreAwayError, reason_of
 from gateway.store.flaws import facts_of, flaws_in
 from gateway.store.lines import Lines, Word, packed, packed_call
@@ -70,6 +70,7 @@ class Store:
         self._timeout = timeout
         self.clock_offset = clock_offset
         self._where = whereabouts(addresses.read(url))
+        self._bounds = Bounds()
         self.is_away = False
         self._away_for: Reason | None = None
         self._failed_in_a_row = 0
@@ -135,7 +136,7 @@ class Store:
             raise StoreAwayError("away")
         end = asyncio.get_running_loop().time() + (self._timeout if within is None else within)
         try:
-            async with Bound(end):
+            with self._bounds.until(end):
                 reply = await self._evaluate(script, keys, args, end)
         except Exception as error:
             raise self._failed(error, keys[0]) from error
@@ -186,7 +187,7 @@ class Store:
             await lines.forget()  # what one of them did not do the others would not either
             await lines.warm()
         end = asyncio.get_running_loop().time() + within
-        async with Bound(end):
+        with self._bounds.until(end):
             await self._evaluate(_PROBE, [self._probed], (), end)
 
     async def _evaluate(
