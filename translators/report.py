@@ -67,8 +67,9 @@ class Report:
                 details.append(detail)
 
     def sent_as(self, parameter: str, name: str) -> None:
-        """Record the name under which the backend gets a parameter, where it is not the common one."""
-        self._sent_as[parameter] = name
+        """Record the name under which the backend gets a parameter."""
+        if name != parameter:
+            self._sent_as[parameter] = name
 
     def entries(self, sent: Mapping[str, str], settled: Mapping[str, Entry]) -> tuple[Entry, ...]:
         """One entry for each parameter that the client sent, then what was added to the request.
@@ -77,11 +78,17 @@ class Report:
             sent: The client's name -> the common name under which its fate was noted.
             settled: Entries by the client's name that were decided before.
         """
-        own = [self._entry(common, name) for name, common in sent.items()]
-        common_names = set(sent.values())
-        others = [
-            name for name, fate in self._fates.items() if fate is not _KEPT and name not in common_names
+        fates, told_of = self._fates, self._details.keys() | self._sent_as.keys()
+        own = [
+            Entry(name, _KEPT)
+            if fates[common] is _KEPT and common == name and name not in told_of
+            else self._entry(common, name)
+            for name, common in sent.items()
         ]
+        if not any(fates.values()):  # all are kept
+            return (*settled.values(), *own)
+        common_names = set(sent.values())
+        others = [name for name, fate in fates.items() if fate is not _KEPT and name not in common_names]
         if not others:
             return (*settled.values(), *own)
         before = [entry for name, entry in settled.items() if name not in others]
