@@ -40,7 +40,7 @@ class Fate(IntEnum):
 _KEPT: Final = Fate.KEPT  # looked up once: members of an enumeration take long to find
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One parameter's fate and, for all but the kept, why."""
 
     parameter: str
@@ -78,15 +78,11 @@ class Report:
             sent: The client's name -> the common name under which its fate was noted.
             settled: Entries by the client's name that were decided before.
         """
-        fates, told_of = self._fates, self._details.keys() | self._sent_as.keys()
-        own = [
-            Entry(name, _KEPT)
-            if fates[common] is _KEPT and common == name and name not in told_of
-            else self._entry(common, name)
-            for name, common in sent.items()
-        ]
-        if not any(fates.values()):  # all are kept
-            return (*settled.values(), *own)
+        fates = self._fates
+        is_changed = self._details or self._sent_as or any(fates.values())
+        if not is_changed and fates.keys() >= sent.keys():  # all are kept under their own names
+            return (*settled.values(), *[Entry(name, _KEPT) for name in sent])
+        own = [self._entry(common, name) for name, common in sent.items()]
         common_names = set(sent.values())
         others = [name for name, fate in fates.items() if fate is not _KEPT and name not in common_names]
         if not others:

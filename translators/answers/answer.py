@@ -39,7 +39,7 @@ _ANSWERED: Final = (Text, Refusal, Call, Arguments)
 _COUNTED: Final = (Text, Reasoning, Refusal, Arguments)
 
 
-class Payload(msgspec.Struct):
+class Payload(msgspec.Struct, gc=False):
     """One event, or the `result` of a whole answer. Unknown fields (`p`, the padding) fall away."""
 
     response: msgspec.Raw | msgspec.UnsetType = UNSET
@@ -76,7 +76,7 @@ _text_of: Final = msgspec.json.Decoder(str)
 _payloads: Final = msgspec.json.Decoder(list[Payload] | None)
 
 
-class _Choice(msgspec.Struct, eq=False):
+class _Choice(msgspec.Struct, eq=False, gc=False):
     """One choice in progress.
 
     Attributes:
@@ -261,12 +261,11 @@ class Answer:
         self._usage_closes = alone and (known or self._usage_closes)
 
     def _finish(self, choice: _Choice) -> Reason:
-        if choice.calls and choice.reason in (None, "stop"):
-            return "tool_calls"
-        if choice.reason == "tool_calls" and not choice.calls:
-            return "stop"  # what was announced has not come
-        if choice.reason is not None:
-            return choice.reason
+        reason = choice.reason
+        if choice.calls:
+            return "tool_calls" if reason in (None, "stop") else reason
+        if reason is not None:
+            return "stop" if reason == "tool_calls" else reason  # what was announced has not come
         most = self._max_tokens * len(self._choices)
         cut = self._usage is not None and self._usage.completion >= most
         return "length" if cut else "stop"

@@ -32,7 +32,7 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _payload = msgspec.json.Decoder(Payload)
 
 
-class _Envelope(msgspec.Struct):
+class _Envelope(msgspec.Struct, gc=False):
     """What REST wraps around a whole answer."""
 
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
