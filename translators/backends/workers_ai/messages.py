@@ -34,6 +34,7 @@ class Messages:
         self._report = report
         self._names: dict[str, str] = {}  # call id -> the name of the tool, for the tool's answer
         self._functions = 0  # calls in the old form, which have no id
+        self._looks_for_images = facts.looks_for_images
         self._longest = maxsize if facts.text_limit is None else facts.text_limit  # in UTF-16 units
         self.image: list[int] | None = None
 
@@ -79,7 +80,7 @@ class Messages:
 
     def _whole(self, text: str, turn: Turn) -> str:
         """The text of a turn that holds nothing else."""
-        if self._facts.looks_for_images:
+        if self._looks_for_images:
             text = self._harmless(text)
         if len(text) * 2 > self._longest:  # a character has two units at most
             self._check_length(text, turn)

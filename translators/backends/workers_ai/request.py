@@ -75,6 +75,7 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
     # Without the chat template a text is continued, and all of what comes is text.
     is_raw, limit = fields.get("raw") is True, facts.limit
     thinks = will_think(fields, facts) and not is_raw
+    report.sent_as("max_tokens", limit)
     fields[limit] = _max_tokens(chat, facts, prompt_bytes, report, thinks=thinks)
     headers = _affinity(chat)
     questions = []
@@ -139,7 +140,7 @@ def _fields(
             _withhold_tools(chat, report)
         else:
             fields |= translate_tools(chat, facts, report, budget)
-    if facts.speaks_openai and chat.tools and not chat.parallel_calls:
+    if chat.tools and not chat.parallel_calls and facts.speaks_openai:
         fields["parallel_tool_calls"] = False
     if output is not None:
         fields |= output.fields
@@ -150,7 +151,7 @@ def _fields(
         if facts.speaks_openai:  # whoever asked: the books need it
             fields["stream_options"] = {"include_usage": True}
     # JSON that was cut at a stop string cannot be checked; then the gateway alone watches over these.
-    if facts.speaks_openai and chat.stop and output is None:
+    if chat.stop and output is None and facts.speaks_openai:
         fields["stop"] = list(chat.stop)
     if chat.stop or "stop" in chat.sent:
         report.note("stop", *_stop_fate(chat, fields))
@@ -180,7 +181,6 @@ def _max_tokens(chat: ChatRequest, facts: Facts, prompt_bytes: int, report: Repo
     The old `max_tokens` is meant for the answer alone, `max_completion_tokens` for thinking as well (OpenAI's
     specification). A model that thinks takes both out of one budget, and thinking alone would use it up.
     """
-    report.sent_as("max_tokens", facts.limit)
     room = None if facts.window is None else max(1, facts.window - -(-prompt_bytes // LEAST_BYTES_PER_TOKEN))
     if chat.max_tokens is None:
         usual = chat.usual_max_tokens or facts.default_max_tokens
