@@ -5,7 +5,7 @@ only the field `image` exists and the model sees, the one image goes there. `too
 and `name` are not in the schema but pass its validator, and the models' chat templates use them.
 """
 
-from sys import maxsize
+from math import inf
 from typing import Any, Final
 
 from translators import chat
@@ -35,7 +35,7 @@ class Messages:
         self._names: dict[str, str] = {}  # call id -> the name of the tool, for the tool's answer
         self._functions = 0  # calls in the old form, which have no id
         self._looks_for_images = facts.looks_for_images
-        self._longest = maxsize if facts.text_limit is None else facts.text_limit  # in UTF-16 units
+        self._longest = inf if facts.text_limit is None else facts.text_limit  # in UTF-16 units
         self.image: list[int] | None = None
 
     def translate(self, turns: tuple[Turn, ...]) -> list[Message]:
