@@ -27,7 +27,9 @@ def translate_for(
         ApiError: 400 for what the target cannot meet, or what a strict route would have to drop.
     """
     report = Report()
-    request, filled = _with_defaults(request, plan.defaults)
+    filled: Mapping[str, Any] = {}
+    if plan.defaults:
+        request, filled = _with_defaults(request, plan.defaults)
     if target.room is not None:
         # The backend's count of the prompt is exact; ours, by which the translator clamps, is high.
         request = msgspec.structs.replace(request, max_tokens=target.room)
@@ -60,8 +62,6 @@ def _with_defaults(
     request: ChatRequest, defaults: Mapping[str, Any]
 ) -> tuple[ChatRequest, Mapping[str, Any]]:
     """The request with the route's defaults for what the client did not send, and which these are."""
-    if not defaults:
-        return request, {}
     given = {**request.parameters, **request.extra}
     if request.max_tokens is not None:
         given["max_tokens"] = request.max_tokens

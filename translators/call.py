@@ -13,7 +13,7 @@ import msgspec
 from translators.deltas import Delta, Usage
 
 
-class Stamp(msgspec.Struct, frozen=True):
+class Stamp(msgspec.Struct, frozen=True, gc=False):
     """The clock, the ids and the randomness of one exchange, taken once by the gateway.
 
     Attributes:
@@ -45,7 +45,7 @@ class AnswerReader(Protocol):
         """What the backend reported, or else our own count of what came so far."""
 
 
-class BackendCall(msgspec.Struct, frozen=True):
+class BackendCall(msgspec.Struct, frozen=True, gc=False):
     """A POST to send.
 
     Attributes:

@@ -8,7 +8,8 @@ Values are checked for their type by the client dialect; their range is the back
 backends differ there. Parameters that no dialect here knows stay in `extra` as they were decoded.
 
 What is made anew with every request is a msgspec struct and not a frozen dataclass, which takes eight times
-as long to make: for this one request that would be a tenth of all that the gateway does.
+as long to make: for this one request that would be a tenth of all that the gateway does. What is in nearly
+every request has no part in garbage collection either, for nothing in it can lead back to it.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from translators.report import Entry
 CallKind = Literal["function", "custom"]
 
 
-class Text(msgspec.Struct, frozen=True):
+class Text(msgspec.Struct, frozen=True, gc=False):
     """Plain text."""
 
     text: str
@@ -83,7 +84,7 @@ Part = Text | Image | Audio | File | Reasoning | Refusal | Call | Result
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 
-class Turn(msgspec.Struct, frozen=True):
+class Turn(msgspec.Struct, frozen=True, gc=False):
     """One message. `place` says where it stood in the client's body, for errors: `messages[3]`."""
 
     role: Role
@@ -135,7 +136,7 @@ class ResponseFormat(msgspec.Struct, frozen=True):
     place: str = SCHEMA_PLACE
 
 
-class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One question to a model, free of any dialect.
 
     Attributes:

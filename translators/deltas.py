@@ -93,7 +93,7 @@ class Failed(msgspec.Struct, frozen=True):
 Delta = Text | Refusal | Reasoning | Call | Arguments | Finish | Usage | Failed
 
 
-class Block(msgspec.Struct, frozen=True):
+class Block(msgspec.Struct, frozen=True, gc=False):
     """A run of text, refusal or reasoning."""
 
     kind: Literal["text", "refusal", "reasoning"]
@@ -112,7 +112,7 @@ class WholeCall(msgspec.Struct, frozen=True):
     kind: CallKind = "function"
 
 
-class Choice(msgspec.Struct, frozen=True):
+class Choice(msgspec.Struct, frozen=True, gc=False):
     """One whole answer: its blocks and calls in order, and why it ended."""
 
     index: int
@@ -130,7 +130,7 @@ class Choice(msgspec.Struct, frozen=True):
         return tuple(item for item in self.items if isinstance(item, WholeCall))
 
 
-class Completion(msgspec.Struct, frozen=True):
+class Completion(msgspec.Struct, frozen=True, gc=False):
     """A whole answer: choices by index, and what it used."""
 
     choices: tuple[Choice, ...]

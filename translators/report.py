@@ -40,7 +40,7 @@ class Fate(IntEnum):
 _KEPT: Final = Fate.KEPT  # looked up once: members of an enumeration take long to find
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One parameter's fate and, for all but the kept, why."""
 
     parameter: str
@@ -67,8 +67,9 @@ class Report:
                 details.append(detail)
 
     def sent_as(self, parameter: str, name: str) -> None:
-        """Record the name under which the backend gets a parameter, where it is not the common one."""
-        self._sent_as[parameter] = name
+        """Record the name under which the backend gets a parameter."""
+        if name != parameter:
+            self._sent_as[parameter] = name
 
     def entries(self, sent: Mapping[str, str], settled: Mapping[str, Entry]) -> tuple[Entry, ...]:
         """One entry for each parameter that the client sent, then what was added to the request.
@@ -77,11 +78,13 @@ class Report:
             sent: The client's name -> the common name under which its fate was noted.
             settled: Entries by the client's name that were decided before.
         """
+        fates = self._fates
+        is_changed = self._details or self._sent_as or any(fates.values())
+        if not is_changed and fates.keys() >= sent.keys():  # all are kept under their own names
+            return (*settled.values(), *[Entry(name, _KEPT) for name in sent])
         own = [self._entry(common, name) for name, common in sent.items()]
         common_names = set(sent.values())
-        others = [
-            name for name, fate in self._fates.items() if fate is not _KEPT and name not in common_names
-        ]
+        others = [name for name, fate in fates.items() if fate is not _KEPT and name not in common_names]
         if not others:
             return (*settled.values(), *own)
         before = [entry for name, entry in settled.items() if name not in others]

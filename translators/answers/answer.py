@@ -10,6 +10,7 @@ its number; only OpenAI's shape has more than one.
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 
 from translators.answers.calls import Calls
 from translators.answers.output import read_output
@@ -38,24 +39,24 @@ _ANSWERED: Final = (Text, Refusal, Call, Arguments)
 _COUNTED: Final = (Text, Reasoning, Refusal, Arguments)
 
 
-class Payload(msgspec.Struct):
+class Payload(msgspec.Struct, gc=False):
     """One event, or the `result` of a whole answer. Unknown fields (`p`, the padding) fall away."""
 
-    response: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    tool_calls: Any = msgspec.UNSET
-    choices: Any = msgspec.UNSET
-    output: Any = msgspec.UNSET
+    response: msgspec.Raw | msgspec.UnsetType = UNSET
+    tool_calls: Any = UNSET
+    choices: Any = UNSET
+    output: Any = UNSET
     usage: Any = None
     finish_reason: Any = None
     status: Any = None
     errors: Any = None
     error: Any = None
-    streamed_data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    streamed_data: msgspec.Raw | msgspec.UnsetType = UNSET
 
     @property
     def is_answer(self) -> bool:
         """Whether it has one of the known shapes: usage alone is no answer."""
-        legacy = self.response is not msgspec.UNSET or self.tool_calls is not msgspec.UNSET
+        legacy = self.response is not UNSET or self.tool_calls is not UNSET
         return (
             legacy
             or isinstance(self.finish_reason, str)
@@ -75,16 +76,24 @@ _text_of: Final = msgspec.json.Decoder(str)
 _payloads: Final = msgspec.json.Decoder(list[Payload] | None)
 
 
-class _Choice:
-    """One choice in progress."""
+class _Choice(msgspec.Struct, eq=False, gc=False):
+    """One choice in progress.
 
-    def __init__(self, stamp: Stamp, first: int, number: int) -> None:
-        self.number: Final = number
-        self.calls: Calls | None = None  # made with the first that comes
-        self.reason: Reason | None = None
-        self.came = False  # whether the backend has said anything of it
-        self._stamp = stamp
-        self._first = first
+    Attributes:
+        stamp: Whence the ids of its calls come.
+        first: The number of the answer's first choice, for those ids.
+        number: Its own.
+        calls: Made with the first that comes.
+        reason: Why it ends, where the backend has said so.
+        came: Whether the backend has said anything of it.
+    """
+
+    stamp: Stamp
+    first: int
+    number: int
+    calls: Calls | None = None
+    reason: Reason | None = None
+    came: bool = False
 
     def text(self, out: list[Delta], content: Any, logprobs: Any = None) -> None:
         text = _spelt(content)
@@ -97,7 +106,7 @@ class _Choice:
         if not value:
             return
         if self.calls is None:
-            self.calls = Calls(self._stamp, self._first + self.number, self.number)
+            self.calls = Calls(self.stamp, self.first + self.number, self.number)
         out += self.calls.take(value, whole=whole)
 
     def end(self, out: list[Delta], reason: Reason) -> None:
@@ -148,22 +157,23 @@ class Answer:
             msgspec.DecodeError: A part of it cannot be read.
         """
         out: list[Delta] = []
-        if payload.streamed_data is not msgspec.UNSET:
+        if payload.streamed_data is not UNSET:
             self._take_events(out, payload.streamed_data)
         counted, first = len(out), self._choices[0]
-        is_legacy = payload.choices is msgspec.UNSET and payload.output is msgspec.UNSET
+        is_legacy = payload.choices is UNSET and payload.output is UNSET
         choices = [] if is_legacy else payload.listed
         if not (choices and self._take_choices(out, choices)):  # what is said in both shapes is said once
-            if payload.response is not msgspec.UNSET:
-                first.text(out, _text(payload.response))
+            if payload.response is not UNSET and (text := _text(payload.response)):
+                out.append(Text(first.number, text))
             if payload.tool_calls:
                 first.call(out, payload.tool_calls)
-        self.spoke = self.spoke or payload.is_answer
-        self.broke = self.broke or (isinstance(payload.status, str) and payload.status in _FAILURES)
+        self.spoke = self.spoke or bool(out) or payload.is_answer
+        if isinstance(payload.status, str) and payload.status in _FAILURES:
+            self.broke = True
         if payload.finish_reason is not None:
             self._end_of(first, payload.finish_reason)
         # Of several events in one the last has told.
-        closed_until_now = self._usage_closes and payload.streamed_data is msgspec.UNSET
+        closed_until_now = self._usage_closes and payload.streamed_data is UNSET
         if closed_until_now or payload.usage is not None:
             self._take_usage(payload.usage, alone=not (out or choices))
         for delta in out[counted:]:
@@ -251,12 +261,11 @@ class Answer:
         self._usage_closes = alone and (known or self._usage_closes)
 
     def _finish(self, choice: _Choice) -> Reason:
-        if choice.calls and choice.reason in (None, "stop"):
-            return "tool_calls"
-        if choice.reason == "tool_calls" and not choice.calls:
-            return "stop"  # what was announced has not come
-        if choice.reason is not None:
-            return choice.reason
+        reason = choice.reason
+        if choice.calls:
+            return "tool_calls" if reason in (None, "stop") else reason
+        if reason is not None:
+            return "stop" if reason == "tool_calls" else reason  # what was announced has not come
         most = self._max_tokens * len(self._choices)
         cut = self._usage is not None and self._usage.completion >= most
         return "length" if cut else "stop"

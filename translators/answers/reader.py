@@ -32,7 +32,7 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _payload = msgspec.json.Decoder(Payload)
 
 
-class _Envelope(msgspec.Struct):
+class _Envelope(msgspec.Struct, gc=False):
     """What REST wraps around a whole answer."""
 
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -67,6 +67,7 @@ class Reader:
         self._halves: Halves | None = None  # made where an escape may be one
         self._now = stamp.created
         self._status = 0
+        self._succeeded = False
         self._headers: Mapping[str, str] = {}
         self._form_is_known = False
         self._events: EventDecoder | None = None
@@ -87,7 +88,8 @@ class Reader:
     def start(self, status: int, headers: Mapping[str, str]) -> None:
         """Take the status and the headers of the answer."""
         self._status, self._headers = status, headers
-        self._form_is_known = not _succeeded(status)
+        self._succeeded = 200 <= status < 300
+        self._form_is_known = not self._succeeded
 
     def feed(self, data: bytes) -> list[Delta]:
         """Take the next bytes of the body."""
@@ -126,9 +128,12 @@ class Reader:
         """Events or one body? The first byte tells, wherever the answer is cut."""
         if beginning:
             self._form_is_known = True
-            declared = self._headers.get("content-type", "").startswith("text/event-stream")
-            if beginning[0] in _EVENTS or (declared and beginning[0] not in _JSON):
+            first = beginning[0]
+            if first in _EVENTS or (first not in _JSON and self._declares_events()):
                 self._events = EventDecoder()
+
+    def _declares_events(self) -> bool:
+        return self._headers.get("content-type", "").startswith("text/event-stream")
 
     def _hold(self, data: bytes) -> list[Delta]:
         self._size += len(data)
@@ -138,7 +143,7 @@ class Reader:
         return []
 
     def _whole(self, body: bytes) -> list[Delta]:
-        if not _succeeded(self._status):
+        if not self._succeeded:
             return self._fail(self._error(self._status, body))
         body = self._readable(body)
         try:
@@ -156,11 +161,14 @@ class Reader:
             return self._fail(self._error(502, body))
         if not self._answer.spoke:
             return self._fail(self._shapeless(body))
-        return [*out, *self._end()]
+        out += self._end()
+        return out
 
     def _readable(self, data: bytes) -> bytes:
         """JSON that can be decoded; a broken character is no reason to lose an answer."""
-        if b"\\u" in data and (b"\\ud" in data or b"\\uD" in data):  # half of a character, or both
+        # One byte is found sooner than two, and most events have none.
+        is_escaped = b"\\" in data and b"\\u" in data
+        if is_escaped and (b"\\ud" in data or b"\\uD" in data):  # half of a character, or both
             self._halves = self._halves or Halves()
             data = self._halves.read(data)
         return data if data.isascii() else data.decode(errors="replace").encode()
@@ -234,7 +242,3 @@ class Reader:
         self._failed = True
         self._body.clear()
         return [Failed(error)]
-
-
-def _succeeded(status: int) -> bool:
-    return 200 <= status < 300

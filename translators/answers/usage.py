@@ -9,6 +9,10 @@ from translators.deltas import Usage
 _MOST: Final = 2**53 - 1
 _NUMBERS: Final = (int, float)
 
+_PROMPT_DETAILS: Final = ("prompt_tokens_details", "input_tokens_details")
+_COMPLETION_DETAILS: Final = ("completion_tokens_details", "output_tokens_details")
+_DETAILS: Final = frozenset({*_PROMPT_DETAILS, *_COMPLETION_DETAILS})
+
 
 def read_usage(value: Any) -> Usage | None:
     """A reported usage; None for what reports nothing. Beside the counts there may be neurons.
@@ -21,13 +25,12 @@ def read_usage(value: Any) -> Usage | None:
     completion = _count(value.get("completion_tokens", value.get("output_tokens")))
     if prompt is None or completion is None:
         return None
-    return Usage(
-        prompt,
-        completion,
-        cached=_detail(value, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens"),
-        reasoning=_detail(value, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens"),
-        neurons=_amount(value.get("neurons")),
-    )
+    neurons = _amount(value.get("neurons"))
+    if _DETAILS.isdisjoint(value):
+        return Usage(prompt, completion, neurons=neurons)
+    cached = _detail(value, _PROMPT_DETAILS, "cached_tokens")
+    reasoning = _detail(value, _COMPLETION_DETAILS, "reasoning_tokens")
+    return Usage(prompt, completion, cached, reasoning, neurons)
 
 
 def read_neurons(header: str) -> float | None:

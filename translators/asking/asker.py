@@ -15,7 +15,7 @@ LEAST_BYTES_PER_TOKEN: Final = 3  # of nearly any text: a Chinese character has 
 MakeReader = Callable[[bytes, int, int], AnswerReader]
 
 
-class Asker(msgspec.Struct, frozen=True):
+class Asker(msgspec.Struct, frozen=True, gc=False):
     """Makes the calls for one choice.
 
     Attributes:

@@ -1,6 +1,6 @@
 """The bodies of all calls of a request as bytes: made once where they are alike, and not too many at once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -13,12 +13,13 @@ from translators.errors import invalid
 _ALL_BODIES: Final = 64 << 20
 
 
-def encoded(chat: ChatRequest, bodies: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], bytes]]:
+def encoded(chat: ChatRequest, bodies: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any], bytes]]:
     """Each body with its bytes, which are made once for choices that are asked for in the same words.
 
     Raises:
         ApiError: 400 where all of them together are too large to be under way at once.
     """
+    out: list[tuple[dict[str, Any], bytes]] = []
     room, last, sent = _ALL_BODIES, None, b""
     for body in bodies:
         if body is not last:
@@ -33,4 +34,5 @@ def encoded(chat: ChatRequest, bodies: Iterable[dict[str, Any]]) -> Iterator[tup
                 name,
                 "invalid_value",
             )
-        yield body, sent
+        out.append((body, sent))
+    return out

@@ -10,6 +10,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from translators.asking.answer_filters import Manner
+
 Family = Literal[
     "legacy",
     "legacy_guard",
@@ -127,6 +129,19 @@ class Facts(msgspec.Struct, frozen=True, dict=True):
     def speaks_openai(self) -> bool:
         """Whether the model's input is OpenAI's chat request and not the legacy schema."""
         return self.family in ("openai", "openai+responses")
+
+    @cached_property
+    def limit(self) -> str:
+        """The field for the most tokens that an answer may have.
+
+        glm-4.7-flash answered `max_tokens` with empty content (langchain-cloudflare, three of three).
+        """
+        return "max_completion_tokens" if self.speaks_openai else "max_tokens"
+
+    @cached_property
+    def manner(self) -> Manner:
+        """How the model answers."""
+        return Manner(self.thinks_in_text, self.thinks_first, self.knows_no_tools, not self.guards)
 
 
 class Retired(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ only the field `image` exists and the model sees, the one image goes there. `too
 and `name` are not in the schema but pass its validator, and the models' chat templates use them.
 """
 
+from math import inf
 from typing import Any, Final
 
 from translators import chat
@@ -33,7 +34,8 @@ class Messages:
         self._report = report
         self._names: dict[str, str] = {}  # call id -> the name of the tool, for the tool's answer
         self._functions = 0  # calls in the old form, which have no id
-        self._longest = facts.text_limit
+        self._looks_for_images = facts.looks_for_images
+        self._longest = inf if facts.text_limit is None else facts.text_limit  # in UTF-16 units
         self.image: list[int] | None = None
 
     def translate(self, turns: tuple[Turn, ...]) -> list[Message]:
@@ -78,9 +80,10 @@ class Messages:
 
     def _whole(self, text: str, turn: Turn) -> str:
         """The text of a turn that holds nothing else."""
-        if self._facts.looks_for_images:
+        if self._looks_for_images:
             text = self._harmless(text)
-        self._check_length(text, turn)
+        if len(text) * 2 > self._longest:  # a character has two units at most
+            self._check_length(text, turn)
         return text
 
     def _content(self, turn: Turn) -> str | list[dict[str, Any]]:
@@ -106,7 +109,8 @@ class Messages:
         if len(texts) > 1 and not has_images:
             self._report.note("messages", Fate.TRANSFORMED, "text parts are joined to one string")
         text = "".join(texts)
-        self._check_length(text, turn)
+        if len(text) * 2 > self._longest:
+            self._check_length(text, turn)
         return parts if has_images else text
 
     def _harmless(self, text: str) -> str:
@@ -154,10 +158,7 @@ class Messages:
         return []
 
     def _check_length(self, text: str, turn: Turn) -> None:
-        limit = self._longest
-        if limit is None or len(text) * 2 <= limit:
-            return
-        length = utf16_length(text)
+        limit, length = self._longest, utf16_length(text)
         if length > limit:
             where = f"{turn.place}.content"
             raise invalid(
@@ -177,7 +178,8 @@ class Messages:
         return {"id": call_id, "type": "function", "function": function}
 
     def _result(self, result: chat.Result, turn: Turn) -> Message:
-        self._check_length(result.text, turn)
+        if len(result.text) * 2 > self._longest:
+            self._check_length(result.text, turn)
         if result.call_id is None:
             self._report.note("messages", Fate.TRANSFORMED, "function turns become tool turns")
             # OpenAI's schema wants an id also where the call is not among the turns.

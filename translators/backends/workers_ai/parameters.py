@@ -26,7 +26,7 @@ _SWITCHES: Final = frozenset({"clear_thinking", "enable_thinking", "force_nonemp
 _BUSY: Final = "rejectIfBusy"
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """A parameter's fate, and the value to send where there is one."""
 
     fate: Fate
@@ -294,6 +294,7 @@ def translate_parameters(
     """
     fields: dict[str, Any] = {}
     table, is_seed = _table(facts), facts.bounds == "seed"
+    misplaced = _ONLY_WITH_MESSAGES if prompt else _ONLY_WITH_PROMPT if is_seed else ()
     for name, value in given.items():
         if name == EFFORT:
             continue
@@ -302,7 +303,7 @@ def translate_parameters(
             outcome = Outcome(Fate.DROPPED, detail="the model's schema does not know it")
         elif name in facts.fails_at:
             outcome = Outcome(Fate.DROPPED, detail="the model does not answer where it is sent")
-        elif name in (_ONLY_WITH_MESSAGES if prompt else _ONLY_WITH_PROMPT if is_seed else ()):
+        elif name in misplaced:
             other = "messages" if prompt else "a prompt (/v1/completions)"
             outcome = Outcome(Fate.DROPPED, detail=f"it goes with {other} only")
         else:

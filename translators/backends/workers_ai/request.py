@@ -12,7 +12,6 @@ from typing import Any, Final
 import msgspec
 
 from translators.asking import constraints, thinking
-from translators.asking.answer_filters import Manner
 from translators.asking.asker import LEAST_BYTES_PER_TOKEN, Asker, MakeReader
 from translators.asking.bodies import encoded
 from translators.asking.dialogues import dialogue_of
@@ -74,8 +73,9 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
     fields = _fields(chat, facts, output, report, budget)
     prompt_bytes = _largest_prompt(chat, fields) + (_bytes(output.instruction) if output else 0)
     # Without the chat template a text is continued, and all of what comes is text.
-    is_raw, limit = fields.get("raw") is True, _limit_name(facts)
+    is_raw, limit = fields.get("raw") is True, facts.limit
     thinks = will_think(fields, facts) and not is_raw
+    report.sent_as("max_tokens", limit)
     fields[limit] = _max_tokens(chat, facts, prompt_bytes, report, thinks=thinks)
     headers = _affinity(chat)
     questions = []
@@ -83,11 +83,10 @@ def translate(chat: ChatRequest, model: str, facts: Facts, stamp: Stamp, report:
         asker = Asker(segments, _readers(stamp, choice, asked), limit, facts.window, prompt_bytes, headers)
         judge = judge_for(asked, facts, body, output, asker)
         questions.append((asker.call(body, encoded=sent), judge))
-    thinks_in_text = facts.thinks_in_text and not is_raw
-    manner = Manner(thinks_in_text, facts.thinks_first, facts.knows_no_tools, not facts.guards)
+    manner = msgspec.structs.replace(facts.manner, thinks_in_text=False) if is_raw else facts.manner
     dialogue = dialogue_of(asked, manner, stamp, questions)
-    may_come_whole = facts.speaks_openai or facts.family == "unknown"
-    return Unstreamed(dialogue) if chat.stream and may_come_whole else dialogue
+    may_come_whole = chat.stream and (facts.speaks_openai or facts.family == "unknown")
+    return Unstreamed(dialogue) if may_come_whole else dialogue
 
 
 @lru_cache(1024)
@@ -141,7 +140,7 @@ def _fields(
             _withhold_tools(chat, report)
         else:
             fields |= translate_tools(chat, facts, report, budget)
-    if facts.speaks_openai and chat.tools and not chat.parallel_calls:
+    if chat.tools and not chat.parallel_calls and facts.speaks_openai:
         fields["parallel_tool_calls"] = False
     if output is not None:
         fields |= output.fields
@@ -152,9 +151,10 @@ def _fields(
         if facts.speaks_openai:  # whoever asked: the books need it
             fields["stream_options"] = {"include_usage": True}
     # JSON that was cut at a stop string cannot be checked; then the gateway alone watches over these.
-    if facts.speaks_openai and chat.stop and output is None:
+    if chat.stop and output is None and facts.speaks_openai:
         fields["stop"] = list(chat.stop)
-    report.note("stop", *_stop_fate(chat, fields))
+    if chat.stop or "stop" in chat.sent:
+        report.note("stop", *_stop_fate(chat, fields))
     return fields
 
 
@@ -172,11 +172,6 @@ def _stop_fate(chat: ChatRequest, fields: dict[str, Any]) -> tuple[Fate, str]:
     return Fate.EMULATED, "the gateway ends the answer there"
 
 
-def _limit_name(facts: Facts) -> str:
-    """glm-4.7-flash answered `max_tokens` with empty content (langchain-cloudflare, three of three)."""
-    return "max_completion_tokens" if facts.speaks_openai else "max_tokens"
-
-
 def _max_tokens(chat: ChatRequest, facts: Facts, prompt_bytes: int, report: Report, *, thinks: bool) -> int:
     """What the answer may have: what was asked for, as far as the window has room beside the prompt.
 
@@ -186,7 +181,6 @@ def _max_tokens(chat: ChatRequest, facts: Facts, prompt_bytes: int, report: Repo
     The old `max_tokens` is meant for the answer alone, `max_completion_tokens` for thinking as well (OpenAI's
     specification). A model that thinks takes both out of one budget, and thinking alone would use it up.
     """
-    report.sent_as("max_tokens", _limit_name(facts))
     room = None if facts.window is None else max(1, facts.window - -(-prompt_bytes // LEAST_BYTES_PER_TOKEN))
     if chat.max_tokens is None:
         usual = chat.usual_max_tokens or facts.default_max_tokens

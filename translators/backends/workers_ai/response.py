@@ -54,7 +54,7 @@ class Reader(AnyReader):
 
         What a whole answer cost also stands in a header; at the head of a stream nobody knows it.
         """
-        usage = super().usage()
+        usage = self._answer.usage()
         if usage.neurons is None and self._events is None and "cf-ai-neurons" in self._headers:
             return msgspec.structs.replace(usage, neurons=read_neurons(self._headers["cf-ai-neurons"]))
         return usage

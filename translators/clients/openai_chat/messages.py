@@ -1,6 +1,7 @@
 """OpenAI's messages, read into turns."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from translators import chat
@@ -32,7 +33,12 @@ def read_messages(value: Any) -> tuple[Turn, ...]:
     messages = body.array(value, "messages")
     if not messages:
         raise invalid("'messages' must have at least one message.", "messages", "empty_array")
-    return tuple([_read_message(each, f"messages[{k}]") for k, each in enumerate(messages)])
+    return tuple([_read_message(each, _place(k)) for k, each in enumerate(messages)])
+
+
+@lru_cache(1024)
+def _place(number: int) -> str:
+    return f"messages[{number}]"
 
 
 def left_out(messages: Any) -> str:

@@ -1,12 +1,16 @@
 """OpenAI's chat request, read into the common request."""
 
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
+
+import msgspec
 
 from translators.chat import AUTO, SCHEMA_PLACE, ChatRequest, ResponseFormat, Tool, ToolChoice
 from translators.clients import body
 from translators.clients.body import Object
 from translators.clients.openai_chat.messages import left_out, read_messages
-from translators.clients.openai_chat.parameters import COMMON_NAMES, OPENAI, PLAIN
+from translators.clients.openai_chat.parameters import COMMON_NAMES, OPENAI, PLAIN, Reader
 from translators.clients.openai_chat.tools import (
     check_choice,
     read_as,
@@ -34,13 +38,14 @@ def read(raw: bytes) -> ChatRequest:
 def read_fields(fields: Object) -> ChatRequest:
     """The common request of a decoded body."""
     model = body.filled(body.required(fields, "model"), "model")
-    nulls = [name for name, value in fields.items() if value is None]
+    nulls = [name for name, value in fields.items() if value is None] if None in fields.values() else []
     given = {name: value for name, value in fields.items() if value is not None} if nulls else fields
     tools, choice, embedded = _tools_and_choice(given)
     turns = read_messages(body.required(given, "messages"))
     limit, longest = _max_tokens(given)
     form = _response_format(given["response_format"]) if "response_format" in given else None
-    settled = _settled(nulls, given, embedded=embedded is not None)
+    has_text_format = form is None and "response_format" in given
+    names = _names_of(given, embedded=embedded is not None, has_text_format=has_text_format)
     return ChatRequest(
         model=model,
         turns=turns,
@@ -53,10 +58,10 @@ def read_fields(fields: Object) -> ChatRequest:
         stop=body.stops(given["stop"], "stop") if "stop" in given else (),
         stream=body.boolean(given["stream"], "stream") if "stream" in given else False,
         include_usage=include_usage(given),
-        parameters={name: PLAIN[name](value, name) for name, value in given.items() if name in PLAIN},
+        parameters={name: read_value(given[name], name) for name, read_value in names.plain},
         extra=_extra(given, embedded),
-        sent=_sent(given, settled, embedded=embedded is not None),
-        settled=settled,
+        sent=names.sent,
+        settled={**_kept(nulls), **names.settled} if nulls else names.settled,
         left_out=_left_out(given, form, longest),
     )
 
@@ -66,12 +71,41 @@ def wants_functions(request: ChatRequest) -> bool:
     return request.sent.get("functions") == "tools"
 
 
-def _sent(given: Object, settled: Object, *, embedded: bool) -> dict[str, str]:
-    """The client's name -> the common name of each parameter whose fate the backend decides."""
-    names = {name: COMMON_NAMES.get(name, name) for name in given if name not in settled}
-    if embedded and "functions" in names:
-        names["functions"] = "functions"
-    return names
+class _Names(msgspec.Struct, frozen=True):
+    """What follows from the names of a request's parameters.
+
+    Attributes:
+        plain: Those that are read each by itself, and by what.
+        sent: The client's name -> the common name of each parameter whose fate the backend decides.
+        settled: Fates that need no backend: what another name outranks, what the gateway does itself.
+    """
+
+    plain: tuple[tuple[str, Reader], ...]
+    sent: Mapping[str, str]
+    settled: Mapping[str, Entry]
+
+
+def _names_of(given: Object, *, embedded: bool, has_text_format: bool) -> _Names:
+    names = tuple(given)
+    if embedded or has_text_format or not OPENAI.issuperset(names):
+        return _read_names(names, embedded=embedded, has_text_format=has_text_format)
+    return _usual_names(names)
+
+
+@lru_cache(1024)
+def _usual_names(names: tuple[str, ...]) -> _Names:
+    """Most clients send the same few names again and again; others than OpenAI's may be of any length."""
+    return _read_names(names, embedded=False, has_text_format=False)
+
+
+def _read_names(names: tuple[str, ...], *, embedded: bool, has_text_format: bool) -> _Names:
+    settled = _settled(names, embedded=embedded)
+    if has_text_format:
+        settled |= _kept(["response_format"])
+    sent = {name: COMMON_NAMES.get(name, name) for name in names if name not in settled}
+    if embedded and "functions" in sent:
+        sent["functions"] = "functions"
+    return _Names(tuple((name, PLAIN[name]) for name in names if name in PLAIN), sent, settled)
 
 
 def _extra(given: Object, embedded: list[Any] | None) -> Object:
@@ -86,29 +120,33 @@ def _extra(given: Object, embedded: list[Any] | None) -> Object:
 
 def _left_out(given: Object, form: ResponseFormat | None, longest: str) -> dict[str, str]:
     """What the common request has no place for, by the parameter's common name."""
-    changed = {
-        "messages": left_out(given["messages"]),
-        "tool_choice": read_as(given["tool_choice"]) if "tool_choice" in given else "",
-        "response_format": "" if form is None else _format_read_as(form),
-        "max_tokens": longest,
+    changed: dict[str, str] = {}
+    if in_messages := left_out(given["messages"]):
+        changed["messages"] = in_messages
+    if "tool_choice" in given and (choice := read_as(given["tool_choice"])):
+        changed["tool_choice"] = choice
+    if form is not None and (other_format := _format_read_as(form)):
+        changed["response_format"] = other_format
+    if longest:
+        changed["max_tokens"] = longest
+    return changed
+
+
+def _settled(names: tuple[str, ...], *, embedded: bool) -> dict[str, Entry]:
+    entries = {
+        old: Entry(old, Fate.DROPPED, f"'{new}' is sent beside it and counts")
+        for old, new in _OUTRANKED.items()
+        if old in names and new in names and not (old == "functions" and embedded)
     }
-    return {name: detail for name, detail in changed.items() if detail}
+    return entries | _kept(name for name in _OURS if name in names)
 
 
-def _settled(nulls: list[str], given: Object, *, embedded: bool) -> dict[str, Entry]:
-    """Fates that need no backend: what is null, what another name outranks, what the gateway does itself."""
-    entries = {name: Entry(name, Fate.KEPT) for name in nulls} if nulls else {}
-    for old, new in _OUTRANKED.items():
-        if old in given and new in given and not (old == "functions" and embedded):
-            entries[old] = Entry(old, Fate.DROPPED, f"'{new}' is sent beside it and counts")
-    entries |= {name: entry for name, entry in _OURS.items() if name in given}
-    if "response_format" in given and given["response_format"].get("type") == "text":
-        entries["response_format"] = Entry("response_format", Fate.KEPT)
-    return entries
+def _kept(names: Iterable[str]) -> dict[str, Entry]:
+    return {name: Entry(name, Fate.KEPT) for name in names}
 
 
 # What the gateway does itself.
-_OURS: Final = {name: Entry(name, Fate.KEPT) for name in ("model", "stream", "stream_options")}
+_OURS: Final = ("model", "stream", "stream_options")
 
 # Deprecated name -> today's, which counts where both are sent.
 _OUTRANKED: Final = {

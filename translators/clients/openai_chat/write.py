@@ -46,18 +46,14 @@ class ChatWriter:
         self._functions = wants_functions(request)
         # OpenAI ends a call of a named function with `stop`, and agents written for it expect that.
         self._named = request.tool_choice.mode == "named"
-        self._begun: set[int] = set()
-        self._silent: set[int] = set()  # choices that have done nothing but think so far
-        self._kinds: dict[tuple[int, int], str] = {}
-        self._ended = False
         self._include_usage = request.include_usage
-        # What every event of the stream begins and ends with; made for the first of them.
-        self._head = self._tail = self._text_end = b""
+        self._ended = False
+        self._is_streaming = False
 
     def stream(self, deltas: Iterable[Delta]) -> bytes:
         """The events of some deltas."""
-        if not self._head:
-            self._make_frame()
+        if not self._is_streaming:
+            self._begin_stream()
         return b"".join([self._event(delta) for delta in deltas])
 
     def end(self) -> bytes:
@@ -77,7 +73,12 @@ class ChatWriter:
             body["usage"] = usage_fields(completion.usage)
         return _encode(body)
 
-    def _make_frame(self) -> None:
+    def _begin_stream(self) -> None:
+        self._is_streaming = True
+        self._begun: set[int] = set()
+        self._silent: set[int] = set()  # choices that have done nothing but think so far
+        self._kinds: dict[tuple[int, int], str] = {}
+        # What every event of the stream begins and ends with.
         head = {"id": self._id, "object": "chat.completion.chunk", "created": self._created}
         self._head = b"data: " + _encode({**head, "model": self._model})[:-1] + b',"choices":'
         self._tail = b',"usage":null}\n\n' if self._include_usage else b"}\n\n"

@@ -153,6 +153,16 @@ def test_the_seed_models_longest_text_is_counted_in_utf_16(role: str, longest: s
     assert "131073" in caught.value.message
 
 
+def test_a_text_in_parts_is_as_long_as_all_of_them() -> None:
+    halves = [{"type": "text", "text": "a" * 65_536}, {"type": "text", "text": "😀" * 32_768}]
+    (body,) = translated({"model": "m", "messages": [{"role": "user", "content": halves}]}, SEED).bodies
+    assert body["messages"][0]["content"] == "a" * 65_536 + "😀" * 32_768
+    longer = [*halves, {"type": "text", "text": "a"}]
+    with pytest.raises(ApiError) as caught:
+        translated({"model": "m", "messages": [{"role": "user", "content": longer}]}, SEED)
+    assert (caught.value.param, caught.value.code) == ("messages[0].content", "string_above_max_length")
+
+
 def test_text_and_images_keep_their_order() -> None:
     parts = [{"type": "text", "text": "a"}, IMAGE, {"type": "text", "text": "b"}]
     assert _messages({"role": "user", "content": parts}, facts=PARTS) == [{"role": "user", "content": parts}]
