@@ -38,7 +38,9 @@ _MOST_SETTLED: Final = 128
 _MOST_RENEWED: Final = 1000
 # More than any limit, so that it is refused: the scripts count in doubles, and a call is written in 64 bits.
 _MOST_TOKENS: Final = 10**15 + 1
-_COMPANY: Final = 0.02  # seconds that a settlement of tokens waits for others; a lease is given back at once
+# Seconds that a settlement waits for others, or for the next admission, which takes it along. A lease is
+# given back at once where other workers are: a client that has got its answer may ask one of them.
+_COMPANY: Final = 0.02
 _PATIENCE: Final = 2.0  # seconds for what no request waits for
 _PAUSE: Final = 0.25  # seconds before a settlement that failed is tried again
 _MOST_WAITING: Final = 200_000  # settlements that are kept for a store that is away
@@ -293,7 +295,8 @@ class Admission:
             self._settling.popleft()
         if self._store.is_away or self._is_catching_up:
             return
-        if settlement.leases or len(self._settling) >= _MOST_SETTLED:
+        may_be_wanted = settlement.leases and self._share.workers != 1
+        if may_be_wanted or len(self._settling) >= _MOST_SETTLED:
             self._settle_now()
         elif self._woken is None:
             self._woken = asyncio.get_running_loop().call_later(_COMPANY, self._settle_now)
