@@ -5,7 +5,7 @@ import gc
 import os
 import platform
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -76,14 +76,23 @@ def create_app(settings: Settings, master_key: str) -> "Application":
 
 
 def application(gateway: Gateway) -> "Application":
-    """The ASGI application of a gateway whose rooms are wanted beside it."""
+    """The ASGI application of a gateway whose rooms are wanted beside it: all of it."""
+    return _application(gateway, [*_handlers(gateway), *_admin_handlers(gateway)], lives=True)
+
+
+def applications(gateway: Gateway) -> tuple["Application", "Application"]:
+    """The same without the admin API, and all of it, for another address; the first one is what lives."""
+    return (
+        _application(gateway, _handlers(gateway), lives=True),
+        _application(gateway, [*_handlers(gateway), *_admin_handlers(gateway)], lives=False),
+    )
+
+
+def _application(gateway: Gateway, handlers: Iterable[ASGIRouteHandler], *, lives: bool) -> "Application":
     conversations = _conversations(gateway)
     litestar = Litestar(
-        route_handlers=[
-            *_handlers(gateway),
-            *(_handler([path], each) for path, each in conversations.items()),
-        ],
-        lifespan=[lambda _app: _running(gateway)],
+        route_handlers=[*handlers, *(_handler([path], each) for path, each in conversations.items())],
+        lifespan=[lambda _app: _running(gateway)] if lives else [],
         exception_handlers={HTTPException: lambda request, _error: Nowhere(gateway, request.method)},
         openapi_config=None,
         logging_config=None,
@@ -246,19 +255,27 @@ def _handlers(gateway: Gateway) -> list[ASGIRouteHandler]:
         "/readyz": endpoint("health", {"GET": operations.ready}, keyed=False),
         "/metrics": endpoint("metrics", {"GET": operations.metrics}, keyed=False),
         "/openapi.json": endpoint("openapi", {"GET": openapi}, keyed=False),
-        "/admin/openapi.json": endpoint("openapi", {"GET": document.openapi}, keyed=False),
-        "/admin/docs": endpoint("docs", {"GET": page.docs}, keyed=False),
-        **{
-            f"/admin/docs.{kind}": endpoint("docs", {"GET": page.beside(kind)}, keyed=False)
-            for kind in ("css", "js", "svg")
-        },
     }
     return [
         # A mount takes ids with slashes, raw and encoded.
         *(_handler([f"{prefix}/models"], listed, is_mount=True) for prefix in _PREFIXES),
         _handler([f"{prefix}/key" for prefix in _PREFIXES], own),
-        _handler(["/admin/v1"], endpoint("admin", admin()), is_mount=True),
         *(_handler([path], each) for path, each in at_root.items()),
+    ]
+
+
+def _admin_handlers(gateway: Gateway) -> list[ASGIRouteHandler]:
+    pages = {
+        "/admin/openapi.json": Endpoint(gateway, "openapi", {"GET": document.openapi}, keyed=False),
+        "/admin/docs": Endpoint(gateway, "docs", {"GET": page.docs}, keyed=False),
+        **{
+            f"/admin/docs.{kind}": Endpoint(gateway, "docs", {"GET": page.beside(kind)}, keyed=False)
+            for kind in ("css", "js", "svg")
+        },
+    }
+    return [
+        _handler(["/admin/v1"], Endpoint(gateway, "admin", admin()), is_mount=True),
+        *(_handler([path], each) for path, each in pages.items()),
     ]
 
 

@@ -46,16 +46,25 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
     if workers is not None:
         settings = with_workers(settings, workers)
     descriptors.raise_limit()
+    listeners = _listeners(settings, host, port)
     try:
-        listener = server.listen(host or settings.server.host, settings.server.port if port is None else port)
-    except server.ListenError as error:
-        fail(str(error))
-    try:
-        server.run(_serve(settings, master_key(settings), listener, config))
+        server.run(_serve(settings, master_key(settings), listeners, config))
     except (
         server.StartError, AddressError, EmbeddedError, KeptKeyError, NoPepperError, WorkersError,
     ) as error:  # fmt: skip
         fail(str(error))
+
+
+def _listeners(settings: Settings, host: str | None, port: int | None) -> list[socket.socket]:
+    """Where clients ask and, where that is another address, where operators do."""
+    its = settings.server
+    try:
+        listeners = [server.listen(host or its.host, its.port if port is None else port)]
+        if its.admin is not None:
+            listeners.append(server.listen(its.admin.host, its.admin.port, server.ADMIN))
+    except server.ListenError as error:
+        fail(str(error))
+    return listeners
 
 
 def with_workers(settings: Settings, workers: int) -> Settings:
@@ -64,33 +73,37 @@ def with_workers(settings: Settings, workers: int) -> Settings:
 
 
 async def _serve(
-    settings: Settings, master: MasterKey | None, listener: socket.socket, config: Path | None
+    settings: Settings, master: MasterKey | None, listeners: list[socket.socket], config: Path | None
 ) -> None:
-    url = server.url_of(listener)
+    urls = [server.url_of(listener) for listener in listeners]
     key_value = master.value if master else None
     async with kept_state(settings) as state:
         serving: AbstractAsyncContextManager[asyncio.Event]
         if settings.server.workers > 1:
-            serving = running_workers(settings, key_value, state, listener)
+            serving = running_workers(settings, key_value, state, listeners)
         else:
-            serving = server.running(server.gateway_site(app.build(settings, key_value, state), listener))
+            sites = server.gateway_sites(app.build(settings, key_value, state), *listeners)
+            serving = server.running(*sites)
         # Only now that the gateway has started: a key that is made here is shown once.
         async with serving as stop, operators_key(master, state) as key:
-            _greet(settings, key, url, config)
+            _greet(settings, key, urls, config)
             await stop.wait()
 
 
-def _greet(settings: Settings, key: str | None, url: str, config: Path | None) -> None:
+def _greet(settings: Settings, key: str | None, urls: list[str], config: Path | None) -> None:
     console = stderr()
     console.print("[bold]Penstock[/] is ready. Ctrl-C ends it.")
-    for label, text in _facts(settings, key, url, config):
+    for label, text in _facts(settings, key, urls, config):
         console.print(f"  {label:<10}", end="")
         console.print(text, markup=False)
 
 
-def _facts(settings: Settings, key: str | None, url: str, config: Path | None) -> list[tuple[str, str]]:
+def _facts(
+    settings: Settings, key: str | None, urls: list[str], config: Path | None
+) -> list[tuple[str, str]]:
     facts = [
-        ("base_url", f"{url}/v1"),
+        ("base_url", f"{urls[0]}/v1"),
+        *(("admin", f"{url}/admin/docs") for url in urls[1:]),
         ("settings", str(configuration.locate(config) or "the environment")),
         ("backends", ", ".join(settings.backends)),
         ("models", _models(settings)),

@@ -10,9 +10,9 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -21,7 +21,7 @@ import uvicorn
 
 from gateway.api.nowhere import refusal
 from gateway.api.overloaded import Refuser
-from gateway.app import application
+from gateway.app import application, applications
 from gateway.cli.protocol import SWEEP, Bounds, Protocol, sweep
 from gateway.logs import Messages
 from gateway.pipeline import Gateway
@@ -37,24 +37,29 @@ POLL_SECONDS = 0.05
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *({signal.SIGHUP} if hasattr(signal, "SIGHUP") else ()))
 # What a person can do about an address that cannot be listened on.
 ADVICE = {
-    errno.EADDRINUSE: "the port is taken: end what listens there, or choose another with --port",
-    errno.EACCES: "this user may not use the port: choose one above 1023 with --port",
-    errno.EADDRNOTAVAIL: "this machine has no such address: choose another with --host",
-    errno.EAFNOSUPPORT: "this machine has no addresses of this kind: choose another with --host",
+    errno.EADDRINUSE: "the port is taken: end what listens there, or choose another with {port}",
+    errno.EACCES: "this user may not use the port: choose one above 1023 with {port}",
+    errno.EADDRNOTAVAIL: "this machine has no such address: choose another with {host}",
+    errno.EAFNOSUPPORT: "this machine has no addresses of this kind: choose another with {host}",
 }
-NO_HOST = "this is no address, and no name that has one: choose another with --host"
+NO_HOST = "this is no address, and no name that has one: choose another with {host}"
+# What chooses an address.
+OPTIONS = {"host": "--host", "port": "--port"}
+ADMIN = {"host": "server.admin.host", "port": "server.admin.port"}
 
 
 class ListenError(Exception):
     """The address cannot be listened on; the text says why and what to do."""
 
-    def __init__(self, host: str, port: int, error: OSError | ValueError) -> None:
+    def __init__(
+        self, host: str, port: int, error: OSError | ValueError, chosen_by: Mapping[str, str] = OPTIONS
+    ) -> None:
         self.taken = False
         reason = NO_HOST
         if isinstance(error, OSError) and not isinstance(error, socket.gaierror):
             self.taken = error.errno == errno.EADDRINUSE
             reason = ADVICE.get(error.errno or 0, error.strerror or str(error))
-        super().__init__(f"cannot listen on {_address(host, port)}: {reason}")
+        super().__init__(f"cannot listen on {_address(host, port)}: {reason.format(**chosen_by)}")
 
 
 class StartError(Exception):
@@ -77,19 +82,39 @@ class Site:
 
 def gateway_site(gateway: Gateway, listener: socket.socket) -> Site:
     """The gateway, and what it lets clients do to a connection."""
+    return Site(application(gateway), listener, _bounds(gateway))
+
+
+def gateway_sites(gateway: Gateway, listener: socket.socket, *admin: socket.socket) -> list[Site]:
+    """The gateway where clients ask and, where that is another address, where operators do.
+
+    The latter begins first and ends last, so that a drain can be watched, and is never too busy to be asked.
+    """
+    if not admin:
+        return [gateway_site(gateway, listener)]
+    bounds = _bounds(gateway)
+    for_clients, for_operators = applications(gateway)
+    at_admin = [Site(for_operators, each, replace(bounds, refuser=None)) for each in admin]
+    return [*at_admin, Site(for_clients, listener, bounds)]
+
+
+def _bounds(gateway: Gateway) -> Bounds:
     settings = gateway.settings
-    bounds = Bounds(settings.server, settings.deadlines, partial(refusal, gateway), refuser=Refuser(gateway))
-    return Site(application(gateway), listener, bounds)
+    return Bounds(settings.server, settings.deadlines, partial(refusal, gateway), refuser=Refuser(gateway))
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Bind and listen; port 0 takes a free one, and an IPv6 address may stand in brackets, as in a URL."""
+def listen(host: str, port: int, chosen_by: Mapping[str, str] = OPTIONS) -> socket.socket:
+    """Bind and listen; port 0 takes a free one, and an IPv6 address may stand in brackets, as in a URL.
+
+    Raises:
+        ListenError: The address cannot be listened on; what has chosen it is named.
+    """
     host = host.removeprefix("[").removesuffix("]")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
     except (OSError, ValueError) as error:  # the latter for a name with an empty or too long part
-        raise ListenError(host, port, error) from None
+        raise ListenError(host, port, error, chosen_by) from None
     try:
         if os.name == "posix":  # elsewhere this option would let two servers share one port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -98,7 +123,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise ListenError(host, port, error) from None
+        raise ListenError(host, port, error, chosen_by) from None
     listener.setblocking(False)
     return listener
 

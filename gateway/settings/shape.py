@@ -105,11 +105,22 @@ RedisUrl = Annotated[
 ]
 
 
+class Listener(Section):
+    """An address of its own."""
+
+    host: Name = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all interfaces.")
+    port: int = Field(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+
+
 class Server(Section):
     """Where and how the gateway listens."""
 
     host: Name = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all interfaces.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    admin: Listener | None = Field(
+        default=None,
+        description="Where the admin API answers, and then nowhere else; all the rest answers there as well.",
+    )
     body_limit: int = Field(default=20 * MIB, ge=1024, description="Largest request body in bytes.")
     url_limit: int = Field(default=8 * 1024, ge=256, description="Longest request target in bytes.")
     header_limit: int = Field(

@@ -175,4 +175,4 @@ def _hand_over(gateway: Gateway, key: Json, words: str, *, as_json: bool) -> Non
         print_json(key)
         return
     models = gateway.models() if key["role"] == "inference" else []
-    click.echo(f"{words}\n\n{handed_over(key, gateway.url, models)}")
+    click.echo(f"{words}\n\n{handed_over(key, gateway.base_url, models)}")

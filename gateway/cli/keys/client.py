@@ -52,11 +52,18 @@ class Refusal:
 
 
 class Gateway:
-    """A gateway's admin API."""
+    """A gateway's admin API.
 
-    def __init__(self, client: httpx.Client, url: str) -> None:
+    Args:
+        client: What it is asked with.
+        url: Where it answers.
+        base_url: Where the gateway's clients ask.
+    """
+
+    def __init__(self, client: httpx.Client, url: str, base_url: str) -> None:
         self._client = client
         self.url = url
+        self.base_url = base_url  # where clients ask, which may be another address
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: str | None) -> Json:
         """Ask, and give the answer; a refusal ends the command with its words."""
@@ -159,7 +166,7 @@ def answer_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def asking(place: Place) -> Iterator[Gateway]:
     """The gateway, to be asked inside the block."""
     settings = None if place.url and place.key else _settings(place.config)
-    url = _address(place.url or _own_address(settings))
+    url = _address(place.url or _own_admin_address(settings))
     key = place.key.strip() if place.key else _own_key(settings)
     # A proxy of the environment has no business between two processes of one machine.
     beyond = (urlsplit(url).hostname or "") not in _LOOPBACK
@@ -167,7 +174,7 @@ def asking(place: Place) -> Iterator[Gateway]:
         fail("the admin key is none: it should be one word of visible ASCII characters", WRONG_USE)
     headers = {"authorization": f"Bearer {key}"}
     with httpx.Client(base_url=url, headers=headers, timeout=_SECONDS, trust_env=beyond) as client:
-        yield Gateway(client, url)
+        yield Gateway(client, url, _address(place.url or _own_address(settings)))
 
 
 def _settings(config: Path | None) -> Settings | None:
@@ -181,7 +188,15 @@ def _settings(config: Path | None) -> Settings | None:
 
 
 def _own_address(settings: Settings | None) -> str:
-    host, port = (settings.server.host, settings.server.port) if settings else ("", 0)
+    return _url_of(settings.server.host, settings.server.port) if settings else _url_of("", 0)
+
+
+def _own_admin_address(settings: Settings | None) -> str:
+    admin = settings.server.admin if settings else None
+    return _own_address(settings) if admin is None else _url_of(admin.host, admin.port)
+
+
+def _url_of(host: str, port: int) -> str:
     name = "127.0.0.1" if host in _EVERYWHERE else host.removeprefix("[").removesuffix("]")
     return f"http://{f'[{name}]' if ':' in name else name}:{port or _PORT}"
 

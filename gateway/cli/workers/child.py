@@ -5,8 +5,8 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from time import monotonic
 from typing import Final
 
@@ -52,16 +52,17 @@ class Child:
         self._is_stuck = False
 
     @classmethod
-    async def spawn(cls, place: int, listener: socket.socket, begin: Begin) -> "Child":
+    async def spawn(cls, place: int, listeners: Sequence[socket.socket], begin: Begin) -> "Child":
         """Start one.
 
         Raises:
             OSError: The system has no room for it.
         """
         mine, its = socket.socketpair()
-        # A copy of its own: the parent may close the socket while this waits.
-        with its, listener.dup() as copy:
-            fds = copy.fileno(), its.fileno()
+        with its, ExitStack() as stack:
+            # Copies of its own: the parent may close the sockets while this waits.
+            copies = [stack.enter_context(listener.dup()) for listener in listeners]
+            fds = [each.fileno() for each in (*copies, its)]
             try:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,

@@ -10,7 +10,7 @@ import logging
 import pickle
 import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import Any, Final
@@ -44,7 +44,7 @@ class WorkersError(Exception):
 
 @asynccontextmanager
 async def running_workers(
-    settings: Settings, master_key: str | None, state: State, listener: socket.socket
+    settings: Settings, master_key: str | None, state: State, listeners: Sequence[socket.socket]
 ) -> AsyncIterator[asyncio.Event]:
     """Keep the workers inside the block; the event it gives is set by the first signal.
 
@@ -52,7 +52,7 @@ async def running_workers(
         settings: What they serve with, and how many they are.
         master_key: The operator's key, where there is one.
         state: Where shared state is kept.
-        listener: What they listen on.
+        listeners: What they listen on.
 
     Raises:
         WorkersError: They cannot start.
@@ -62,7 +62,7 @@ async def running_workers(
     stop = asyncio.Event()
     # Nobody but us writes what a worker unpickles.
     begin = Begin(pickle.dumps(settings), master_key, state.url, state.pepper)
-    parent = _Parent(begin, settings.server.workers, listener)
+    parent = _Parent(begin, settings.server.workers, listeners)
 
     def on_signal(_number: int) -> None:
         if stop.is_set():
@@ -79,11 +79,11 @@ async def running_workers(
 
 
 class _Parent:
-    """Keeps the workers of one listening socket, each in its place."""
+    """Keeps the workers of the same listening sockets, each in its place."""
 
-    def __init__(self, begin: Begin, places: int, listener: socket.socket) -> None:
+    def __init__(self, begin: Begin, places: int, listeners: Sequence[socket.socket]) -> None:
         self._begin = begin
-        self._listener = listener
+        self._listeners = listeners
         self._children: dict[int, Child] = {}  # by place
         self._sums = Sums(places)
         self._page = Rounds(self._write_page)
@@ -112,11 +112,12 @@ class _Parent:
         if self._draining.is_set():
             return
         self._draining.set()
-        # The socket is the workers' too: closed here alone it would let clients wait for one that hangs. Shut
-        # down it refuses them, on Linux; elsewhere each worker closes its own.
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        # The sockets are the workers' too: closed here alone they would let clients wait for one that hangs.
+        # Shut down they refuse them, on Linux; elsewhere each worker closes its own.
+        for listener in self._listeners:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
         for child in self._children.values():
             child.send(Drain())
 
@@ -168,7 +169,7 @@ class _Parent:
         while not self._draining.is_set():
             began = monotonic()
             try:
-                child = await Child.spawn(place, self._listener, self._begin)
+                child = await Child.spawn(place, self._listeners, self._begin)
             except OSError as error:
                 end = f"A worker cannot be started: {error.strerror}"
             else:

@@ -1,4 +1,4 @@
-"""What each worker runs: the gateway, on a socket and with settings that its parent has given it.
+"""What each worker runs: the gateway, on sockets and with settings that its parent has given it.
 
 It ends as its parent says, and drains by itself where that is gone. A signal of its own it obeys as well, so
 that one worker can be had replaced.
@@ -8,6 +8,7 @@ import asyncio
 import pickle
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -69,7 +70,7 @@ class Siblings:
             answer.set_result(message.text)
 
 
-async def work(listener: socket.socket, end: socket.socket) -> None:
+async def work(listeners: Sequence[socket.socket], end: socket.socket) -> None:
     """Serve until the parent, or a signal, says to end."""
     channel = await Channel.over(end)
     begin = await channel.receive()
@@ -82,7 +83,7 @@ async def work(listener: socket.socket, end: socket.socket) -> None:
     stop = server.Stop()
     hearing = asyncio.create_task(_obey(channel, gateway, siblings, stop))
     try:
-        async with server.running(server.gateway_site(gateway, listener), stop=stop):
+        async with server.running(*server.gateway_sites(gateway, *listeners), stop=stop):
             channel.send(Ready())
             await stop.wait()
     except server.StartError as error:
@@ -120,9 +121,10 @@ def _told(gateway: Gateway, number: int) -> Told:
 
 
 def main() -> None:
-    """Run on the file descriptors that are given as arguments: of the listening socket, of the channel."""
-    listener, end = (socket.socket(fileno=int(fd)) for fd in sys.argv[1:3])
-    for each in (listener, end):
+    """Run on the file descriptors that are given as arguments: of the listening sockets, of the channel."""
+    *listeners, end = (socket.socket(fileno=int(fd)) for fd in sys.argv[1:])
+    for each in (*listeners, end):
         each.set_inheritable(False)  # a command that prints a credential has no business with them
-    listener.setblocking(False)
-    server.run(work(listener, end))
+    for each in listeners:
+        each.setblocking(False)
+    server.run(work(listeners, end))
