@@ -77,14 +77,14 @@ def create_app(settings: Settings, master_key: str) -> "Application":
 
 def application(gateway: Gateway) -> "Application":
     """The ASGI application of a gateway whose rooms are wanted beside it: all of it."""
-    return _application(gateway, [*_handlers(gateway), *_admin_handlers(gateway)], lives=True)
+    return _application(gateway, [*_handlers(gateway), *_admin_handlers(gateway, spared=False)], lives=True)
 
 
 def applications(gateway: Gateway) -> tuple["Application", "Application"]:
     """The same without the admin API, and all of it, for another address; the first one is what lives."""
     return (
         _application(gateway, _handlers(gateway), lives=True),
-        _application(gateway, [*_handlers(gateway), *_admin_handlers(gateway)], lives=False),
+        _application(gateway, [*_handlers(gateway), *_admin_handlers(gateway, spared=True)], lives=False),
     )
 
 
@@ -264,7 +264,7 @@ def _handlers(gateway: Gateway) -> list[ASGIRouteHandler]:
     ]
 
 
-def _admin_handlers(gateway: Gateway) -> list[ASGIRouteHandler]:
+def _admin_handlers(gateway: Gateway, *, spared: bool) -> list[ASGIRouteHandler]:
     pages = {
         "/admin/openapi.json": Endpoint(gateway, "openapi", {"GET": document.openapi}, keyed=False),
         "/admin/docs": Endpoint(gateway, "docs", {"GET": page.docs}, keyed=False),
@@ -274,7 +274,7 @@ def _admin_handlers(gateway: Gateway) -> list[ASGIRouteHandler]:
         },
     }
     return [
-        _handler(["/admin/v1"], Endpoint(gateway, "admin", admin()), is_mount=True),
+        _handler(["/admin/v1"], Endpoint(gateway, "admin", admin(), spared=spared), is_mount=True),
         *(_handler([path], each) for path, each in pages.items()),
     ]
 

@@ -42,17 +42,25 @@ class Endpoint:
         operation: Its name in metrics and the access line.
         methods: Method -> what answers it. HEAD is answered as GET.
         keyed: Whether a key is asked for.
+        spared: Whether it is answered however much is in flight.
     """
 
-    __slots__ = ("_body_limit", "gateway", "keyed", "methods", "operation")
+    __slots__ = ("_body_limit", "gateway", "keyed", "methods", "operation", "spared")
 
     def __init__(
-        self, gateway: Gateway, operation: str, methods: Mapping[str, Answer], *, keyed: bool = True
+        self,
+        gateway: Gateway,
+        operation: str,
+        methods: Mapping[str, Answer],
+        *,
+        keyed: bool = True,
+        spared: bool = False,
     ) -> None:
         self.gateway: Final = gateway
         self.operation: Final = operation
         self.methods: Final = methods
         self.keyed: Final = keyed
+        self.spared: Final = spared
         self._body_limit = gateway.settings.server.body_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,7 +151,7 @@ class Endpoint:
     async def _answer_counted(self, answer: Answer, request: Request, client: Client) -> None:
         """Answer one of those that cost something, unless the server has let in too many at once."""
         overload = self.gateway.overload
-        if overload.is_full():
+        if overload.is_full() and not self.spared:
             self.gateway.metrics.shed("in_flight")
             raise errors.overloaded(2)
         overload.in_flight += 1

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway import deadlines
+from gateway.cli import server
 from gateway.deadlines import Ticker
 from gateway.memory import Memory
 from gateway.overload import LAG, LATE, Overload, Reason
@@ -372,6 +373,17 @@ async def test_operators_are_answered_on_a_connection_that_was_refused(
 
 
 _HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+async def test_operators_are_answered_at_their_own_address_however_many_clients_there_are(
+    serve_stored: Serve, backend: Backend
+) -> None:
+    served = await serve_stored(backends={"b": backend_settings(backend.url)}, server={"max_in_flight": 1})
+    listener = server.listen("127.0.0.1", 0)
+    for_operators = server.gateway_sites(served.gateway, listener, listener)[0]
+    async with server.running(for_operators), _running_streams(served, backend, 1):
+        assert (await served.client.get("/admin/v1/keys")).status_code == 503
+        assert (await served.client.get(f"{for_operators.url}/admin/v1/keys")).status_code == 200
 
 
 async def test_where_memory_is_short_nothing_new_is_taken_until_some_is_free(
