@@ -22,6 +22,7 @@ HEAD_END = b"\r\n\r\n"
 REFUSED = b"HTTP/1.1 503 "
 TURN_SECONDS = 0.0004  # of the thread that paces: the timers of event loops know milliseconds only
 MOST_CONNECTIONS = 2000
+GOLDEN = 0.6180339887498949
 PATIENCE_SECONDS = 15  # for the last answers
 
 
@@ -52,6 +53,15 @@ class Answers:
 def offer(address: Address, work: Work, offer: Offer) -> Answers:
     """Offer a work and wait for its last answers."""
     return uvloop.run(_Load(address, work, offer).run())
+
+
+def uneven(number: int) -> float:
+    """When a request is due, counted in gaps: one in each, at a place of its own by the golden section.
+
+    Clients know nothing of each other. At even distances their streams, whose events come at even distances
+    as well, would fall into step, and all of them would want the gateway in the same moment.
+    """
+    return number + number * GOLDEN % 1
 
 
 class _Load:
@@ -100,7 +110,7 @@ class _Load:
 
     def _send_due(self) -> None:
         now = time.perf_counter()
-        while (due := self._start + self._sent / self._offer.rate) <= min(now, self._counts_until):
+        while (due := self._start + uneven(self._sent) / self._offer.rate) <= min(now, self._counts_until):
             self._sent += 1
             self.answers.latest_send = max(self.answers.latest_send, now - due)
             self.answers.offered += due >= self._counts_from
