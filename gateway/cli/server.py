@@ -88,14 +88,14 @@ def gateway_site(gateway: Gateway, listener: socket.socket) -> Site:
 def gateway_sites(gateway: Gateway, listener: socket.socket, *admin: socket.socket) -> list[Site]:
     """The gateway where clients ask and, where that is another address, where operators do.
 
-    The latter begins first and ends last, so that a drain can be watched, and is never too busy to be asked.
+    The latter lives within the former, with which the gateway does, and is never too busy to be asked.
     """
     if not admin:
         return [gateway_site(gateway, listener)]
     bounds = _bounds(gateway)
     for_clients, for_operators = applications(gateway)
     at_admin = [Site(for_operators, each, replace(bounds, refuser=None)) for each in admin]
-    return [*at_admin, Site(for_clients, listener, bounds)]
+    return [Site(for_clients, listener, bounds), *at_admin]
 
 
 def _bounds(gateway: Gateway) -> Bounds:

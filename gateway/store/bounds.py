@@ -45,13 +45,20 @@ class Bounds:
         self._acts_at, self._timer = -inf, loop.call_later(_READING, self._end_some, loop.time() + _EARLY)
 
     def _end_some(self, now: float) -> None:
+        loop = asyncio.get_running_loop()
         self._acts_at, self._timer = inf, None
         for bound in self._running:
             if bound.end <= now:
-                bound.end_it()
+                loop.call_soon(self._end, bound)  # behind those that have been woken in this turn
         still = [bound.end for bound in self._running if bound.end > now]
         if still:
             self._set_timer(min(still))
+
+    def _end(self, bound: "Bound") -> None:
+        """End a bound once, if nobody has left it meanwhile: a reply that is here has come in time."""
+        if bound in self._running:
+            self._running.remove(bound)
+            bound.end_it()
 
 
 class Bound:

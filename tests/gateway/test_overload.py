@@ -380,7 +380,7 @@ async def test_operators_are_answered_at_their_own_address_however_many_clients_
 ) -> None:
     served = await serve_stored(backends={"b": backend_settings(backend.url)}, server={"max_in_flight": 1})
     listener = server.listen("127.0.0.1", 0)
-    for_operators = server.gateway_sites(served.gateway, listener, listener)[0]
+    for_operators = server.gateway_sites(served.gateway, listener, listener)[1]
     async with server.running(for_operators), _running_streams(served, backend, 1):
         assert (await served.client.get("/admin/v1/keys")).status_code == 503
         assert (await served.client.get(f"{for_operators.url}/admin/v1/keys")).status_code == 200
