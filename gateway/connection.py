@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, closed: Callable[["Connection"], None], outbox: Outbox) -> None:
         self._closed = closed
         self._outbox = outbox
-        self._transport: asyncio.Transport | None = None
+        self._transport: Deferred | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
         self._sink: Sink | None = None
@@ -100,8 +100,13 @@ class Connection(asyncio.Protocol):
             and transport.get_write_buffer_size() == 0
         )
 
-    async def send(self, head: bytes, body: bytes) -> None:
+    async def send(self, head: bytes, body: bytes, *, at_once: bool = False) -> None:
         """Send a request and wait for the status and the headers of its answer, or close the connection.
+
+        Args:
+            head: Its request line and headers.
+            body: Its body.
+            at_once: Whether not to wait for other requests of this turn of the loop.
 
         Raises:
             BrokenError: The backend closed the connection first, or answered with no HTTP.
@@ -110,7 +115,10 @@ class Connection(asyncio.Protocol):
             raise BrokenError("The backend closed the connection.")
         self._begin()
         self._asked = True
-        self._transport.write(head + body)
+        if at_once:
+            self._transport.write_at_once(head + body)
+        else:
+            self._transport.write(head + body)
         try:
             while not self._arrived:
                 await self._news()

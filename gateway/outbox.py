@@ -58,6 +58,18 @@ class Deferred(asyncio.Transport):
         if self._size > _MOST:
             self.flush()
 
+    def write_at_once(self, data: bytes) -> None:
+        """Send data, and what is held before it, without waiting for the turn's end.
+
+        The turn may take in what has come on many other connections before it ends, and somebody waits for
+        this: the first token of a stream, say.
+        """
+        if self._held:
+            self._held.append(data)
+            self.flush()
+        elif not self._transport.is_closing():
+            self._transport.write(data)
+
     def flush(self) -> None:
         """Send what is held."""
         held = self._held

@@ -149,18 +149,20 @@ class Upstream:
         head = self._head(call.segments, credential)
         if call.headers:
             head += _encoded(_lines(call.headers))
-        return Sending(
-            self._pool, b"%bcontent-length: %d\r\n\r\n" % (head, len(call.body)), call.body, credential
-        )
+        head = b"%bcontent-length: %d\r\n\r\n" % (head, len(call.body))
+        return Sending(self._pool, head, call.body, credential, at_once=not call.whole)
 
 
 class Sending:
     """A call on its way, as a context; a class, for it is entered with every request."""
 
-    __slots__ = ("_body", "_connection", "_head", "_pool", "credential")
+    __slots__ = ("_at_once", "_body", "_connection", "_head", "_pool", "credential")
 
-    def __init__(self, pool: Pool, head: bytes, body: bytes, credential: str | None) -> None:
+    def __init__(
+        self, pool: Pool, head: bytes, body: bytes, credential: str | None, *, at_once: bool = False
+    ) -> None:
         self.credential: Final = credential or ""
+        self._at_once = at_once
         self._pool = pool
         self._head = head
         self._body = body
@@ -180,7 +182,7 @@ class Sending:
             connection = await self._ask_anew()
         else:
             try:
-                await connection.send(self._head, self._body)
+                await connection.send(self._head, self._body, at_once=self._at_once)
             except BrokenError as error:
                 if connection.heard:
                     raise UpstreamError("reset") from error
@@ -193,7 +195,7 @@ class Sending:
         """Ask on a new connection."""
         connection = await self._connect()
         try:
-            await connection.send(self._head, self._body)
+            await connection.send(self._head, self._body, at_once=self._at_once)
         except BrokenError as error:
             raise UpstreamError("reset") from error
         return connection

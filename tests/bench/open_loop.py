@@ -106,11 +106,15 @@ class _Load:
     def _pace(self, loop: asyncio.AbstractEventLoop) -> None:
         while time.perf_counter() < self._counts_until:
             loop.call_soon_threadsafe(self._send_due)
-            time.sleep(max(TURN_SECONDS, 0.5 / self._offer.rate))
+            time.sleep(max(TURN_SECONDS, self._due() - time.perf_counter()))
+
+    def _due(self) -> float:
+        """When the next request is to go out."""
+        return self._start + uneven(self._sent) / self._offer.rate
 
     def _send_due(self) -> None:
         now = time.perf_counter()
-        while (due := self._start + uneven(self._sent) / self._offer.rate) <= min(now, self._counts_until):
+        while (due := self._due()) <= min(now, self._counts_until):
             self._sent += 1
             self.answers.latest_send = max(self.answers.latest_send, now - due)
             self.answers.offered += due >= self._counts_from

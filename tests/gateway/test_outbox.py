@@ -86,6 +86,19 @@ async def test_much_is_sent_at_once_so_that_the_transport_can_say_that_it_is_ful
     assert len(wire.did) == 1
 
 
+async def test_what_somebody_waits_for_is_sent_at_once_behind_what_is_held(wire: Wire) -> None:
+    deferred = Deferred(wire, Outbox())
+    deferred.write_at_once(b"a")
+    assert wire.did == [b"a"]
+    deferred.write(b"b")
+    deferred.write_at_once(b"c")
+    assert wire.did == [b"a", b"bc"]
+    wire.closing = True
+    deferred.write_at_once(b"d")
+    await turn()
+    assert wire.did == [b"a", b"bc"]
+
+
 async def test_what_is_held_counts_as_not_taken(wire: Wire) -> None:
     deferred = Deferred(wire, Outbox())
     wire.unsent = 5

@@ -6,13 +6,14 @@ writes twice, and searches each name and value for what may not be in one.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway import errors
 from gateway.api.wire import OUTLET, Departure
+from gateway.outbox import Deferred
 from translators.errors import ApiError
 
 Header = tuple[bytes, bytes]
@@ -57,7 +58,7 @@ class Cycle:
         expects: bool,
     ) -> None:
         self.scope = connection.scope
-        self.transport = connection.transport
+        self.transport = cast(Deferred, connection.transport)  # which each connection wraps its own in
         self.flow = connection.flow
         self.logger = connection.logger
         self.default_headers = connection.server_state.default_headers
@@ -173,7 +174,11 @@ class Cycle:
                 raise RuntimeError("The body of an answer has another length than was said.")
         if self._head:
             piece, self._head = self._head + piece, b""
-        if piece:
+            if last:
+                self.transport.write(piece)
+            else:  # the first token of a stream
+                self.transport.write_at_once(piece)
+        elif piece:
             self.transport.write(piece)
         if last:
             self._end()
