@@ -29,6 +29,10 @@ from gateway.pipeline import Gateway
 App = Callable[..., Awaitable[None]]
 
 BACKLOG = 2048
+# Connections that one turn of the loop accepts at most. uvloop accepts one for each listening socket (libuv
+# 1.52, `uv__server_io`), so that of a thousand clients that come at once, and whose requests make the turns
+# long, some would wait for seconds; with copies of the socket it accepts one for each of them.
+ACCEPTED = 16
 # How long running answers may go on after a signal, where no settings say.
 DRAIN_SECONDS = 30.0
 # How long answers that the drain has cut off may take to say so.
@@ -227,6 +231,7 @@ class _Server(uvicorn.Server):
     def __init__(self, site: Site) -> None:
         super().__init__(_config(site))
         self.ready = asyncio.Event()
+        self._copies: list[socket.socket] = []
         self._drain = site.bounds.server.drain if site.bounds else DRAIN_SECONDS
 
     @contextmanager
@@ -234,11 +239,17 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._copies = [each.dup() for each in sockets or [] for _ in range(ACCEPTED - 1)]
         try:
-            await super().startup(sockets)
+            await super().startup([*(sockets or []), *self._copies])
         except SystemExit:  # uvicorn has logged the app's own words
+            self._close_copies()
             raise StartError("the app did not start: the lines above say why") from None
         self.ready.set()
+
+    def _close_copies(self) -> None:
+        for copy in self._copies:
+            copy.close()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         sweeping = asyncio.create_task(self._sweep())
@@ -261,6 +272,7 @@ class _Server(uvicorn.Server):
             server.close()
         for each in sockets or []:
             each.close()
+        self._close_copies()
         for connection in list(self.server_state.connections):
             connection.shutdown()
         await self._let_end(self._drain)

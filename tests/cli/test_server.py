@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -156,3 +157,22 @@ async def test_the_second_signal_does_not_wait_for_running_answers() -> None:
     await asyncio.wait_for(serving, timeout=server.DRAIN_SECONDS / 2)
     asking.cancel()
     await asyncio.wait({asking})
+
+
+def test_clients_that_connect_at_once_are_accepted_many_to_a_turn_of_the_loop() -> None:
+    many, turns = 8 * server.ACCEPTED, 0
+
+    async def accept() -> None:
+        nonlocal turns
+        listener = server.listen("127.0.0.1", 0)
+        with ExitStack() as clients:
+            async with server.running(server.Site(says("x"), listener)) as stop:
+                for _ in range(many):
+                    clients.enter_context(socket.create_connection(listener.getsockname()))
+                while len(stop.servers[0].server_state.connections) < many and turns < many:
+                    await asyncio.sleep(0)
+                    turns += 1
+                clients.close()
+
+    server.run(accept())
+    assert turns < many / 4
