@@ -18,10 +18,12 @@ from time import monotonic
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.api.nowhere import refusal
 from gateway.api.overloaded import Refuser
 from gateway.app import application, applications
+from gateway.cli.accepting import Arrivals
 from gateway.cli.protocol import SWEEP, Bounds, Protocol, sweep
 from gateway.logs import Messages
 from gateway.pipeline import Gateway
@@ -29,10 +31,6 @@ from gateway.pipeline import Gateway
 App = Callable[..., Awaitable[None]]
 
 BACKLOG = 2048
-# Connections that one turn of the loop accepts at most. uvloop accepts one for each listening socket (libuv
-# 1.52, `uv__server_io`), so that of a thousand clients that come at once, and whose requests make the turns
-# long, some would wait for seconds; with copies of the socket it accepts one for each of them.
-ACCEPTED = 16
 # How long running answers may go on after a signal, where no settings say.
 DRAIN_SECONDS = 30.0
 # How long answers that the drain has cut off may take to say so.
@@ -229,9 +227,9 @@ class _Server(uvicorn.Server):
     """uvicorn's server, with signals left to `running` and its start announced."""
 
     def __init__(self, site: Site) -> None:
-        super().__init__(_config(site))
+        self._arrivals = Arrivals(site.socket)
+        super().__init__(_config(site, self._arrivals))
         self.ready = asyncio.Event()
-        self._copies: list[socket.socket] = []
         self._drain = site.bounds.server.drain if site.bounds else DRAIN_SECONDS
 
     @contextmanager
@@ -239,17 +237,11 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        self._copies = [each.dup() for each in sockets or [] for _ in range(ACCEPTED - 1)]
         try:
-            await super().startup([*(sockets or []), *self._copies])
+            await super().startup(sockets)
         except SystemExit:  # uvicorn has logged the app's own words
-            self._close_copies()
             raise StartError("the app did not start: the lines above say why") from None
         self.ready.set()
-
-    def _close_copies(self) -> None:
-        for copy in self._copies:
-            copy.close()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         sweeping = asyncio.create_task(self._sweep())
@@ -272,7 +264,7 @@ class _Server(uvicorn.Server):
             server.close()
         for each in sockets or []:
             each.close()
-        self._close_copies()
+        await self._arrivals.all_taken()
         for connection in list(self.server_state.connections):
             connection.shutdown()
         await self._let_end(self._drain)
@@ -295,9 +287,15 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(POLL_SECONDS)
 
 
-def _config(site: Site) -> uvicorn.Config:
-    # uvicorn only calls what it takes for a class
-    http: Any = partial(Protocol, site.bounds) if site.bounds else "httptools"
+def _config(site: Site, arrivals: Arrivals) -> uvicorn.Config:
+    kind = partial(Protocol, site.bounds) if site.bounds else HttpToolsProtocol
+
+    def accepted(**given: Any) -> HttpToolsProtocol:
+        make = partial(kind, **given)
+        arrivals.take(make)
+        return make()
+
+    http: Any = accepted  # uvicorn only calls what it takes for a class
     return uvicorn.Config(
         site.app,
         http=http,
