@@ -8,7 +8,7 @@ with each connection that the loop accepts, those that wait behind it are taken 
 import asyncio
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from typing import Final
 
 # Of one turn: more would make it long for those that are connected.
@@ -37,14 +37,21 @@ class Arrivals:
             client.setblocking(False)
             arriving = loop.create_task(_connect(client, protocol))
             self._arriving.add(arriving)
-            arriving.add_done_callback(self._arriving.discard)
+            arriving.add_done_callback(partial(self._arrived, client))
 
     async def all_taken(self) -> None:
         """Wait until what was taken is connected."""
         if self._arriving:
             await asyncio.wait(self._arriving)
 
+    def _arrived(self, client: socket.socket, arriving: asyncio.Task[None]) -> None:
+        self._arriving.discard(arriving)
+        if arriving.cancelled():  # perhaps before it began
+            client.close()
+
 
 async def _connect(client: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
-    with suppress(OSError):  # it has left again
+    try:
         await asyncio.get_running_loop().connect_accepted_socket(protocol, client)
+    except OSError:  # it has left again
+        client.close()

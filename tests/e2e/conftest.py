@@ -10,6 +10,7 @@ import uvicorn
 
 from gateway.app import create_app
 from gateway.cli import server
+from gateway.cli.accepting import Arrivals
 from gateway.settings import Settings
 from gateway.simulator import SIMULATED_ACCOUNT_ID, SIMULATED_API_TOKEN, Simulator
 from tests.gateway.served import MASTER, route
@@ -21,7 +22,7 @@ PATIENCE = 10  # seconds
 def _serving(app: server.App) -> Iterator[str]:
     """Serve as production does, in a thread of its own."""
     listener = server.listen("127.0.0.1", 0)
-    serving = uvicorn.Server(server._config(server.Site(app, listener)))
+    serving = uvicorn.Server(server._config(server.Site(app, listener), Arrivals(listener)))
     started = threading.Event()
     startup = serving.startup
 
