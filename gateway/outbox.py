@@ -43,19 +43,20 @@ class Deferred(asyncio.Transport):
         super().__init__()
         self._transport = transport
         self._outbox = outbox
-        self._held: list[bytes] = []
-        self._size = 0
+        self._held = b""
         self.is_closing = transport.is_closing  # type: ignore[method-assign]  # one call less
         self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
         self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send data when the turn ends, or at once where that is much."""
-        if not self._held:
+        held = self._held
+        if held:
+            data = held + data
+        else:
             self._outbox.add(self)
-        self._held.append(data if isinstance(data, bytes) else bytes(data))
-        self._size += len(data)
-        if self._size > _MOST:
+        self._held = bytes(data)
+        if len(data) > _MOST:
             self.flush()
 
     def write_at_once(self, data: bytes) -> None:
@@ -65,7 +66,7 @@ class Deferred(asyncio.Transport):
         this: the first token of a stream, say.
         """
         if self._held:
-            self._held.append(data)
+            self._held += data
             self.flush()
         elif not self._transport.is_closing():
             self._transport.write(data)
@@ -73,15 +74,14 @@ class Deferred(asyncio.Transport):
     def flush(self) -> None:
         """Send what is held."""
         held = self._held
-        if not held:
-            return
-        self._held, self._size = [], 0
-        if not self._transport.is_closing():
-            self._transport.write(held[0] if len(held) == 1 else b"".join(held))
+        if held:
+            self._held = b""
+            if not self._transport.is_closing():
+                self._transport.write(held)
 
     def get_write_buffer_size(self) -> int:
         """How much has not been taken by the system."""
-        return self._size + self._transport.get_write_buffer_size()
+        return len(self._held) + self._transport.get_write_buffer_size()
 
     def close(self) -> None:
         """Send what is held, and close."""
@@ -95,8 +95,7 @@ class Deferred(asyncio.Transport):
 
     def abort(self) -> None:
         """Close at once; what is held is lost."""
-        self._held.clear()
-        self._size = 0
+        self._held = b""
         self._transport.abort()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
