@@ -39,6 +39,8 @@ class Deferred(asyncio.Transport):
         outbox: Says when.
     """
 
+    __slots__ = ("_held", "_outbox", "_transport", "is_closing", "pause_reading", "resume_reading")
+
     def __init__(self, transport: asyncio.Transport, outbox: Outbox) -> None:
         super().__init__()
         self._transport = transport
