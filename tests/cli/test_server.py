@@ -1,6 +1,7 @@
 """Listening and serving, in this process."""
 
 import asyncio
+import gc
 import signal
 import socket
 from contextlib import ExitStack
@@ -10,6 +11,11 @@ import httpx
 import pytest
 
 from gateway.cli import server
+from gateway.cli.protocol import Bounds, Protocol
+from gateway.settings import Deadlines, Server
+
+# CPython's SHARED_KEYS_MAX_SIZE: an object with more attributes gets a hash table of its own.
+ATTRIBUTES_KEPT_IN_AN_OBJECT = 30
 
 
 def says(text: str) -> server.App:
@@ -176,3 +182,13 @@ def test_clients_that_connect_at_once_are_accepted_many_to_a_turn_of_the_loop() 
 
     server.run(accept())
     assert turns < many / 4
+
+
+async def test_a_connection_has_no_hash_table_of_its_own() -> None:
+    bounds = Bounds(Server(), Deadlines(), lambda error: says(error.message))
+    site = server.Site(says("yes"), server.listen("127.0.0.1", 0), bounds)
+    async with server.running(site), httpx.AsyncClient(trust_env=False) as client:
+        await client.get(site.url)
+        connections = [each for each in gc.get_objects() if type(each) is Protocol]
+        assert connections
+        assert max(len(vars(each)) for each in connections) <= ATTRIBUTES_KEPT_IN_AN_OBJECT
