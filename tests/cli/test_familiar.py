@@ -3,9 +3,10 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import ref
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from gateway.cli import server
 from gateway.cli.protocol import Bounds
-from gateway.cli.protocol.familiar import FamiliarHead, familiar
+from gateway.cli.protocol.familiar import FamiliarHead, FamiliarHeads, familiar
 from gateway.settings import Deadlines, Server
 from tests.cli.test_server import live, says
 
@@ -34,7 +35,7 @@ def test_a_head_is_known_again_with_a_body_of_any_length_that_is_here_in_full() 
         length, data = b"%d" % size, HEAD % b"%d" % size + b"x" * size
         assert head.length_in(data) == length
         assert head.body(length, data) == b"x" * size
-        assert head.scope(length, {"a": 1}) == _scope(length) | {"state": {"a": 1}}
+        assert head.scope(length, {"a": 1}, {}) == _scope(length) | {"state": {"a": 1}}
     assert scope == _scope(b"2")
     for number in (b"", b"1", b"3", b"+2", b"-2", b" 2", b"2 ", b"0x2", b"2\r\n", b"2222222222", b"2, 2"):
         assert not head.length_in(HEAD % number + b"{}")
@@ -105,11 +106,11 @@ requests = st.builds(
 
 
 @asynccontextmanager
-async def _echoing() -> AsyncIterator[int]:
-    """Answers on a port with what it is asked."""
+async def _echoing(app: server.App | None = None) -> AsyncIterator[int]:
+    """Answers on a port, with what it is asked or as an application does."""
     bounds = Bounds(Server(), Deadlines(), lambda error: says(error.message))
     listener = server.listen("127.0.0.1", 0)
-    async with server.running(server.Site(_echo, listener, bounds)):
+    async with server.running(server.Site(app or _echo, listener, bounds)):
         yield listener.getsockname()[1]
 
 
@@ -145,9 +146,9 @@ async def test_only_what_is_left_of_a_request_is_read_where_its_head_is_known(
     known: list[bytes] = []
     scope_of = FamiliarHead.scope
 
-    def scope(head: FamiliarHead, length: bytes, state: dict[str, Any]) -> dict[str, Any]:
+    def scope(head: FamiliarHead, length: bytes, *others: dict[str, Any]) -> dict[str, Any]:
         known.append(length)
-        return scope_of(head, length, state)
+        return scope_of(head, length, *others)
 
     monkeypatch.setattr(FamiliarHead, "scope", scope)
     async with _echoing() as port:
@@ -156,6 +157,66 @@ async def test_only_what_is_left_of_a_request_is_read_where_its_head_is_known(
         # Whose heads differ each time is given up on, and is answered all the same.
         await _answers(port, [Request((*PLAIN, b"id: %d" % number), b"") for number in range(9)])
         assert known == [b"3", b"40"]
+
+
+async def test_connections_share_what_is_known_of_their_heads_and_keep_their_own_addresses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known: list[FamiliarHead] = []
+    scope_of = FamiliarHead.scope
+
+    def scope(head: FamiliarHead, *given: Any) -> dict[str, Any]:
+        known.append(head)
+        return scope_of(head, *given)
+
+    monkeypatch.setattr(FamiliarHead, "scope", scope)
+    request = Request(PLAIN, b"{}").data
+    async with _echoing(_client) as port, AsyncExitStack() as connections:
+        open_at_once = [await connections.enter_async_context(_connected(port)) for _ in range(3)]
+        for _ in range(4):
+            for reader, writer in open_at_once:
+                writer.write(request)
+                head = await reader.readuntil(b"\r\n\r\n")
+                own = writer.get_extra_info("sockname")
+                assert await reader.readexactly(_length(head)) == b"%b:%d" % (own[0].encode(), own[1])
+        assert len(known) >= len(open_at_once)
+        assert len({id(each) for each in known}) == 1
+
+
+def test_a_head_is_forgotten_with_the_last_connection_that_knows_it() -> None:
+    heads = FamiliarHeads()
+    data = HEAD % b"2" + b"{}"
+    first = heads.learn(_scope(b"2"), data)
+    assert first is heads.learn(_scope(b"3"), HEAD % b"3" + b"{ }")
+    assert heads.learn(_scope(b"2"), data + b"x") is None
+    assert first is not None
+    gone = ref(first)
+    del first
+    assert gone() is None
+
+
+@asynccontextmanager
+async def _connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with asyncio.timeout(PATIENCE):
+        yield reader, writer
+    writer.close()
+
+
+def _length(head: bytes) -> int:
+    return int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+
+
+async def _client(scope: Any, receive: Any, send: Any) -> None:
+    """Answers with the address of whoever asks."""
+    if scope["type"] == "lifespan":
+        await live(receive, send)
+        return
+    await receive()
+    answer = b"%b:%d" % (scope["client"][0].encode(), scope["client"][1])
+    head = [(b"content-length", b"%d" % len(answer))]
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    await send({"type": "http.response.body", "body": answer})
 
 
 async def _answers(port: int, made: Iterable[Request]) -> list[Any]:

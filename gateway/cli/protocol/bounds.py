@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Any
 
 from gateway.api.overloaded import Refuser
+from gateway.cli.protocol.familiar import FamiliarHeads
 from gateway.outbox import Outbox
 from gateway.settings import Deadlines, Server
 from translators.errors import ApiError
@@ -20,6 +21,7 @@ class Bounds:
         clock: In seconds; tests move it.
         refuser: Asked about each request whether there are too many already.
         outbox: Sends the answers.
+        heads: What is known of the heads of requests, for all connections.
     """
 
     server: Server
@@ -28,3 +30,4 @@ class Bounds:
     clock: Callable[[], float] = monotonic
     refuser: Refuser | None = None
     outbox: Outbox = field(default_factory=Outbox)
+    heads: FamiliarHeads = field(default_factory=FamiliarHeads)

@@ -22,7 +22,7 @@ from gateway.api.overloaded import Refuser
 from gateway.api.wire import DEPARTURE, OUTLET
 from gateway.cli.protocol.bounds import Bounds
 from gateway.cli.protocol.cycle import Cycle, UnchunkedCycle
-from gateway.cli.protocol.familiar import FamiliarHead, Scope, familiar
+from gateway.cli.protocol.familiar import FamiliarHead, Scope, of_connection
 from gateway.cli.protocol.head import RefusedError, check_head, path_of, reason_of
 from gateway.outbox import Deferred
 from gateway.overload import Reason
@@ -64,6 +64,7 @@ class Protocol(HttpToolsProtocol):
         "_lessons",
         "_most_bytes",
         "_most_headers",
+        "_own",
         "_read",
         "_rests",
         "_running",
@@ -91,6 +92,7 @@ class Protocol(HttpToolsProtocol):
         self._size = 0  # of the headers, as they would be written
         self._read = 0  # bytes read since the head began or the body went on, but for the first piece
         self._familiar: FamiliarHead | None = None  # that of the client's requests, if it is always the same
+        self._own: Scope = {}  # what a scope tells of the connection
         self._lessons = _LESSONS  # how many more heads are looked at before it is known again
 
     def check(self) -> None:
@@ -362,7 +364,7 @@ class Protocol(HttpToolsProtocol):
             self._rest()
             return
         self._due, self._rests = inf, False
-        self.scope = head.scope(length, self.app_state)
+        self.scope = head.scope(length, self.app_state, self._own)
         cycle = self._cycle(keep_alive=True)
         cycle.take(head.body(length, data))
         cycle.more_body = False
@@ -374,7 +376,7 @@ class Protocol(HttpToolsProtocol):
         refuser = self._bounds.refuser
         is_whole = not (self._head or self._body or self._ahead or self._deaf or self.pipeline)
         if is_whole and self._is_plain(self.cycle) and not (refuser and refuser.is_for_a_page(self.headers)):
-            self._familiar = familiar(self.scope, data)
+            self._familiar, self._own = self._bounds.heads.learn(self.scope, data), of_connection(self.scope)
 
     def _refuse(self, error: ApiError) -> None:
         """Answer with an error when the turn has come, and end."""
