@@ -52,24 +52,9 @@ class Protocol(HttpToolsProtocol):
     # Beside uvicorn's own attributes these would be more than the 30 that Python keeps in an object itself:
     # each connection would have a hash table, and each look at it a line of memory that is not in the cache.
     __slots__ = (
-        "_ahead",
-        "_body",
-        "_bounds",
-        "_deaf",
-        "_due",
-        "_familiar",
-        "_head",
-        "_lags",
-        "_late",
-        "_lessons",
-        "_most_bytes",
-        "_most_headers",
-        "_own",
-        "_read",
-        "_rests",
-        "_running",
-        "_size",
-    )
+        "_ahead", "_body", "_bounds", "_deaf", "_due", "_familiar", "_head", "_lags", "_late", "_lessons",
+        "_most_bytes", "_most_headers", "_own", "_read", "_rests", "_running", "_size",
+    )  # fmt: skip
 
     cycle: Cycle  # type: ignore[assignment]  # of what uvicorn's own does, none is asked for
     pipeline: deque[tuple[Cycle, Any]]  # type: ignore[assignment]

@@ -3,8 +3,8 @@
 A client that keeps its connection asks with the same head again and again, in which only the length of the
 body is another. Judging it anew costs as much as a sixth of a chat, and more than all the rest of a refusal.
 
-So do a client's other connections, and those of all who use the same library with the same key. They share
-what is kept of the head: it is nearer to the processor when many connections are served in turn.
+A client's other connections ask with that head as well, and so do all who use the same library with the same
+key. They share what is kept of it: so it stays in the processor's cache while many are served in turn.
 """
 
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ class FamiliarHeads:
 
 def of_connection(scope: Scope) -> Scope:
     """What a scope tells of its connection."""
-    return {name: scope[name] for name in _OF_CONNECTION if name in scope}
+    return {name: scope[name] for name in _OF_CONNECTION}
 
 
 def familiar(scope: Scope, data: bytes) -> FamiliarHead | None:
