@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gateway import errors
 from gateway.api.overloaded import Refuser
 from gateway.api.wire import DEPARTURE, OUTLET
+from gateway.cli.protocol import upgrade
 from gateway.cli.protocol.bounds import Bounds
 from gateway.cli.protocol.cycle import Cycle, UnchunkedCycle
 from gateway.cli.protocol.familiar import FamiliarHead, Scope, of_connection
@@ -36,7 +37,6 @@ _AHEAD: Final = 1024 * 1024  # bytes of pipelined requests that wait unparsed
 _LINGER: Final = 1.0
 # Whose heads differ each time is not asked more often: a look costs a hundredth of a chat.
 _LESSONS: Final = 3
-_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 def sweep(connections: Iterable[object]) -> None:
@@ -245,8 +245,8 @@ class Protocol(HttpToolsProtocol):
         was_in_head, was_in_body = self._head, self._body
         try:
             self.parser.feed_data(piece)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(piece[upgrade.args[0] :])
+        except httptools.HttpParserUpgrade as asked:
+            self._ignore_upgrade(piece[asked.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse(reason_of(error))
         else:
@@ -282,16 +282,11 @@ class Protocol(HttpToolsProtocol):
                 cycle.keep_alive, cycle.lingers = False, True
 
     def _ignore_upgrade(self, rest: bytes) -> None:
-        """Go on as if nothing had been said of another protocol (RFC 9110 section 7.8).
-
-        The parser takes a body for the other protocol's, so that another one has to read it. Java's client
-        asks for HTTP/2 in this way with every first request. The connection ends with the answer.
-        """
-        framing = [b"%s: %s" % each for each in self.headers if each[0] in _FRAMING]
-        self.parser = httptools.HttpRequestParser(_BodyAlone(self))
+        """Go on as if nothing had been said of another protocol; the connection ends with the answer."""
+        self.parser = upgrade.parser_of_body(self)
         cycle = self.cycle
         cycle.keep_alive, cycle.lingers = False, True
-        self._parse(b"\r\n".join((b"POST / HTTP/1.1", *framing, b"", b"")))
+        self._parse(upgrade.head_of_body(self.headers))
         self._parse(rest)
 
     def _cycle(self, *, keep_alive: bool, expects: bool = False) -> Cycle:
@@ -420,22 +415,3 @@ class Protocol(HttpToolsProtocol):
     def _wait(self, seconds: float, late: Callable[[], None]) -> None:
         self._due, self._late = self._bounds.clock() + seconds, late
         self._rests = self._lags = False
-
-
-class _BodyAlone:
-    """What a parser tells of one request's body, the last one of its connection."""
-
-    def __init__(self, protocol: Protocol) -> None:
-        self._protocol = protocol
-        self._ended = False
-
-    def on_body(self, body: bytes) -> None:
-        """Take a piece; what comes behind the end is of another request."""
-        if not self._ended:
-            self._protocol.on_body(body)
-
-    def on_message_complete(self) -> None:
-        """The body is here in full."""
-        if not self._ended:
-            self._ended = True
-            self._protocol.end_body()
