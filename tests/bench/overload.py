@@ -8,9 +8,10 @@ itself and to Penstock: the difference of their first bytes is what Penstock add
 pair take turns in going first. The figures are medians of the pairs, with the least and the greatest, for
 neighbours on a shared machine change either run of a single pair.
 
-A stream costs far more than refusing one does. A whole chat that the backend answers at once costs but a few
-times as much, so its row is the worst there is. The load and the upstream share a core, so that more in
-flight would wait for the upstream, and not for Penstock.
+A stream costs far more than refusing one does. A whole chat costs but ten times as much. One that takes a
+model's time meets the limit of those in flight long before the core is full. One that the backend answers at
+once, as only a test's does, fills the core, so that its row is the worst there is. The load and the upstream
+share a core, so that more in flight would wait for the upstream, and not for Penstock.
 """
 
 import argparse
@@ -63,6 +64,7 @@ class Peak:
 CASES = {
     "burst": Case(works.BURST, max_in_flight=64),
     "paced": Case(works.PACED, max_in_flight=250),
+    "thought": Case(works.THOUGHT, max_in_flight=500),
     "chat": Case(works.CHAT, max_in_flight=64),
 }
 
@@ -72,7 +74,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("case", nargs="*", choices=[*CASES, []], help="burst, paced, chat (default: all)")
+    parser.add_argument("case", nargs="*", choices=[*CASES, []], help=f"{', '.join(CASES)} (default: all)")
     parser.add_argument("--pairs", type=int, default=PAIRS, help=f"pairs of runs (default: {PAIRS})")
     arguments = parser.parse_args()
     cores = environment.ready()
@@ -117,8 +119,8 @@ def _pairs(
 
 def _peak(case: Case, server: Server) -> Peak:
     """The most good answers a second: a little more is offered each time until it is clearly too much."""
-    if case.work.paced:  # the limit and the length of a stream say it
-        rate = case.max_in_flight / (works.EVENTS * works.GAP_SECONDS)
+    if case.work.seconds:  # they and the limit say it
+        rate = case.max_in_flight / case.work.seconds
         return Peak(rate, rate)
     peak = Peak(0.0, 0.0)
     rate = load.send(server.address, case.work, Amount(64, PEAK_SECONDS)).rate / 2

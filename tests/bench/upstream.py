@@ -39,6 +39,7 @@ NOT_FOUND = _whole(b'{"error":{"message":"no such path"}}', b"404 Not Found")
 BURST_MARK = works.BURST.mark.encode()
 PACED_MARK = works.PACED.mark.encode()
 TIMED_MARK = works.TIMED.mark.encode()
+THOUGHT_MARK = works.THOUGHT.mark.encode()
 
 
 class Connection(asyncio.Protocol):
@@ -86,7 +87,13 @@ class Connection(asyncio.Protocol):
         elif TIMED_MARK in request:
             self._transport.write(STREAM_HEAD)
             self._say_time(0, self._loop.time())
+        elif THOUGHT_MARK in request:
+            self._loop.call_later(works.THOUGHT.seconds, self._say, whole)
         else:
+            self._transport.write(whole)
+
+    def _say(self, whole: bytes) -> None:
+        if self._open:
             self._transport.write(whole)
 
     def _burst(self, chunks: list[bytes], number: int) -> None:

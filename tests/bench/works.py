@@ -29,6 +29,7 @@ class Work:
     stream: bool
     connections: int
     paced: bool = False
+    seconds: float = 0.0  # that an answer takes, however idle everything is
 
     def body(self, model: str) -> bytes:
         """The client's request, in OpenAI's form."""
@@ -60,8 +61,14 @@ PACED = Work(
     stream=True,
     connections=100,
     paced=True,
+    seconds=EVENTS * GAP_SECONDS,
 )
 WORKS = (CHAT, BURST, PACED)
+
+# A whole chat after the time that a small and fast model needs for it.
+THOUGHT = Work(
+    "thought", "JSON chat after 250 ms", "work=thought", stream=False, connections=500, seconds=0.25
+)
 
 # A slow stream whose deltas say when the upstream wrote them; `tests.bench.streams` opens many of these.
 TIMED = Work("timed", "stream of timed deltas", "work=timed", stream=True, connections=5000)
