@@ -6,11 +6,14 @@ under way that is a quarter of what each of them costs.
 """
 
 import asyncio
+from collections.abc import Callable
+from time import monotonic
 from typing import Any, Final
 
 # What one connection may have written before it is sent at once: then its client may be a slow one, and the
 # transport has to tell (asyncio's own mark above which a connection counts as full).
 _MOST: Final = 2**16
+_FORGETTING: Final = 0.95  # how much of a longest turn counts one turn later
 
 
 class Outbox:
@@ -22,13 +25,48 @@ class Outbox:
     def add(self, transport: "Deferred") -> None:
         """Send what a transport holds when the turn ends."""
         if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._send)
+            asyncio.get_running_loop().call_soon(self._end_turn)
         self._waiting.append(transport)
+
+    def _end_turn(self) -> None:
+        self._send()
 
     def _send(self) -> None:
         waiting, self._waiting = self._waiting, []
         for each in waiting:
             each.flush()
+
+
+class LateOutbox(Outbox):
+    """What may wait a little longer, because whoever gets it would only come back with the same.
+
+    Args:
+        hold: Seconds that it waits where turns are short. It goes with this turn's end where the next one,
+            if it is as long as any of late, would end too late.
+        clock: In seconds; tests move it.
+    """
+
+    def __init__(self, hold: float, clock: Callable[[], float] = monotonic) -> None:
+        super().__init__()
+        self._hold = hold
+        self._clock = clock
+        self._since = 0.0  # when the first came of those that wait
+        self._longest = 0.0  # turn of late
+
+    def add(self, transport: "Deferred") -> None:
+        """Send what a transport holds when the hold is over."""
+        if not self._waiting:
+            self._since = self._clock()
+        super().add(transport)
+
+    def _end_turn(self) -> None:
+        turn = self._clock() - self._since
+        self._longest = max(turn, _FORGETTING * self._longest)
+        left = self._hold - turn - self._longest
+        if left > 0:
+            asyncio.get_running_loop().call_later(left, self._send)
+        else:
+            self._send()
 
 
 class Deferred(asyncio.Transport):
@@ -60,6 +98,14 @@ class Deferred(asyncio.Transport):
         self._held = bytes(data)
         if len(data) > _MOST:
             self.flush()
+
+    def write_with(self, data: bytes, outbox: Outbox) -> None:
+        """Send data when another outbox does, or sooner with what else is written."""
+        if self._held:
+            self.write(data)
+        else:
+            self._held = data
+            outbox.add(self)
 
     def write_at_once(self, data: bytes) -> None:
         """Send data, and what is held before it, without waiting for the turn's end.

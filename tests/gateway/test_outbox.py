@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.outbox import Deferred, Outbox
+from gateway.outbox import Deferred, LateOutbox, Outbox
 
 MUCH = 2**16 + 1
 
@@ -143,3 +143,74 @@ async def test_all_else_is_the_transport_s_own(wire: Wire) -> None:
     assert wire.did == ["pause", "resume"]
     assert deferred.get_extra_info("peername") == ("127.0.0.1", 1)
     assert deferred.get_extra_info("nothing", 7) == 7
+
+
+class Clock:
+    """Stands still unless it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Signal(Wire):
+    """Tells when something reaches the system."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        super().write(data)
+        self.reached.set_result(asyncio.get_running_loop().time())
+
+
+async def test_what_may_wait_is_held_beyond_the_turn() -> None:
+    wire, began = Signal(), asyncio.get_running_loop().time()
+    Deferred(wire, Outbox()).write_with(b"a", LateOutbox(0.01, Clock()))
+    async with asyncio.timeout(5):
+        assert await wire.reached - began >= 0.009
+    assert wire.did == [b"a"]
+
+
+async def test_what_may_wait_goes_with_the_end_of_a_long_turn(wire: Wire) -> None:
+    clock = Clock()
+    late = LateOutbox(10, clock)
+    first, second = Deferred(wire, Outbox()), Deferred(other := Wire(), Outbox())
+    first.write_with(b"a", late)
+    clock.now = 5.0  # the next turn, if it is as long, would end when the hold is over
+    second.write_with(b"b", late)
+    await turn()
+    assert (wire.did, other.did) == ([b"a"], [b"b"])
+
+
+async def test_what_may_wait_goes_with_the_end_of_a_short_turn_behind_long_ones(wire: Wire) -> None:
+    clock = Clock()
+    late = LateOutbox(10, clock)
+    deferred = Deferred(wire, Outbox())
+    for data, length in ((b"long", 9.0), (b"short", 2.0)):
+        deferred.write_with(data, late)
+        clock.now += length
+        await turn()
+    assert wire.did == [b"long", b"short"]
+
+
+async def test_what_may_wait_goes_in_order_with_what_may_not(wire: Wire) -> None:
+    late = LateOutbox(10, Clock())
+    deferred = Deferred(wire, Outbox())
+    deferred.write_with(b"a", late)
+    deferred.write_at_once(b"b")
+    assert wire.did == [b"ab"]
+    deferred.write(b"c")
+    deferred.write_with(b"d", late)
+    await turn()
+    assert wire.did == [b"ab", b"cd"]
+
+
+async def test_what_may_wait_is_sent_before_a_close(wire: Wire) -> None:
+    deferred = Deferred(wire, Outbox())
+    deferred.write_with(b"a", LateOutbox(10, Clock()))
+    deferred.close()
+    assert wire.did == [b"a", "close"]

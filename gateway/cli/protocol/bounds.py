@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 from gateway.api.overloaded import Refuser
 from gateway.cli.protocol.familiar import FamiliarHeads
-from gateway.outbox import Outbox
+from gateway.outbox import LateOutbox, Outbox
 from gateway.settings import Deadlines, Server
 from translators.errors import ApiError
+
+# Seconds. Many clients ask again at once, and to refuse ten of them costs what a chat does. With the turn in
+# which a request waits to be read, and another one behind it, its refusal is out in twice as much.
+_HOLD: Final = 0.025
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,7 @@ class Bounds:
         clock: In seconds; tests move it.
         refuser: Asked about each request whether there are too many already.
         outbox: Sends the answers.
+        refusals: Sends the refusals where there are too many requests.
         heads: What is known of the heads of requests, for all connections.
     """
 
@@ -30,4 +35,5 @@ class Bounds:
     clock: Callable[[], float] = monotonic
     refuser: Refuser | None = None
     outbox: Outbox = field(default_factory=Outbox)
+    refusals: Outbox = field(default_factory=lambda: LateOutbox(_HOLD))
     heads: FamiliarHeads = field(default_factory=FamiliarHeads)

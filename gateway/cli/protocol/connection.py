@@ -322,7 +322,8 @@ class Protocol(HttpToolsProtocol):
 
     def _shed(self, refuser: Refuser, method: str, path: bytes, reason: Reason) -> None:
         """Answer without a task; the body that may still come is thrown away."""
-        self.transport.write(refuser.answer(method, path, reason, self.server_state.default_headers))
+        answer = refuser.answer(method, path, reason, self.server_state.default_headers)
+        cast(Deferred, self.transport).write_with(answer, self._bounds.refusals)
 
     def _take_another(self, data: bytes) -> None:
         """Take what comes after an answer: most clients ask again in the same words."""
