@@ -69,6 +69,7 @@ class Connection(asyncio.Protocol):
         self._arrived = False  # whether the headers are here
         self.ended = False  # whether the body has come to its end
         self._cut = False  # whether the sink wants no more
+        self._released: Callable[[Connection], None] | None = None  # told of the end of an unwanted rest
         self._fit = False  # whether another request may follow
         self._chunks: list[bytes] = []
         self._size = 0
@@ -99,6 +100,19 @@ class Connection(asyncio.Protocol):
             and not transport.is_closing()
             and transport.get_write_buffer_size() == 0
         )
+
+    def ends_soon(self, released: Callable[["Connection"], None]) -> bool:
+        """Throw away what little may still come of the answer; False where the connection is broken.
+
+        Args:
+            released: Told when the answer has ended and another request may follow.
+        """
+        if not self.is_open() or self.ended or self._paused:
+            return False
+        self._chunks.clear()
+        self._size = 0
+        self._released = released
+        return True
 
     async def send(self, head: bytes, body: bytes, *, at_once: bool = False) -> None:
         """Send a request and wait for the status and the headers of its answer, or close the connection.
@@ -264,13 +278,18 @@ class Connection(asyncio.Protocol):
         self._arrived = True
 
     def on_body(self, body: bytes) -> None:
-        """Hold bytes of the body."""
-        self._chunks.append(body)
+        """Hold bytes of the body, but for those that nobody wants."""
         self._size += len(body)
         self._framing = 0
+        if self._released is None:
+            self._chunks.append(body)
+        elif self._size > READ_PIECE:
+            raise ValueError("an answer without end")
 
     def on_message_complete(self) -> None:
         """The answer is whole."""
         if self._arrived:
             self.ended, self._asked = True, False
             self._fit = self._parser.should_keep_alive()
+            if self._released is not None:
+                self._released(self)

@@ -29,6 +29,7 @@ _PROXY_PORT: Final = 80  # where an http address names none
 _LONGEST_HEAD: Final = 8192  # bytes of a proxy's answer
 
 _ADDRESSES_LAST: Final = 10.0  # seconds; what a name means may change, but not with every request
+_END_IS_DUE: Final = 1.0  # seconds after an answer's text; servers write the end of a body by itself
 _NEXT_ADDRESS: Final = 0.25  # seconds until the next address is tried as well (RFC 8305, section 5)
 
 # What getaddrinfo gives: family, kind, protocol, canonical name, socket address.
@@ -100,6 +101,8 @@ class Pool:
         self._addresses: asyncio.Future[list[_Address]] | None = None
         self._addresses_until = 0.0
         self._sweep: asyncio.TimerHandle | None = None
+        self._ending: dict[Connection, float] = {}  # and since when
+        self._cut: asyncio.TimerHandle | None = None
 
     def take_idle(self) -> Connection | None:
         """A connection that has had an answer, to send one request on; the host may be closing it."""
@@ -122,11 +125,20 @@ class Pool:
         async with asyncio.timeout(self._connect_seconds):
             return await self._connect()
 
-    def give(self, connection: Connection) -> None:
-        """Take a connection back after its answer, or close it where nothing can follow."""
+    def give(self, connection: Connection, *, is_done: bool = False) -> None:
+        """Take a connection back after its answer, or close it where nothing can follow.
+
+        Args:
+            connection: One of this pool.
+            is_done: Whether nothing more is wanted of the answer, whose end may be a packet away.
+        """
         if not connection.reusable:
-            connection.abort()
+            if is_done and connection.ends_soon(self.give):
+                self._await_end(connection)
+            else:
+                connection.abort()
             return
+        self._ending.pop(connection, None)
         connection.idle_since = monotonic()
         self._idle.append(connection)
         if self._sweep is None:
@@ -136,6 +148,8 @@ class Pool:
         """Close all connections."""
         if self._sweep is not None:
             self._sweep.cancel()
+        if self._cut is not None:
+            self._cut.cancel()
         for connection in self._open:
             connection.abort()
         await asyncio.sleep(0)  # the transports close in the loop's next turn
@@ -183,6 +197,23 @@ class Pool:
     async def _look_up(self, loop: asyncio.AbstractEventLoop) -> list[_Address]:
         return list(await loop.getaddrinfo(*self._reached, type=socket.SOCK_STREAM))
 
+    def _await_end(self, connection: Connection) -> None:
+        self._ending[connection] = monotonic()
+        if self._cut is None:
+            self._cut = asyncio.get_running_loop().call_later(_END_IS_DUE, self._close_endless)
+
+    def _close_endless(self) -> None:
+        """Close those whose answer does not end, which is told the oldest first; look again at the others."""
+        now = monotonic()
+        self._cut = None
+        for connection, since in tuple(self._ending.items()):
+            if now - since < _END_IS_DUE:
+                wait = _END_IS_DUE - (now - since)
+                self._cut = asyncio.get_running_loop().call_later(wait, self._close_endless)
+                return
+            del self._ending[connection]
+            connection.abort()
+
     def _close_old(self) -> None:
         """Close what has been idle for long, the oldest first; look again when the next one has."""
         now = monotonic()
@@ -195,6 +226,7 @@ class Pool:
 
     def _forget(self, connection: Connection) -> None:
         self._open.discard(connection)
+        self._ending.pop(connection, None)
         if connection in self._idle:  # closed by the backend
             self._idle.remove(connection)
 

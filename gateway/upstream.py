@@ -154,9 +154,13 @@ class Upstream:
 
 
 class Sending:
-    """A call on its way, as a context; a class, for it is entered with every request."""
+    """A call on its way, as a context; a class, for it is entered with every request.
 
-    __slots__ = ("_at_once", "_body", "_connection", "_head", "_pool", "credential")
+    Attributes:
+        is_done: Whether the answer's text has ended, and its body is just about to.
+    """
+
+    __slots__ = ("_at_once", "_body", "_connection", "_head", "_pool", "credential", "is_done")
 
     def __init__(
         self, pool: Pool, head: bytes, body: bytes, credential: str | None, *, at_once: bool = False
@@ -167,6 +171,7 @@ class Sending:
         self._head = head
         self._body = body
         self._connection: Connection | None = None
+        self.is_done = False
 
     def __enter__(self) -> Self:
         return self
@@ -216,7 +221,7 @@ class Sending:
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         if self._connection is not None:
-            self._pool.give(self._connection)
+            self._pool.give(self._connection, is_done=self.is_done)
         if isinstance(error, BrokenError):
             raise UpstreamError("reset") from error
 

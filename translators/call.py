@@ -38,6 +38,9 @@ class AnswerReader(Protocol):
     def feed(self, data: bytes) -> list[Delta]:
         """Take the next bytes of the body."""
 
+    def is_done(self) -> bool:
+        """Whether the stream has said that it ends, so that nothing that still comes can matter."""
+
     def close(self) -> list[Delta]:
         """Take the regular end of the body; the last delta is `Usage` or `Failed`."""
 

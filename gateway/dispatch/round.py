@@ -303,7 +303,7 @@ class Round(msgspec.Struct, eq=False):
                     await hear((attempt.number, batch))
                 if self.has_ended():
                     return
-                if answer.is_read():
+                if answer.is_read() or attempt.reader.is_done():
                     break
                 if watch:
                     self.go_on_waiting(watch)
@@ -311,6 +311,7 @@ class Round(msgspec.Struct, eq=False):
             if self.has_ended():
                 return
             batch = attempt.close()
+            sending.is_done = attempt.reader.is_done()
         await hear((attempt.number, batch))
 
     def learn(self, failed: Failed, credential: str) -> Failed:
@@ -384,7 +385,7 @@ class _Attempt(msgspec.Struct, eq=False):
             return False
         if self.watch:
             self.round.go_on_waiting(self.watch)
-        return not self.round.has_ended()
+        return not (self.round.has_ended() or self.reader.is_done())
 
     def check(self) -> None:
         """Raise what went wrong while bytes were taken."""

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
@@ -24,9 +24,9 @@ Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Backend:
-    """Answers request k of every connection with the kth script: bytes to send, None to close."""
+    """Answers request k of every connection with the kth script: bytes, events to await, None to close."""
 
-    def __init__(self, *scripts: list[bytes | None]) -> None:
+    def __init__(self, *scripts: Sequence[bytes | asyncio.Event | None]) -> None:
         self.scripts = scripts
         self.requests: list[bytes] = []
         self.connections = 0
@@ -38,6 +38,9 @@ class Backend:
             for piece in script:
                 if piece is None:
                     return
+                if isinstance(piece, asyncio.Event):
+                    await piece.wait()
+                    continue
                 writer.write(piece)
                 await writer.drain()
                 await asyncio.sleep(0)
@@ -185,6 +188,55 @@ async def test_a_connection_that_the_backend_closed_is_not_used_again() -> None:
         await until(lambda: not pool._open)
         assert not pool._idle
         assert await taken(pool) is not connection
+
+
+ENDLESS = OK + CHUNKED + b"2\r\nab\r\n"
+
+
+async def released(pool: Pool) -> Connection:
+    """A connection that is given back before its answer's body has ended, for its text has."""
+    connection = await taken(pool)
+    await connection.send(HEAD, b"{}")
+    assert await connection.read() == b"ab"
+    pool.give(connection, is_done=True)
+    assert connection.is_open()
+    assert not pool._idle
+    return connection
+
+
+async def test_a_connection_whose_answer_ends_a_little_later_is_used_again() -> None:
+    end = asyncio.Event()
+    async with serving(Backend([ENDLESS, end, b"1\r\nc\r\n0\r\n\r\n"])) as pool:
+        connection = await released(pool)
+        end.set()
+        await until(lambda: bool(pool._idle))
+        assert await taken(pool) is connection
+        assert not pool._ending
+
+
+async def test_a_connection_whose_answer_does_not_end_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(pools, "monotonic", lambda: now)
+    never = asyncio.Event()
+    async with serving(Backend([ENDLESS, never])) as pool:
+        older = await released(pool)
+        now += 0.5
+        younger = await released(pool)
+        now += pools._END_IS_DUE - 0.5
+        pool._close_endless()
+        assert list(pool._ending) == [younger]
+        await until(lambda: not older.is_open())
+        assert pool._cut is not None
+
+
+async def test_a_connection_that_breaks_before_its_answers_end_is_forgotten() -> None:
+    end = asyncio.Event()
+    async with serving(Backend([ENDLESS, end, None])) as pool:
+        await released(pool)
+        end.set()
+        await until(lambda: not pool._open)
+        assert not pool._idle
+        assert not pool._ending
 
 
 async def test_a_connection_on_which_the_backend_speaks_unasked_is_closed() -> None:

@@ -105,6 +105,10 @@ class Reader:
         except EventTooLongError as error:
             return self._take(error.before, too_long=True)
 
+    def is_done(self) -> bool:
+        """Whether the stream's own end was seen."""
+        return self._done
+
     def close(self) -> list[Delta]:
         """Take the regular end of the body."""
         if self._failed:
