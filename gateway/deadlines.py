@@ -67,6 +67,12 @@ class Watch:
         """Wait for nothing but the end of the whole."""
         self.phase, self.at = "total", inf
 
+    def give_up(self) -> None:
+        """Cancel the task for a client that has left, be it in the moment in which a deadline passed."""
+        if self.expired is None:
+            self.task.cancel()
+        self.expired, self.at, self.total_at = None, inf, inf
+
     def hold_headers(self, quiet: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Call `quiet` where the answer's headers have been held back for long, and again and again."""
         self.quiet, self.quiet_at = quiet, monotonic() + self.allowed.hold_headers

@@ -17,6 +17,7 @@ from litestar.types import Receive, Scope, Send
 
 from gateway import errors
 from gateway.api.wire import DEPARTURE, JSON, OUTLET, Client, ClientLeftError, Departure, Request
+from gateway.deadlines import Phase
 from gateway.errors import LimitError, RefusedKeyError, WrongKeyError
 from gateway.exchange import Exchange
 from gateway.keys import Caller
@@ -27,6 +28,7 @@ from translators.errors import INVALID_OUTPUT, ApiError
 # A spent allocation and a refused credential of the operator's do not come right by asking again; invalid
 # output was asked for again already.
 _NOT_TO_RETRY: Final = frozenset({"insufficient_quota", "upstream_auth", INVALID_OUTPUT})
+_TO_RETRY_LATER: Final = frozenset({429, 503})
 _LAST_WORDS: Final = 1.0  # seconds
 HTTP: Final = ScopeType.HTTP  # to look a member of an enumeration up is a call
 _logger: Final = logging.getLogger("penstock")
@@ -107,6 +109,7 @@ class Endpoint:
         except ClientLeftError:
             _note_left(exchange)
         except asyncio.CancelledError:
+            doing = request.watch.phase
             phase = request.watch.take_expired()
             if phase is None:
                 await _shut_down(exchange, client)
@@ -114,8 +117,11 @@ class Endpoint:
             self.gateway.metrics.deadline(phase)
             exchange.error, exchange.ended_by = f"deadline_{phase}", "gateway"
             if not client.started:
-                error = errors.too_late(phase) if exchange.attempts else errors.slow_body()
-                await _send_error(exchange, client, error, {"connection": "close"})
+                await _send_error(
+                    exchange, client, _lateness(exchange, doing, phase), {"connection": "close"}
+                )
+            elif doing != "write_stall":  # nor may it stand in the middle of an event that was being written
+                await _last_words(exchange, client, _lateness(exchange, doing, phase))
 
     async def _serve(self, request: Request, client: Client) -> None:
         """Answer, if only with an error."""
@@ -180,6 +186,7 @@ class Endpoint:
     async def _looked_up(self, request: Request) -> Caller:
         """Whose key it is, which is not known here."""
         address = request.exchange.address
+        request.watch.wait_for("total")  # not for the client, who may have sent all
         try:
             async with self.gateway.suspects.line(address):
                 return await self.gateway.keys.look_up(request.headers, address)
@@ -206,7 +213,7 @@ async def while_connected(answer: Awaitable[None], request: Request, client: Cli
         nonlocal left
         if not client.ended:
             left = True
-            request.watch.task.cancel()
+            request.watch.give_up()
 
     request.departure.tell(leave)
     if request.departure.happened:
@@ -222,12 +229,24 @@ async def while_connected(answer: Awaitable[None], request: Request, client: Cli
         request.departure.tell(None)
 
 
+def _lateness(exchange: Exchange, doing: Phase, phase: Phase) -> ApiError:
+    """What is told of a deadline that has passed outside of every attempt."""
+    if doing == "body_idle":
+        return errors.slow_body()
+    return errors.too_late(phase) if exchange.attempts else errors.none_available(1)
+
+
 async def _shut_down(exchange: Exchange, client: Client) -> None:
-    """The server ends, and has no time left for this answer: say so, to those who take it at once."""
+    """The server ends, and has no time left for this answer."""
     exchange.ended_by = "gateway"
+    await _last_words(exchange, client, errors.shutting_down())
+
+
+async def _last_words(exchange: Exchange, client: Client, error: ApiError) -> None:
+    """Say why the answer ends, to those who take it at once."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_LAST_WORDS):
-            await _send_error(exchange, client, errors.shutting_down(), {"connection": "close"})
+            await _send_error(exchange, client, error, {"connection": "close"})
 
 
 def _note_left(exchange: Exchange) -> None:
@@ -249,10 +268,14 @@ async def _send_error(
 def _error_headers(error: ApiError) -> dict[str, str]:
     """What tells clients whether and when to ask again; the OpenAI SDKs obey these."""
     headers: dict[str, str] = {}
-    if error.retry_after is not None:
-        headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
-        headers["retry-after-ms"] = str(math.ceil(error.retry_after * 1000))
-    if error.code in _NOT_TO_RETRY or (isinstance(error, LimitError) and error.is_hopeless):
+    is_hopeless = error.code in _NOT_TO_RETRY or (isinstance(error, LimitError) and error.is_hopeless)
+    wait = error.retry_after
+    if wait is None and error.status in _TO_RETRY_LATER and not is_hopeless:
+        wait = 1.0  # a backend need not say how long
+    if wait is not None:
+        headers["retry-after"] = str(max(1, math.ceil(wait)))
+        headers["retry-after-ms"] = str(math.ceil(wait * 1000))
+    if is_hopeless:
         headers["x-should-retry"] = "false"
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"

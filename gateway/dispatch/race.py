@@ -59,9 +59,9 @@ class Race:
         self.watch.rest()
         self.watch.total_at = inf
         try:
-            self._start(first)
+            first_lane = self._start(first)
             await asyncio.wait([self._decided], timeout=after)
-            second = None if self._decided.done() else await join()
+            second = None if self._decided.done() or first_lane.answering else await join()
             if second is not None and self._decided.done():
                 leave(second)
             elif second is not None:
@@ -97,10 +97,11 @@ class Race:
         """Whether a lane is not the only one in the race."""
         return any(each.runs for each in self._lanes if each is not lane)
 
-    def _start(self, asked: Asked) -> None:
+    def _start(self, asked: Asked) -> "Lane":
         lane = Lane(self, asked)
         self._lanes.append(lane)
         self.watch.lanes = tuple(each.watch for each in self._lanes)
+        return lane
 
 
 class Lane:
@@ -109,6 +110,7 @@ class Lane:
     Attributes:
         runs: Whether it is in the race.
         began: Whether it has asked; a task that is cancelled at once never runs.
+        answering: Whether some of an answer is here, which filters may hold for long.
     """
 
     def __init__(self, race: Race, asked: Asked) -> None:
@@ -116,6 +118,7 @@ class Lane:
         self.asked: Final = asked
         self.runs = True
         self.began = False
+        self.answering = False
         self.task: Final = asyncio.create_task(self._run(asked.calls))
         self.watch: Final = Watch(self.task, race.watch.allowed, race.total_at, at=inf)
         self.round: Final = race.begin(asked, self, self.watch, self)
@@ -127,10 +130,16 @@ class Lane:
         self.task.cancel()
 
     async def take(self, batch: Batch) -> None:
-        """Deliver what is the winner's."""
-        self._race.wins(self)
-        await self._race.recipient.take(batch)
-        self._race.watch.rest()
+        """Deliver what is the winner's; meanwhile the client is waited for, and the backend is not."""
+        race = self._race
+        race.wins(self)
+        self.watch.rest()
+        self.watch.total_at, race.watch.total_at = inf, race.total_at
+        try:
+            await race.recipient.take(batch)
+        finally:
+            race.watch.rest()
+            self.watch.total_at, race.watch.total_at = race.total_at, inf
 
     def takes_at_once(self) -> bool:
         """Whether the client need not be waited for."""
@@ -149,6 +158,7 @@ class Lane:
 
     def answers(self) -> None:
         """It has begun to answer."""
+        self.answering = True
         self._race.way.answers()
 
     def last_word(self, failure: Batch) -> Batch:

@@ -276,14 +276,20 @@ class Round(msgspec.Struct, eq=False):
             self.means.balancer.retries.look()
 
     def _await_answer(self, watch: Watch, *, whole: bool) -> None:
-        """Wait for the answer's beginning; a route may leave a target that is slow with it sooner."""
+        """Wait for the answer's beginning; a route may leave a target that is slow with it sooner.
+
+        Not where the answer comes in one piece: nobody can tell then how long its first token took.
+        """
         watch.wait_for_answer(whole=whole)
-        if self.plan.first_token is not None and self.exchange.stream:
+        if self.plan.first_token is not None and self.exchange.stream and not whole:
             watch.at = min(watch.at, monotonic() + self.plan.first_token)
 
     def go_on_waiting(self, watch: Watch) -> None:
-        """Wait for more of the answer; what comes before its first token is no answer yet."""
-        if self.plan.first_token is not None and self.exchange.stream and not self.committed:
+        """Wait for more of the answer; what comes before its first token is no answer yet.
+
+        A token that a filter of ours holds is one.
+        """
+        if self.plan.first_token is not None and self.exchange.stream and not self.begun:
             return
         watch.wait_for("gap")
         if self.plan.idle is not None:

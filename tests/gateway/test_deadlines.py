@@ -344,6 +344,23 @@ async def test_what_follows_a_passed_deadline_has_a_deadline_of_its_own() -> Non
     ticker.release(watch)
 
 
+async def test_a_client_that_leaves_as_a_deadline_passes_has_left() -> None:
+    """Else others would be asked for nobody."""
+    ticker = Ticker(Deadlines())
+    watch = ticker.watch()
+    watch.wait_for("gap")
+    clock = ticker.clock
+    ticker.clock = lambda: clock() + 31
+    ticker.tick()
+    watch.give_up()
+    ticker.tick()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.Event().wait()
+    assert watch.take_expired() is None
+    assert watch.task.uncancel() == 0
+    ticker.release(watch)
+
+
 async def _passes(ticker: Ticker, seconds: float) -> None:
     clock = ticker.clock
     ticker.clock = lambda: clock() + seconds

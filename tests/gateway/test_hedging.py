@@ -8,7 +8,8 @@ import pytest
 
 from tests.gateway.conftest import Serve
 from tests.gateway.scripted import Backend, begins_with
-from tests.gateway.served import MODEL, Served, backend_settings, events, text_of
+from tests.gateway.served import MODEL, Served, asks, backend_settings, events, text_of
+from tests.gateway.test_leaving import request
 
 LONG = 100.0  # seconds; no deadline of a test runs out
 AT_ONCE = {"after": 0.01, "share": 1}
@@ -183,6 +184,77 @@ async def test_both_have_deadlines_of_their_own(serve: Serve, backend: Backend, 
     answer = await asking
     assert answer.status_code == 504
     assert answer.json()["error"]["code"] == "deadline_first_byte"
+
+
+async def test_a_winner_has_no_deadline_while_the_client_does_not_read(
+    serve: Serve, backend: Backend, second: Backend
+) -> None:
+    deadlines = {"gap": 5, "write_stall": LONG}
+    served = await serve_hedged(serve, backend, second, deadlines=deadlines)
+    reader, writer = await served.connect()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    writer.write(request(asks(model="small", stream=True)))
+    first, other = await backend.call(), await second.call()
+    other.begin()
+    while not any(watch.phase == "write_stall" for watch in served.gateway.ticker._live):
+        other.event(response="x" * 500_000)
+        await asyncio.sleep(0)
+    await first.left()
+    served.pass_time(6)
+    await asyncio.sleep(0)
+    writer.transport.resume_reading()  # type: ignore[attr-defined]
+    other.piece(b"data: [DONE]\n\n")
+    other.finish()
+    async with asyncio.timeout(20):
+        assert b"[DONE]" in await read_to_the_end(reader)
+    writer.close()
+
+
+async def read_to_the_end(reader: asyncio.StreamReader) -> bytes:
+    """The last bytes of a chunked answer."""
+    end = b""
+    while not end.endswith(b"0\r\n\r\n"):
+        end = (end + await reader.read(2**16))[-100:]
+    return end
+
+
+async def test_the_end_of_all_time_ends_a_winner_whose_client_does_not_read(
+    serve: Serve, backend: Backend, second: Backend, quiet_log: pytest.LogCaptureFixture
+) -> None:
+    deadlines = {"gap": 10 * LONG, "write_stall": 10 * LONG, "total": LONG}
+    served = await serve_hedged(serve, backend, second, deadlines=deadlines)
+    _reader, writer = await served.connect()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    writer.write(request(asks(model="small", stream=True)))
+    _first, other = await backend.call(), await second.call()
+    other.begin()
+    while not any(watch.phase == "write_stall" for watch in served.gateway.ticker._live):
+        other.event(response="x" * 500_000)
+        await asyncio.sleep(0)
+    served.pass_time(LONG + 1)
+    await other.left()
+    await served.settled()
+    assert await served.metric("penstock_deadlines_total", reason="total") == 1
+    quiet_log.clear()  # the server logs that the answer has no end, and closes the connection
+    writer.transport.abort()
+
+
+async def test_nobody_else_is_asked_where_the_first_has_begun_and_a_filter_holds_it(
+    serve: Serve, backend: Backend, second: Backend
+) -> None:
+    served = await serve_hedged(serve, backend, second, hedge={"after": 0.5, "share": 1})
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    asking = ask(served, tools=[tool])
+    call = await backend.call()
+    call.begin()
+    call.event(response='{"na')  # which may be a call of a tool
+    await asyncio.sleep(0.6)
+    assert not second.calls
+    call.event(response='me": "look", "parameters": {}}')
+    call.piece(b"data: [DONE]\n\n")
+    call.finish()
+    assert '"tool_calls"' in (await asking).text
+    assert not second.calls
 
 
 async def test_the_end_of_all_time_ends_the_winner(serve: Serve, backend: Backend, second: Backend) -> None:

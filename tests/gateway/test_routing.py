@@ -11,7 +11,7 @@ import pytest
 from gateway.balance import retries
 from tests.gateway.conftest import Serve
 from tests.gateway.scripted import PATIENCE, Backend, Call, usage
-from tests.gateway.served import ACCOUNT, MODEL, Served, backend_settings, text_of
+from tests.gateway.served import ACCOUNT, MODEL, Served, backend_settings, events, text_of
 
 LONG = 100.0  # seconds; the tests end sooner
 
@@ -187,6 +187,31 @@ async def test_who_has_waited_for_too_long_is_told_to_come_again(serve: Serve, b
     assert (await asking).status_code == 200
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "kept alive"])
+async def test_who_waits_in_line_until_the_end_of_all_time_is_told_so(
+    serve: Serve, backend: Backend, *, stream: bool
+) -> None:
+    served = await serve(
+        backends={"first": backend_settings(backend.url, max_in_flight=1)},
+        models={"small": targets({"backend": "first"}, queue={"max": 2, "wait": 10 * LONG})},
+        deadlines={"total": LONG, "hold_headers": 15},
+    )
+    running = asyncio.create_task(served.chat(model="small"))
+    await backend.call()
+    waiting = asyncio.create_task(served.chat(model="small", stream=stream))
+    while not served.gateway.dispatch.balancer.lines.waiting("small"):  # noqa: ASYNC110 - turns, not time
+        await asyncio.sleep(0)
+    if stream:
+        served.pass_time(16)
+        await asyncio.sleep(0)
+    served.pass_time(LONG)
+    answer = await waiting
+    error = events(answer.text)[-1]["error"] if stream else answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (200 if stream else 503, "no_backend_available")
+    assert ("retry-after" in answer.headers) is not stream
+    running.cancel()
+
+
 async def test_a_prompt_too_long_for_one_target_goes_to_one_with_a_longer_context(
     serve: Serve, backend: Backend, second: Backend
 ) -> None:
@@ -278,6 +303,18 @@ async def test_what_cost_no_work_may_be_asked_for_elsewhere_without_bound(
     assert {(await each).status_code for each in asking} == {200}
 
 
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_busy_backend_that_names_no_time_is_told_with_one(
+    serve: Serve, backend: Backend, status: int
+) -> None:
+    own = {"kind": "openai", "server": "generic", "base_url": f"{backend.url}/v1", "probe": 0}
+    backend.reply = lambda call: call.json({"error": {"message": "busy"}}, status=status)
+    served = await serve(backends={"own": own}, models={"small": targets({"backend": "own", "model": "m"})})
+    answer = await served.chat(model="small")
+    assert answer.status_code == status
+    assert (answer.headers["retry-after"], answer.headers["retry-after-ms"]) == ("1", "1000")
+
+
 async def test_a_target_slow_with_its_first_token_is_left_for_the_next(
     serve: Serve, backend: Backend, second: Backend
 ) -> None:
@@ -293,6 +330,25 @@ async def test_a_target_slow_with_its_first_token_is_left_for_the_next(
     answer = await asking
     assert text_of(answer.text) == "Hi"
     await call.left()
+
+
+async def test_a_first_token_that_a_filter_holds_is_one(
+    serve: Serve, backend: Backend, second: Backend
+) -> None:
+    route = targets({"backend": "first"}, {"backend": "second"}, first_token_timeout=5)
+    served = await serve_two(serve, backend, second, route)
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    asking = asyncio.create_task(served.chat(model="small", stream=True, tools=[tool]))
+    call = await backend.call()
+    call.begin()
+    call.event(response='{"na')
+    await served.waits_for("gap")
+    served.pass_time(6)
+    call.event(response='me": "look", "parameters": {}}')
+    call.piece(b"data: [DONE]\n\n")
+    call.finish()
+    assert '"tool_calls"' in (await asking).text
+    assert not second.calls
 
 
 async def test_a_request_goes_where_its_images_can_be_seen(
