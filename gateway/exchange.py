@@ -32,6 +32,12 @@ class Recipient(Protocol):
             ApiError: They are a failure, and nothing has been sent.
         """
 
+    def has_begun(self) -> bool:
+        """Whether the client has something of the answer."""
+
+    def forget(self) -> None:
+        """Forget what was taken, of which the client has nothing: another answer follows."""
+
     def takes_at_once(self) -> bool:
         """Whether deltas can be taken without waiting."""
 

@@ -6,6 +6,7 @@ metrics and the access line, whatever happened.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from gateway.admission.door import Doors
 from gateway.cors import Cors
@@ -70,8 +71,7 @@ async def converse(  # noqa: PLR0913, PLR0917 - all that an exchange begins with
     caller.check_model(request.model)
     plan = gateway.routes.resolve(request.model, caller.defaults)
     exchange.route = plan.route if plan.tells else ""
-    writer = dialect.writer(request, exchange.stamp)
-    answer = relay(exchange, writer, client)
+    answer = relay(exchange, partial(dialect.writer, request, exchange.stamp), client)
     door = gateway.doors.door(exchange, caller)
     try:
         await gateway.dispatch.answer(exchange, client.watch, plan, request, answer, gate=door)

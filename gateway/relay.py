@@ -4,7 +4,7 @@ The status of a stream is held back until the first delta, so that a failure bef
 error; after it nothing is raised, and an answer that breaks ends with an event that says so.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
@@ -58,8 +58,14 @@ class Relay(Recipient, Protocol):
         """
 
 
-def relay(exchange: Exchange, writer: Writer, client: Client) -> Relay:
-    """What carries the answer of an exchange, in the form that was asked for."""
+def relay(exchange: Exchange, writer: Callable[[], Writer], client: Client) -> Relay:
+    """What carries the answer of an exchange, in the form that was asked for.
+
+    Args:
+        exchange: The exchange.
+        writer: Makes what writes one answer; another one is asked for where that comes to nothing.
+        client: Where the answer goes.
+    """
     return (_Streamed if exchange.stream else _Whole)(exchange, writer, client)
 
 
@@ -67,12 +73,18 @@ class _Whole(msgspec.Struct, eq=False):
     """Sends the answer as one body."""
 
     _exchange: Exchange
-    _writer: Writer
+    _new_writer: Callable[[], Writer]
     _client: Client
     _deltas: list[Delta] = []
 
     async def take(self, batch: Batch) -> None:
         self.take_at_once(batch)
+
+    def has_begun(self) -> bool:
+        return False
+
+    def forget(self) -> None:
+        self._deltas.clear()
 
     def takes_at_once(self) -> bool:
         return True
@@ -85,15 +97,16 @@ class _Whole(msgspec.Struct, eq=False):
     def end(self) -> Awaitable[None]:
         completion = fold(self._deltas)
         self._exchange.ended_by = "backend"
-        return self._client.send_json(200, self._writer.whole(completion))
+        return self._client.send_json(200, self._new_writer().whole(completion))
 
 
 class _Streamed:
     """Sends the answer as server-sent events."""
 
-    def __init__(self, exchange: Exchange, writer: Writer, client: Client) -> None:
+    def __init__(self, exchange: Exchange, writer: Callable[[], Writer], client: Client) -> None:
         self._exchange = exchange
-        self._writer = writer
+        self._new_writer = writer
+        self._writer = writer()
         self._client = client
         self._begun = False  # whether the client has something of the answer
         client.watch.hold_headers(client.keep_alive)
@@ -104,6 +117,12 @@ class _Streamed:
             self._client.watch.release_headers()
             self._begun = True
             await self._client.send_events(data)
+
+    def has_begun(self) -> bool:
+        return self._begun
+
+    def forget(self) -> None:
+        self._writer = self._new_writer()
 
     def takes_at_once(self) -> bool:
         return self._begun and self._client.takes_at_once()

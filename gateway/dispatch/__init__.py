@@ -209,6 +209,7 @@ class _Way(msgspec.Struct, eq=False):
             round_ = await self._race(asked, hedge)
         if round_.withheld is None:
             return True
+        self._recipient.forget()
         target = round_.target
         self._failure = round_.withheld
         self._again = with_room(target, self._plan, self._failure)

@@ -141,6 +141,14 @@ class Lane:
             race.watch.rest()
             self.watch.total_at, race.watch.total_at = race.total_at, inf
 
+    def has_begun(self) -> bool:
+        """Whether the client has something of the answer."""
+        return self._race.recipient.has_begun()
+
+    def forget(self) -> None:
+        """Forget what was taken."""
+        self._race.recipient.forget()
+
     def takes_at_once(self) -> bool:
         """Whether the client need not be waited for."""
         return self._race.recipient.takes_at_once()

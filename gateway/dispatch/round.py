@@ -61,7 +61,7 @@ class Round(msgspec.Struct, eq=False):
     seam: Seam | None = None  # where the answer may be gone on with elsewhere
     open: dict[int, AnswerReader] = {}  # calls whose usage is not known yet
     begun: bool = False  # whether a backend has given some of the answer
-    committed: bool = False  # whether some of it was delivered
+    committed: bool = False  # whether the client has some of it
     delivering: bool = False  # whether it is the client that is being waited for
     satisfied: bool = False  # whether nothing that still comes can matter
     broken: bool = False  # whether the last batch was a failure
@@ -141,9 +141,10 @@ class Round(msgspec.Struct, eq=False):
         elif batch:
             if self.broken and not self.committed:
                 batch = self.way.last_word(batch)
-            self.committed = self.delivering = True
+            self.delivering = True
             await self.recipient.take(batch)
             self.delivering = False
+            self.committed = self.recipient.has_begun()
 
     def hear_at_once(self, number: int, batch: Batch) -> None:
         """Deliver what the client is to see of a batch; only where the client need not be waited for."""

@@ -351,6 +351,41 @@ async def test_a_first_token_that_a_filter_holds_is_one(
     assert not second.calls
 
 
+async def test_a_choice_that_is_here_goes_elsewhere_with_one_that_failed(
+    serve: Serve, backend: Backend, second: Backend
+) -> None:
+    second.reply = lambda call: call.result("second's")
+    served = await serve_two(serve, backend, second, targets({"backend": "first"}, {"backend": "second"}))
+    asking = asyncio.create_task(served.chat(model="small", n=2))
+    one, other = await backend.call(), await backend.call()
+    one.result("first's")
+    while await served.metric("penstock_upstream_attempts_total", outcome="ok") < 1:
+        pass
+    other.refuse(503, 3040)
+    answer = await asking
+    assert answer.status_code == 200, answer.text
+    assert [each["message"]["content"] for each in answer.json()["choices"]] == ["second's", "second's"]
+    assert answer.json()["usage"]["completion_tokens"] == 6
+
+
+async def test_what_the_client_was_not_told_of_may_fail_over(
+    serve: Serve, backend: Backend, second: Backend
+) -> None:
+    second.reply = lambda call: call.stream("Hi")
+    served = await serve_two(serve, backend, second, targets({"backend": "first"}, {"backend": "second"}))
+    body = {"model": "small", "prompt": "Hello", "stream": True}
+    asking = asyncio.create_task(served.client.post("/v1/completions", json=body))
+    call = await backend.call()
+    call.begin()
+    call.event(choices=[{"index": 0, "delta": {"role": "assistant", "reasoning_content": "Let me think."}}])
+    await served.waits_for("gap")
+    call.reset()
+    answer = await asking
+    assert answer.status_code == 200, answer.text
+    assert "".join(each["choices"][0]["text"] for each in events(answer.text)[:-1]) == "Hi"
+    assert answer.headers["x-penstock-backend"] == "second"
+
+
 async def test_a_request_goes_where_its_images_can_be_seen(
     serve: Serve, backend: Backend, second: Backend
 ) -> None:
