@@ -71,7 +71,8 @@ class Watch:
         """Cancel the task for a client that has left, be it in the moment in which a deadline passed."""
         if self.expired is None:
             self.task.cancel()
-        self.expired, self.at, self.total_at = None, inf, inf
+        for watch in (self, *self.lanes):
+            watch.expired, watch.at, watch.total_at = None, inf, inf
 
     def hold_headers(self, quiet: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Call `quiet` where the answer's headers have been held back for long, and again and again."""

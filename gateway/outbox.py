@@ -77,13 +77,16 @@ class Deferred(asyncio.Transport):
         outbox: Says when.
     """
 
-    __slots__ = ("_held", "_outbox", "_transport", "is_closing", "pause_reading", "resume_reading")
+    __slots__ = (
+        "_held", "_is_late", "_outbox", "_transport", "is_closing", "pause_reading", "resume_reading",
+    )  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, outbox: Outbox) -> None:
         super().__init__()
         self._transport = transport
         self._outbox = outbox
         self._held = b""
+        self._is_late = False  # whether what is held may wait longer than the turn
         self.is_closing = transport.is_closing  # type: ignore[method-assign]  # one call less
         self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
         self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
@@ -93,7 +96,8 @@ class Deferred(asyncio.Transport):
         held = self._held
         if held:
             data = held + data
-        else:
+        if self._is_late or not held:
+            self._is_late = False
             self._outbox.add(self)
         self._held = bytes(data)
         if len(data) > _MOST:
@@ -101,11 +105,13 @@ class Deferred(asyncio.Transport):
 
     def write_with(self, data: bytes, outbox: Outbox) -> None:
         """Send data when another outbox does, or sooner with what else is written."""
-        if self._held:
-            self.write(data)
-        else:
-            self._held = data
+        if not self._held:
+            self._held, self._is_late = data, True
             outbox.add(self)
+        elif self._is_late and len(self._held) < _MOST:
+            self._held += data
+        else:
+            self.write(data)
 
     def write_at_once(self, data: bytes) -> None:
         """Send data, and what is held before it, without waiting for the turn's end.
@@ -123,13 +129,14 @@ class Deferred(asyncio.Transport):
         """Send what is held."""
         held = self._held
         if held:
-            self._held = b""
+            self._held, self._is_late = b"", False
             if not self._transport.is_closing():
                 self._transport.write(held)
 
     def get_write_buffer_size(self) -> int:
-        """How much has not been taken by the system."""
-        return len(self._held) + self._transport.get_write_buffer_size()
+        """How much has not been taken by the system, but for what waits by our own will."""
+        held = 0 if self._is_late else len(self._held)
+        return held + self._transport.get_write_buffer_size()
 
     def close(self) -> None:
         """Send what is held, and close."""

@@ -223,10 +223,11 @@ async def while_connected(answer: Awaitable[None], request: Request, client: Cli
     except asyncio.CancelledError:
         if not left:
             raise
-        request.watch.task.uncancel()
-        raise ClientLeftError from None
     finally:
         request.departure.tell(None)
+    if left:
+        request.watch.task.uncancel()
+        raise ClientLeftError
 
 
 def _lateness(exchange: Exchange, doing: Phase, phase: Phase) -> ApiError:

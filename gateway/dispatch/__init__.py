@@ -210,6 +210,8 @@ class _Way(msgspec.Struct, eq=False):
         if round_.withheld is None:
             return True
         self._recipient.forget()
+        if round_.begun:  # whatever has failed, some of the answer was made
+            self._has_cost_work = True
         target = round_.target
         self._failure = round_.withheld
         self._again = with_room(target, self._plan, self._failure)

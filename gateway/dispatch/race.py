@@ -76,7 +76,13 @@ class Race:
             for lane in self._lanes:
                 if not lane.began:
                     leave(lane.asked)
-            self.watch.lanes, self.watch.total_at = (), self.total_at
+            self.watch.lanes = ()
+            if not self._is_spent():
+                self.watch.total_at = self.total_at
+
+    def _is_spent(self) -> bool:
+        """Whether the end of all time has come, and been told in a lane: what follows has other deadlines."""
+        return self.watch.total_at == inf and any(lane.watch.total_at == inf for lane in self._lanes)
 
     def wins(self, lane: "Lane") -> None:
         """A lane has something for the client: the other one is left."""
@@ -134,12 +140,10 @@ class Lane:
         race = self._race
         race.wins(self)
         self.watch.rest()
-        self.watch.total_at, race.watch.total_at = inf, race.total_at
-        try:
-            await race.recipient.take(batch)
-        finally:
-            race.watch.rest()
-            self.watch.total_at, race.watch.total_at = race.total_at, inf
+        race.watch.total_at, self.watch.total_at = self.watch.total_at, inf
+        await race.recipient.take(batch)
+        race.watch.rest()
+        self.watch.total_at, race.watch.total_at = race.watch.total_at, inf
 
     def has_begun(self) -> bool:
         """Whether the client has something of the answer."""

@@ -218,10 +218,11 @@ async def read_to_the_end(reader: asyncio.StreamReader) -> bytes:
     return end
 
 
-async def test_the_end_of_all_time_ends_a_winner_whose_client_does_not_read(
-    serve: Serve, backend: Backend, second: Backend, quiet_log: pytest.LogCaptureFixture
+@pytest.mark.parametrize("phase", ["total", "write_stall"])
+async def test_a_deadline_ends_a_winner_whose_client_does_not_read(
+    serve: Serve, backend: Backend, second: Backend, quiet_log: pytest.LogCaptureFixture, phase: str
 ) -> None:
-    deadlines = {"gap": 10 * LONG, "write_stall": 10 * LONG, "total": LONG}
+    deadlines = {"gap": 10 * LONG, "write_stall": 10 * LONG, "total": 10 * LONG, phase: LONG}
     served = await serve_hedged(serve, backend, second, deadlines=deadlines)
     _reader, writer = await served.connect()
     writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -234,7 +235,8 @@ async def test_the_end_of_all_time_ends_a_winner_whose_client_does_not_read(
     served.pass_time(LONG + 1)
     await other.left()
     await served.settled()
-    assert await served.metric("penstock_deadlines_total", reason="total") == 1
+    assert await served.metric("penstock_deadlines_total", reason=phase) == 1
+    assert not [record for record in quiet_log.records if record.exc_info]
     quiet_log.clear()  # the server logs that the answer has no end, and closes the connection
     writer.transport.abort()
 
@@ -255,6 +257,26 @@ async def test_nobody_else_is_asked_where_the_first_has_begun_and_a_filter_holds
     call.finish()
     assert '"tool_calls"' in (await asking).text
     assert not second.calls
+
+
+async def test_a_client_that_leaves_as_the_winners_deadline_passes_has_left(
+    serve: Serve, backend: Backend, second: Backend
+) -> None:
+    served = await serve_hedged(serve, backend, second, deadlines={"gap": 5})
+    _reader, writer = await served.connect()
+    writer.write(request(asks(model="small", stream=True)))
+    first, other = await backend.call(), await second.call()
+    begins_with("Hel")(other)
+    await first.left()
+    [watch] = served.gateway.ticker._live
+    while not any(lane.phase == "gap" for lane in watch.lanes):  # noqa: ASYNC110 - turns, not time
+        await asyncio.sleep(0)
+    served.pass_time(6)
+    watch.give_up()
+    writer.transport.abort()
+    await other.left()
+    await served.settled()
+    assert await served.metric("penstock_deadlines_total", reason="gap") == 0
 
 
 async def test_the_end_of_all_time_ends_the_winner(serve: Serve, backend: Backend, second: Backend) -> None:

@@ -209,6 +209,30 @@ async def test_what_may_wait_goes_in_order_with_what_may_not(wire: Wire) -> None
     assert wire.did == [b"ab", b"cd"]
 
 
+async def test_what_may_not_wait_takes_along_what_may(wire: Wire) -> None:
+    late = LateOutbox(10, Clock())
+    deferred = Deferred(wire, Outbox())
+    deferred.write_with(b"a", late)
+    deferred.write_with(b"b", late)
+    await turn()
+    assert wire.did == []
+    assert deferred.get_write_buffer_size() == 0  # nothing waits for the client
+    deferred.write(b"c")
+    assert deferred.get_write_buffer_size() == 3
+    await turn()
+    assert wire.did == [b"abc"]
+
+
+async def test_much_that_may_wait_is_sent_at_once(wire: Wire) -> None:
+    late = LateOutbox(10, Clock())
+    deferred = Deferred(wire, Outbox())
+    for _ in range(2):
+        deferred.write_with(b"x" * 2**15, late)
+    assert wire.did == []
+    deferred.write_with(b"x", late)
+    assert wire.did == [b"x" * MUCH]
+
+
 async def test_what_may_wait_is_sent_before_a_close(wire: Wire) -> None:
     deferred = Deferred(wire, Outbox())
     deferred.write_with(b"a", LateOutbox(10, Clock()))
