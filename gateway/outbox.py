@@ -44,19 +44,26 @@ class LateOutbox(Outbox):
         hold: Seconds that it waits where turns are short. It goes with this turn's end where the next one,
             if it is as long as any of late, would end too late.
         clock: In seconds; tests move it.
+        began: When the turn began, by the same clock; uvloop's own time stands still within one.
     """
 
-    def __init__(self, hold: float, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        hold: float,
+        clock: Callable[[], float] = monotonic,
+        began: Callable[[], float] = lambda: asyncio.get_running_loop().time(),
+    ) -> None:
         super().__init__()
         self._hold = hold
         self._clock = clock
-        self._since = 0.0  # when the first came of those that wait
+        self._began = began
+        self._since = 0.0  # when the turn began in which the first came of those that wait
         self._longest = 0.0  # turn of late
 
     def add(self, transport: "Deferred") -> None:
         """Send what a transport holds when the hold is over."""
         if not self._waiting:
-            self._since = self._clock()
+            self._since = self._began()
         super().add(transport)
 
     def _end_turn(self) -> None:

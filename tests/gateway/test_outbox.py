@@ -155,6 +155,11 @@ class Clock:
         return self.now
 
 
+def late_outbox(hold: float, clock: Clock | None = None) -> LateOutbox:
+    clock = clock or Clock()
+    return LateOutbox(hold, clock, clock)
+
+
 class Signal(Wire):
     """Tells when something reaches the system."""
 
@@ -169,7 +174,7 @@ class Signal(Wire):
 
 async def test_what_may_wait_is_held_beyond_the_turn() -> None:
     wire, began = Signal(), asyncio.get_running_loop().time()
-    Deferred(wire, Outbox()).write_with(b"a", LateOutbox(0.01, Clock()))
+    Deferred(wire, Outbox()).write_with(b"a", late_outbox(0.01))
     async with asyncio.timeout(5):
         assert await wire.reached - began >= 0.009
     assert wire.did == [b"a"]
@@ -177,7 +182,7 @@ async def test_what_may_wait_is_held_beyond_the_turn() -> None:
 
 async def test_what_may_wait_goes_with_the_end_of_a_long_turn(wire: Wire) -> None:
     clock = Clock()
-    late = LateOutbox(10, clock)
+    late = late_outbox(10, clock)
     first, second = Deferred(wire, Outbox()), Deferred(other := Wire(), Outbox())
     first.write_with(b"a", late)
     clock.now = 5.0  # the next turn, if it is as long, would end when the hold is over
@@ -188,7 +193,7 @@ async def test_what_may_wait_goes_with_the_end_of_a_long_turn(wire: Wire) -> Non
 
 async def test_what_may_wait_goes_with_the_end_of_a_short_turn_behind_long_ones(wire: Wire) -> None:
     clock = Clock()
-    late = LateOutbox(10, clock)
+    late = late_outbox(10, clock)
     deferred = Deferred(wire, Outbox())
     for data, length in ((b"long", 9.0), (b"short", 2.0)):
         deferred.write_with(data, late)
@@ -198,7 +203,7 @@ async def test_what_may_wait_goes_with_the_end_of_a_short_turn_behind_long_ones(
 
 
 async def test_what_may_wait_goes_in_order_with_what_may_not(wire: Wire) -> None:
-    late = LateOutbox(10, Clock())
+    late = late_outbox(10)
     deferred = Deferred(wire, Outbox())
     deferred.write_with(b"a", late)
     deferred.write_at_once(b"b")
@@ -210,7 +215,7 @@ async def test_what_may_wait_goes_in_order_with_what_may_not(wire: Wire) -> None
 
 
 async def test_what_may_not_wait_takes_along_what_may(wire: Wire) -> None:
-    late = LateOutbox(10, Clock())
+    late = late_outbox(10)
     deferred = Deferred(wire, Outbox())
     deferred.write_with(b"a", late)
     deferred.write_with(b"b", late)
@@ -224,7 +229,7 @@ async def test_what_may_not_wait_takes_along_what_may(wire: Wire) -> None:
 
 
 async def test_much_that_may_wait_is_sent_at_once(wire: Wire) -> None:
-    late = LateOutbox(10, Clock())
+    late = late_outbox(10)
     deferred = Deferred(wire, Outbox())
     for _ in range(2):
         deferred.write_with(b"x" * 2**15, late)
@@ -235,6 +240,6 @@ async def test_much_that_may_wait_is_sent_at_once(wire: Wire) -> None:
 
 async def test_what_may_wait_is_sent_before_a_close(wire: Wire) -> None:
     deferred = Deferred(wire, Outbox())
-    deferred.write_with(b"a", LateOutbox(10, Clock()))
+    deferred.write_with(b"a", late_outbox(10))
     deferred.close()
     assert wire.did == [b"a", "close"]

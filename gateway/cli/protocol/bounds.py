@@ -13,7 +13,7 @@ from translators.errors import ApiError
 
 # Seconds. Many clients ask again at once, and to refuse ten of them costs what a chat does. With the turn in
 # which a request waits to be read, and another one behind it, its refusal is out in twice as much.
-_HOLD: Final = 0.025
+_HOLD: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
