@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.gateway.conftest import Serve
-from tests.gateway.scripted import Backend, begins_with
+from tests.gateway.scripted import Backend, Call, begins_with
 from tests.gateway.served import MODEL, Served, asks, backend_settings, events, text_of
 from tests.gateway.test_leaving import request
 
@@ -186,13 +186,11 @@ async def test_both_have_deadlines_of_their_own(serve: Serve, backend: Backend, 
     assert answer.json()["error"]["code"] == "deadline_first_byte"
 
 
-async def test_a_winner_has_no_deadline_while_the_client_does_not_read(
-    serve: Serve, backend: Backend, second: Backend
-) -> None:
-    deadlines = {"gap": 5, "write_stall": LONG}
-    served = await serve_hedged(serve, backend, second, deadlines=deadlines)
-    reader, writer = await served.connect()
-    writer.transport.pause_reading()  # type: ignore[attr-defined]
+async def win_before_a_stalled_client(
+    served: Served, writer: asyncio.StreamWriter, backend: Backend, second: Backend
+) -> Call:
+    """The winner of a race, whose client does not read until so much has come that it is waited for."""
+    writer.transport.pause_reading()  # type: ignore[attr-defined]  # a ReadTransport as well
     writer.write(request(asks(model="small", stream=True)))
     first, other = await backend.call(), await second.call()
     other.begin()
@@ -200,6 +198,16 @@ async def test_a_winner_has_no_deadline_while_the_client_does_not_read(
         other.event(response="x" * 500_000)
         await asyncio.sleep(0)
     await first.left()
+    return other
+
+
+async def test_a_winner_has_no_deadline_while_the_client_does_not_read(
+    serve: Serve, backend: Backend, second: Backend
+) -> None:
+    deadlines = {"gap": 5, "write_stall": LONG}
+    served = await serve_hedged(serve, backend, second, deadlines=deadlines)
+    reader, writer = await served.connect()
+    other = await win_before_a_stalled_client(served, writer, backend, second)
     served.pass_time(6)
     await asyncio.sleep(0)
     writer.transport.resume_reading()  # type: ignore[attr-defined]
@@ -225,13 +233,7 @@ async def test_a_deadline_ends_a_winner_whose_client_does_not_read(
     deadlines = {"gap": 10 * LONG, "write_stall": 10 * LONG, "total": 10 * LONG, phase: LONG}
     served = await serve_hedged(serve, backend, second, deadlines=deadlines)
     _reader, writer = await served.connect()
-    writer.transport.pause_reading()  # type: ignore[attr-defined]
-    writer.write(request(asks(model="small", stream=True)))
-    _first, other = await backend.call(), await second.call()
-    other.begin()
-    while not any(watch.phase == "write_stall" for watch in served.gateway.ticker._live):
-        other.event(response="x" * 500_000)
-        await asyncio.sleep(0)
+    other = await win_before_a_stalled_client(served, writer, backend, second)
     served.pass_time(LONG + 1)
     await other.left()
     await served.settled()
